@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help quickstart test lint reproduce clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded sample: a minute on two cores, no network
+	$(BIN)/python -m spam_classifier.train fit --config configs/quickstart.yaml
+	$(BIN)/python -m spam_classifier.train test
+
+test: $(VENV)/.installed-dev  ## Set up, then run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+reproduce: $(VENV)/.installed  ## Run the book's recipe with the true GPT-2 weights and compare with its figures
+	$(BIN)/python benchmarks/reproduce_book.py
+
+clean:  ## Remove the virtual environment
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,1 @@
+"""Messages in, batches out: corpora, splits, encoding. Knows nothing of models."""

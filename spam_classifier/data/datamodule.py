@@ -1,0 +1,175 @@
+"""Labelled messages as batches: the LightningDataModule."""
+
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as pl
+import pandas as pd
+import torch
+
+from spam_classifier.data.corpora import fetch_corpus, read_corpus
+from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.loader import BatchLoader, EpochOrder
+from spam_classifier.data.splits import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    class_names,
+    refuse_rare_classes,
+    split,
+    undersample,
+)
+from spam_classifier.errors import UserError
+
+
+class SpamDataModule(pl.LightningDataModule):
+    """A corpus of labelled messages: downloaded, balanced, split, encoded and padded.
+
+    Args:
+        corpus: Where the messages come from: ``uci`` (the SMS Spam Collection, downloaded once), ``sample``
+            (synthetic messages that come with the package), or the path of a .zip, .tsv or .csv.
+        text_column: Column of the message's text, in a file with a header.
+        label_column: Column of the message's label, in a file with a header.
+        labels: The labels in the order of their class indices; default: those of the corpus, sorted.
+        cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
+        balance: ``undersample`` draws from each class as many messages as the smallest has; ``none`` keeps all.
+        train_fraction: Share of the messages for training.
+        validation_fraction: Share of the messages for validation; the rest is the test split.
+        split_seed: Seed of the balancing and of the split.
+        max_length: Cut and pad messages to this many tokens; default: the longest training message.
+        padding: ``longest`` pads every message to the maximum length, as the book does; ``batch`` pads only to
+            the longest message of the batch, which is faster and needs ``--model.token_position last_real``.
+        batch_size: Messages per batch and device.
+
+    Attributes:
+        label_names: The classes in the order of their indices, once ``setup`` has run.
+        splits: The messages of ``train``, ``validation`` and ``test``, once ``setup`` has run.
+        truncated: How many messages of each split were longer than ``max_length``.
+    """
+
+    def __init__(
+        self,
+        corpus: str = "uci",
+        text_column: str = "text",
+        label_column: str = "label",
+        labels: list[str] | None = None,
+        cache_dir: str | None = None,
+        balance: Literal["undersample", "none"] = "undersample",
+        train_fraction: float = 0.7,
+        validation_fraction: float = 0.1,
+        split_seed: int = 123,
+        max_length: int | None = None,
+        padding: Literal["longest", "batch"] = "longest",
+        batch_size: int = 8,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        for name, value in (("max_length", max_length), ("batch_size", batch_size)):
+            if value is not None and value < 1:
+                raise UserError(f"--data.{name} must be at least 1, not {value}")
+        self.corpus = corpus
+        self.text_column = text_column
+        self.label_column = label_column
+        self.labels = labels
+        self.cache_dir = cache_dir
+        self.balance = balance
+        self.train_fraction = train_fraction
+        self.validation_fraction = validation_fraction
+        self.split_seed = split_seed
+        self.max_length = max_length
+        self.padding = padding
+        self.batch_size = batch_size
+        self.label_names: list[str] = []
+        self.splits: dict[str, pd.DataFrame] = {}
+        self.encoded: dict[str, EncodedMessages] = {}
+        self.truncated: dict[str, int] = {}
+
+    def prepare_data(self) -> None:
+        """Download the corpus where it has to be; one process of each machine runs this."""
+        fetch_corpus(self.corpus, self.cache_dir)
+
+    def setup(self, stage: str) -> None:
+        """Read, balance, split and encode the corpus, and write the splits into a training run's directory."""
+        if not self.splits:
+            self._read_and_encode()
+        if stage == "fit" and self.trainer is not None:
+            run_directory = self.trainer.log_dir  # asked on every rank: it is broadcast
+            if self.trainer.is_global_zero and run_directory is not None and not self.trainer.fast_dev_run:
+                self.write_splits(Path(run_directory))
+
+    def _read_and_encode(self) -> None:
+        corpus = read_corpus(
+            self.corpus,
+            text_column=self.text_column,
+            label_column=self.label_column,
+            labels=self.labels,
+            cache_dir=self.cache_dir,
+        )
+        self.label_names = class_names(corpus, self.labels)
+        refuse_rare_classes(corpus, self.label_names)
+        if self.balance == "undersample":
+            corpus = undersample(corpus, self.label_names, self.split_seed)
+        self.splits = split(corpus, self.train_fraction, self.validation_fraction, self.split_seed)
+        index_of = {label: index for index, label in enumerate(self.label_names)}
+        self.encoded = {
+            name: EncodedMessages.from_texts(rows["text"].tolist(), rows["label"].map(index_of).tolist())
+            for name, rows in self.splits.items()
+        }
+        if self.max_length is None:
+            self.max_length = self.encoded[TRAIN].longest
+        self.truncated = {
+            name: int((messages.lengths > self.max_length).sum()) for name, messages in self.encoded.items()
+        }
+
+    def write_splits(self, directory: Path) -> None:
+        """Write train.csv, validation.csv and test.csv (columns ``label`` and ``text``) into a directory."""
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, rows in self.splits.items():
+            rows.to_csv(directory / f"{name}.csv", index=False)
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled training batches, the incomplete last one dropped."""
+        trainer, seed = self.trainer, torch.initial_seed()
+        if trainer is not None:
+            seed = trainer.strategy.broadcast(seed)
+        loader = self._loader(
+            TRAIN,
+            EpochOrder(len(self.encoded[TRAIN]), seed),
+            drop_incomplete=True,
+            first_batch=lambda: trainer.fit_loop.epoch_loop.batch_idx + 1 if trainer else 0,
+        )
+        if len(loader) == 0:
+            raise UserError(
+                f"the train split has {len(self.encoded[TRAIN])} messages, too few for one batch of "
+                f"{self.batch_size} on each device: lower --data.batch_size"
+            )
+        return loader
+
+    def val_dataloader(self) -> BatchLoader:
+        """The validation split in order."""
+        return self.in_order(VALIDATION)
+
+    def test_dataloader(self) -> BatchLoader:
+        """The test split in order."""
+        return self.in_order(TEST)
+
+    def predict_dataloader(self) -> BatchLoader:
+        """The test split in order."""
+        return self.in_order(TEST)
+
+    def in_order(self, split_name: str) -> BatchLoader:
+        """Every message of a split once, in order."""
+        return self._loader(split_name, EpochOrder(len(self.encoded[split_name]), seed=None))
+
+    def _loader(self, split_name: str, order: EpochOrder, **options: object) -> BatchLoader:
+        assert self.max_length is not None
+        return BatchLoader(
+            self.encoded[split_name],
+            order,
+            batch_size=self.batch_size,
+            max_length=self.max_length,
+            pad_to_max_length=self.padding == "longest",
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+            **options,
+        )

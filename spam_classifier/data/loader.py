@@ -1,0 +1,104 @@
+"""Batches in an order that is a pure function of seed, epoch and step."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spam_classifier.batch import Batch
+from spam_classifier.data.encoding import EncodedMessages
+
+
+class EpochOrder:
+    """The order of a split's rows in each epoch: shuffled from a seed, or as they stand.
+
+    Args:
+        rows: Number of rows in the split.
+        seed: Seed of the shuffle; None keeps the rows in place.
+    """
+
+    def __init__(self, rows: int, seed: int | None) -> None:
+        self.rows = rows
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; the Trainer calls this as each one begins."""
+        self.epoch = epoch
+
+    def row_numbers(self) -> Tensor:
+        """The rows of the chosen epoch in order, int64 [rows]."""
+        if self.seed is None:
+            return torch.arange(self.rows)
+        return torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.rows))
+
+
+class BatchLoader:
+    """A sized, re-iterable stream of batches for the Trainer, which takes any iterable as a dataloader.
+
+    Batches are gathered from tensors already in memory, so there are no workers and no collate function. Under
+    several processes each takes its own share: in training whole batches of ``batch_size``, the incomplete
+    rest dropped as the book does; in evaluation every row exactly once, whatever the number of processes.
+
+    Args:
+        messages: The encoded split.
+        order: Order of the rows; the Trainer announces each epoch to it.
+        batch_size: Messages per batch and process.
+        max_length: Longest row, in tokens; longer messages are cut.
+        pad_to_max_length: Pad every batch to ``max_length`` rather than to its own longest message.
+        drop_incomplete: Leave out the last rows where they do not fill a batch on every process.
+        rank: Number of this process.
+        world_size: Number of processes.
+        first_batch: Asked as each pass begins: how many batches of it are already done (resuming mid-epoch).
+    """
+
+    def __init__(
+        self,
+        messages: EncodedMessages,
+        order: EpochOrder,
+        *,
+        batch_size: int,
+        max_length: int,
+        pad_to_max_length: bool,
+        drop_incomplete: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        first_batch: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.messages = messages
+        self.sampler = order  # under this name the Trainer finds set_epoch,
+        self.batch_sampler = None  # and it asks for this one along with it
+        self.batch_size = batch_size
+        self.max_length = max_length
+        self.pad_to_max_length = pad_to_max_length
+        self.drop_incomplete = drop_incomplete
+        self.rank = rank
+        self.world_size = world_size
+        self.first_batch = first_batch
+
+    def _rows_of_this_process(self) -> Tensor:
+        rows = self.sampler.row_numbers()
+        if self.drop_incomplete:
+            rows = rows[: len(rows) - len(rows) % (self.batch_size * self.world_size)]
+        return rows[self.rank :: self.world_size]
+
+    def __len__(self) -> int:
+        rows = len(self.messages)
+        if self.drop_incomplete:
+            return rows // (self.batch_size * self.world_size)
+        own = (rows - self.rank + self.world_size - 1) // self.world_size
+        return -(-own // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = self._rows_of_this_process().split(self.batch_size)
+        for rows in batches[self.first_batch() :]:
+            yield self.messages.batch(rows, self.max_length, pad_to_max_length=self.pad_to_max_length)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: seed, epoch and step say it all. The Trainer wants to see that resuming is provided for."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to restore."""

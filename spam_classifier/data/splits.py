@@ -1,0 +1,95 @@
+"""From a corpus to train, validation and test rows: pure functions on DataFrames.
+
+A corpus is a frame with the string columns ``label`` and ``text``.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from spam_classifier.errors import UserError
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+
+
+def class_names(corpus: pd.DataFrame, labels: Sequence[str] | None = None) -> list[str]:
+    """The classes in the order of their indices: as given, else the corpus's labels sorted (ham, spam).
+
+    Raises:
+        UserError: There are fewer than two classes, or a given one has no message.
+    """
+    present = set(corpus["label"].unique())
+    names = list(labels) if labels else sorted(present)
+    if len(set(names)) != len(names):
+        raise UserError(f"--data.labels names a class twice: {names}")
+    if len(names) < 2:
+        raise UserError(f"the corpus has one class only, {names}: a classifier needs two or more")
+    if missing := [name for name in names if name not in present]:
+        raise UserError(f"no message is labelled {missing[0]!r}; the corpus has {sorted(present)}")
+    return names
+
+
+def undersample(corpus: pd.DataFrame, labels: Sequence[str], seed: int) -> pd.DataFrame:
+    """Draw from each class as many messages as the smallest class has, classes in the order of ``labels``.
+
+    Classes of the smallest size are kept whole and in order, as the book does with spam.
+    """
+    smallest = int(corpus["label"].value_counts().min())
+    classes = []
+    for label in labels:
+        rows = corpus[corpus["label"] == label]
+        classes.append(rows if len(rows) == smallest else rows.sample(smallest, random_state=seed))
+    return pd.concat(classes)
+
+
+def split(
+    corpus: pd.DataFrame, train_fraction: float, validation_fraction: float, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Shuffle and cut into train, validation and test, with the book's rounding: ``int()`` of the fractions.
+
+    Args:
+        corpus: Labelled messages.
+        train_fraction: Share of the rows for training.
+        validation_fraction: Share of the rows for validation; what is left is the test split.
+        seed: Seed of the shuffle.
+
+    Raises:
+        UserError: The fractions are not fractions, leave a split empty, or leave a class out of training.
+    """
+    if not (0 < train_fraction < 1 and 0 < validation_fraction < 1 and train_fraction + validation_fraction < 1):
+        raise UserError(
+            f"--data.train_fraction {train_fraction} and --data.validation_fraction {validation_fraction} "
+            "must be above 0 and leave something for the test split: their sum must be below 1"
+        )
+    shuffled = corpus.sample(frac=1, random_state=seed).reset_index(drop=True)
+    train_end = int(len(shuffled) * train_fraction)
+    validation_end = train_end + int(len(shuffled) * validation_fraction)
+    splits = {
+        TRAIN: shuffled[:train_end],
+        VALIDATION: shuffled[train_end:validation_end],
+        TEST: shuffled[validation_end:],
+    }
+    for name, rows in splits.items():
+        if rows.empty:
+            raise UserError(
+                f"the {name} split is empty: {len(shuffled)} messages are too few for the fractions "
+                f"{train_fraction} / {validation_fraction} / rest; add messages or change "
+                "--data.train_fraction and --data.validation_fraction"
+            )
+    return {name: rows.reset_index(drop=True) for name, rows in splits.items()}
+
+
+def refuse_rare_classes(corpus: pd.DataFrame, labels: Sequence[str]) -> None:
+    """Refuse a corpus in which a class has too few messages to stand in all three splits.
+
+    Raises:
+        UserError: Names the class and how many messages it has.
+    """
+    counts = corpus["label"].value_counts()
+    for label in labels:
+        if counts[label] < len(SPLITS):
+            raise UserError(
+                f"class {label!r} has {counts[label]} message(s), too few to split into train, validation and "
+                f"test: give it at least {len(SPLITS)}, or check that --data.label_column names the labels"
+            )

@@ -1,0 +1,1 @@
+"""What training and testing leave behind: figures, tables, texts."""

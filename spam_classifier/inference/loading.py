@@ -1,0 +1,47 @@
+"""Load a trained classifier and classify texts with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.errors import UserError
+from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.runs.checkpoints import read_checkpoint
+
+BATCH_SIZE = 32
+
+
+def load_classifier(checkpoint: Path) -> SpamClassifier:
+    """A trained classifier, ready to classify, on the CPU.
+
+    Raises:
+        UserError: The file is not a checkpoint of a SpamClassifier.
+    """
+    read_checkpoint(checkpoint)
+    return SpamClassifier.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True).eval()
+
+
+@torch.no_grad()
+def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
+    """Probabilities of each class for each text, float [N, classes], in the order of the texts.
+
+    Texts are cut to the length the model was trained with. A model that reads the last position of the row gets
+    every text padded to that length, as in training, so that a verdict depends on the text alone.
+
+    Raises:
+        UserError: A text is empty.
+    """
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise UserError(f"text {number} is empty: there is nothing to classify")
+    messages = EncodedMessages.from_texts(texts)
+    pad_to_max_length = model.hparams["token_position"] == "last"
+    probabilities = torch.empty(len(messages), len(model.label_names))
+    by_length = messages.lengths.argsort(stable=True)
+    for rows in by_length.split(BATCH_SIZE):
+        batch = messages.batch(rows, model.max_length, pad_to_max_length=pad_to_max_length)
+        probabilities[rows] = model(batch.input_ids, batch.lengths).softmax(-1).float()
+    return probabilities

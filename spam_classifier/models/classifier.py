@@ -1,0 +1,259 @@
+"""The classifier: a GPT-2 backbone with a linear head that reads one token's hidden state."""
+
+import math
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics import Accuracy, MeanMetric
+
+from spam_classifier.batch import Batch
+from spam_classifier.errors import UserError
+from spam_classifier.models.gpt2 import GPT2Backbone
+from spam_classifier.models.pretrained import RANDOM, fetch_weights, load_weights, resolve_shape
+from spam_classifier.models.trainable import Policy, freeze
+
+VOCABULARY = 50257
+STAGES = ("train", "val", "test")
+
+
+class SpamClassifier(pl.LightningModule):
+    """GPT-2 fine-tuned to tell classes of text apart, from the logits of one token of each message.
+
+    What the data decides, the label names and the maximum length, is taken from the Trainer's datamodule and
+    kept with the hyper-parameters in the checkpoint; ``SpamClassifier.load_from_checkpoint`` needs nothing else.
+
+    Args:
+        weights: The backbone's weights: ``gpt2``, ``gpt2-medium``, ``gpt2-large`` or ``gpt2-xl`` (downloaded
+            once), a local .safetensors file or directory, or ``random`` to train from scratch.
+        layers: Transformer blocks; default: those of the weights (12 for random ones).
+        width: Size of the hidden states; default: that of the weights (768 for random ones).
+        heads: Attention heads; default: those of the weights (width / 64 for random ones).
+        context: Longest message in tokens; default: that of the weights (1024 for random ones).
+        dropout: Dropout probability in the backbone while training.
+        trainable: What learns: ``last_layer`` (the head), ``last_block`` (and the final layer norm and the last
+            block), ``last_two_blocks`` or ``all``.
+        token_position: Whose logits decide: ``last`` position of the padded row, as in the book, or
+            ``last_real``, the last token of the message itself, for which padding cannot matter.
+        learning_rate: Peak learning rate of AdamW.
+        weight_decay: Weight decay of AdamW.
+        schedule: Learning rate after the warm-up: ``constant``, or ``cosine`` down to zero.
+        warmup_steps: Steps over which the learning rate rises linearly from zero.
+
+    Attributes:
+        label_names: The classes in the order of their logits; empty until the model is configured.
+        max_length: Tokens that messages were cut to in training, and padded to for the ``last`` position.
+        awaits_checkpoint: Set it where a checkpoint is about to be restored: pretrained weights are not loaded.
+    """
+
+    def __init__(
+        self,
+        weights: str = "gpt2",
+        layers: int | None = None,
+        width: int | None = None,
+        heads: int | None = None,
+        context: int | None = None,
+        dropout: float = 0.0,
+        trainable: Policy = "last_block",
+        token_position: Literal["last", "last_real"] = "last",
+        learning_rate: float = 5e-5,
+        weight_decay: float = 0.1,
+        schedule: Literal["constant", "cosine"] = "constant",
+        warmup_steps: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        if not 0 <= dropout < 1:
+            raise UserError(f"--model.dropout must be at least 0 and below 1, not {dropout}")
+        self.shape = resolve_shape(weights, layers, width, heads, context)
+        if self.shape.vocabulary != VOCABULARY:
+            raise UserError(
+                f"--model.weights {weights} has a vocabulary of {self.shape.vocabulary}, not GPT-2's {VOCABULARY}: "
+                "messages are encoded with GPT-2's tokenizer"
+            )
+        self.hparams.update(
+            layers=self.shape.layers,
+            width=self.shape.width,
+            heads=self.shape.heads,
+            context=self.shape.context,
+        )
+        self.label_names: list[str] = []
+        self.max_length = 0
+        self.awaits_checkpoint = False
+        self.backbone: GPT2Backbone | None = None
+        self.head: nn.Linear | None = None
+
+    def prepare_data(self) -> None:
+        """Download pretrained weights where they have to be; one process of each machine runs this."""
+        if not self._restoring:
+            fetch_weights(self.hparams["weights"])
+
+    def setup(self, stage: str) -> None:
+        """Take the label names and the maximum length from the datamodule, and check that they fit the model."""
+        data = getattr(self.trainer, "datamodule", None)
+        if data is None:
+            return
+        if data.max_length > self.shape.context:
+            raise UserError(
+                f"messages of up to {data.max_length} tokens exceed the backbone's context of "
+                f"{self.shape.context}: set --data.max_length {self.shape.context} or less"
+            )
+        if self.hparams["token_position"] == "last" and data.padding != "longest":
+            raise UserError(
+                f"--data.padding {data.padding} needs --model.token_position last_real: at the last position of "
+                "the row a message's verdict would depend on its neighbours in the batch"
+            )
+        if self.label_names and self.label_names != data.label_names:
+            raise UserError(f"the model tells {self.label_names} apart, the corpus {data.label_names}")
+        self._describe_data(data.label_names, data.max_length)
+
+    def _describe_data(self, label_names: list[str], max_length: int) -> None:
+        self.label_names = list(label_names)
+        self.max_length = max_length
+        self.hparams.update(label_names=self.label_names, max_length=max_length)
+
+    @property
+    def _restoring(self) -> bool:
+        """Whether a checkpoint is about to replace the weights: the caller says so, or there is no Trainer."""
+        return self.awaits_checkpoint or self._trainer is None
+
+    def configure_model(self) -> None:
+        """Build the backbone and the head, load the pretrained weights, freeze what does not learn.
+
+        Freezing belongs here too, not only in ``configure_optimizers``: distributed strategies wrap the model in
+        between and wait for the gradients of every parameter that learns when they do.
+        """
+        if self.backbone is not None or not self.label_names:
+            return
+        weights = self.hparams["weights"]
+        if weights == RANDOM and not self._restoring:
+            self.backbone = GPT2Backbone(self.shape, self.hparams["dropout"])
+        else:
+            with torch.device("meta"):  # every parameter is about to be loaded: draw no random ones
+                self.backbone = GPT2Backbone(self.shape, self.hparams["dropout"])
+            self.backbone.to_empty(device="cpu")
+        if not self._restoring:
+            load_weights(self.backbone, weights)
+        self.head = nn.Linear(self.shape.width, len(self.label_names))
+        classes = len(self.label_names)
+        self.losses = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
+        self.accuracies = nn.ModuleDict(
+            {f"{stage}_acc": Accuracy(task="multiclass", num_classes=classes) for stage in STAGES}
+        )
+        freeze(self.backbone, self.head, self.hparams["trainable"])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what the data of the training run decided from the checkpoint, or check that it is the same."""
+        saved = checkpoint["hyper_parameters"]
+        if self.label_names and self.label_names != saved["label_names"]:
+            raise UserError(
+                f"the checkpoint tells {saved['label_names']} apart, the corpus has {self.label_names}"
+            )
+        if not self.label_names:
+            self._describe_data(saved["label_names"], saved["max_length"])
+            self.configure_model()
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of each message's deciding token.
+
+        Args:
+            input_ids: Token ids, int64 [B, T].
+            lengths: Real tokens of each message, int64 [B]; used by the ``last_real`` position only.
+
+        Returns:
+            Logits, float [B, classes].
+        """
+        assert self.backbone is not None
+        assert self.head is not None
+        hidden = self.backbone(input_ids)  # (B, T, width)
+        if self.hparams["token_position"] == "last":
+            decisive = hidden[:, -1]
+        else:
+            decisive = hidden[torch.arange(len(lengths), device=hidden.device), lengths - 1]
+        return self.head(decisive)
+
+    def _loss(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
+        logits = self(batch.input_ids, batch.lengths)
+        loss = F.cross_entropy(logits, batch.labels)
+        size = len(batch.labels)
+        self.losses[f"{stage}_loss"].update(loss.detach(), size)
+        self.accuracies[f"{stage}_acc"].update(logits.detach(), batch.labels)
+        metrics = {
+            f"{stage}/loss": self.losses[f"{stage}_loss"],
+            f"{stage}/acc": self.accuracies[f"{stage}_acc"],
+        }
+        self.log_dict(metrics, on_step=False, on_epoch=True, prog_bar=stage == "val", batch_size=size)
+        return loss, logits
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed dropout from seed, epoch, step and rank, so that a resumed run draws what the first would have."""
+        if self.hparams["dropout"]:
+            state = np.random.SeedSequence((self._seed, self.current_epoch, batch_idx, self.global_rank))
+            torch.manual_seed(int(state.generate_state(1)[0]))
+
+    def on_fit_start(self) -> None:
+        """Keep the seed of the run."""
+        self._seed = torch.initial_seed()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross-entropy of the batch."""
+        loss, _ = self._loss(batch, "train")
+        self.log("train/loss_step", loss, prog_bar=True, batch_size=len(batch.labels))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Update the validation metrics."""
+        self._loss(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Update the test metrics; returns the probabilities, float [B, classes]."""
+        _, logits = self._loss(batch, "test")
+        return logits.softmax(-1)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Probabilities of the batch, float [B, classes]."""
+        return self(batch.input_ids, batch.lengths).softmax(-1)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW over the parameters that learn, and over no others."""
+        assert self.backbone is not None
+        assert self.head is not None
+        freeze(self.backbone, self.head, self.hparams["trainable"])
+        optimizer = torch.optim.AdamW(
+            [parameter for parameter in self.parameters() if parameter.requires_grad],
+            lr=self.hparams["learning_rate"],
+            weight_decay=self.hparams["weight_decay"],
+        )
+        warmup = self.hparams["warmup_steps"]
+        if self.hparams["schedule"] == "constant" and not warmup:
+            return optimizer
+        cosine_steps = (
+            int(self.trainer.estimated_stepping_batches) - warmup
+            if self.hparams["schedule"] == "cosine"
+            else None
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, warmup, cosine_steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def learning_rate_factor(step: int, warmup_steps: int, cosine_steps: int | None) -> float:
+    """Share of the peak learning rate at a step: a linear warm-up, then constant or a half cosine to zero.
+
+    Args:
+        step: Optimizer steps taken.
+        warmup_steps: Steps of the warm-up.
+        cosine_steps: Steps from the end of the warm-up to zero (Loshchilov and Hutter 2017, SGDR, without
+            restarts); None keeps the peak.
+    """
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    if cosine_steps is None:
+        return 1.0
+    progress = min(1.0, (step - warmup_steps) / max(1, cosine_steps))
+    return 0.5 * (1 + math.cos(math.pi * progress))

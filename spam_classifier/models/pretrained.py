@@ -1,0 +1,360 @@
+"""GPT-2 checkpoints: find, download, verify and load them.
+
+Everywhere here ``weights`` is what the user gave as ``--model.weights``: the hub name of a published
+checkpoint (``gpt2``, ``gpt2-medium``, ``gpt2-large``, ``gpt2-xl``), the path of a safetensors file or of a
+directory written by ``save_pretrained``, or ``random`` for no checkpoint at all.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from spam_classifier.errors import UserError
+from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
+
+RANDOM = "random"
+HUB_REVISIONS = {
+    "gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
+    "gpt2-medium": "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
+    "gpt2-large": "32b71b12589c2f8d625668d2335a01cac3249519",
+    "gpt2-xl": "15ea56dee5df4983c59b2538573817e1667135e2",
+}
+GPT2_SHA256 = "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707"
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+
+# Settings of a GPT2Config that this backbone has no code for, with the only value it computes.
+FIXED_SETTINGS: dict[str, Any] = {
+    "model_type": "gpt2",
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "reorder_and_upcast_attn": False,
+    "add_cross_attention": False,
+}
+# What checkpoints hold beside the backbone: the causal mask, and the head of a sequence classifier.
+NOT_BACKBONE = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|score\.weight")
+# Layers the checkpoints store as [in, out], the transpose of nn.Linear.
+TRANSPOSED = re.compile(r".*\.(c_attn|c_proj|c_fc)\.weight")
+FLOATS = {"F64", "F32", "F16", "BF16"}
+CONVERSION = "transformers: GPT2LMHeadModel.from_pretrained(DIRECTORY).save_pretrained(NEW_DIRECTORY)"
+
+
+def fetch_weights(weights: str) -> None:
+    """Download the checkpoint of a hub name unless it is in the hub's cache, and verify its SHA-256.
+
+    Revisions are pinned, so a cached file needs no network. Paths and ``random`` need nothing.
+
+    Args:
+        weights: Hub name, path, or ``random``.
+
+    Raises:
+        UserError: If the file cannot be downloaded, or its hash is wrong (it is then removed from the cache).
+    """
+    if weights in HUB_REVISIONS:
+        _fetch(weights)
+
+
+def resolve_shape(
+    weights: str,
+    layers: int | None = None,
+    width: int | None = None,
+    heads: int | None = None,
+    context: int | None = None,
+) -> GPT2Shape:
+    """The shape of the backbone that ``weights`` fits into, found without reading a tensor.
+
+    Args:
+        weights: Hub name, path, or ``random``.
+        layers: Number of blocks, if asked for by the user; so are the next three.
+        width: Size of a hidden state.
+        heads: Attention heads per block. A checkpoint without ``config.json`` does not say: 64 wide each, as
+            in every published GPT-2, if not given.
+        context: Most tokens in a sequence.
+
+    Returns:
+        Exactly the given sizes if all four are given (no file is touched), else the checkpoint's. For
+        ``random``, what is not given is as in GPT-2 124M, with heads 64 wide.
+
+    Raises:
+        UserError: If ``weights`` names nothing, is not a GPT-2 checkpoint, or disagrees with a given size.
+    """
+    sizes = {"layers": layers, "width": width, "heads": heads, "context": context}
+    given = {option: size for option, size in sizes.items() if size is not None}
+    if len(given) == len(sizes):
+        return GPT2Shape(**given)
+    if weights == RANDOM:
+        if width is not None:
+            given.setdefault("heads", max(1, width // 64))
+        return replace(PUBLISHED_SHAPES["gpt2"], **given)
+
+    stored = (
+        PUBLISHED_SHAPES[weights] if weights in PUBLISHED_SHAPES else _stored_shape(_local(weights), heads)
+    )
+    for option, size in given.items():
+        if size != getattr(stored, option):
+            raise UserError(
+                f"--model.{option} {size} disagrees with {weights}, which has {getattr(stored, option)}: "
+                f"leave --model.{option} out, or train from --model.weights {RANDOM}"
+            )
+    return stored
+
+
+def load_weights(backbone: GPT2Backbone, weights: str) -> None:
+    """Load a checkpoint into the backbone, in place and in its dtype: all of it or, on error, nothing.
+
+    Reads what ``transformers`` writes for ``GPT2Model``, ``GPT2LMHeadModel`` and
+    ``GPT2ForSequenceClassification``, in one file or in shards. Tensors are mapped and copied one by one.
+
+    Args:
+        backbone: Receives the weights.
+        weights: Hub name, path, or ``random``, which leaves the backbone as it is. A hub name that
+            ``fetch_weights`` has not seen yet is fetched.
+
+    Raises:
+        UserError: If ``weights`` names nothing, cannot be downloaded or read, does not fit the backbone
+            tensor for tensor, or holds NaN or infinite numbers.
+    """
+    if weights == RANDOM:
+        return
+    # Tensors tell neither the number of heads nor the variant of the architecture: ask what describes them.
+    resolve_shape(weights, heads=backbone.shape.heads)
+    path = _cached_or_fetched(weights) if weights in HUB_REVISIONS else _local(weights)
+    parameters = backbone.state_dict()
+    stored = _open_tensors(path)
+    _check_fit(path, parameters, stored)
+
+    def read(name: str) -> Tensor:
+        tensor = stored[name][...]
+        return (tensor.t() if TRANSPOSED.fullmatch(name) else tensor).to(parameters[name].dtype)
+
+    # Read twice, to look and then to copy: a bad number in the last tensor must leave the first unchanged.
+    for name in parameters:
+        if not torch.stack(read(name).aminmax()).isfinite().all():
+            raise UserError(
+                f"{path}: {name} holds NaN or infinite numbers: the checkpoint is damaged, get another"
+            )
+    if "lm_head.weight" in stored:
+        embeddings = stored["wte.weight"][...]
+        if not torch.equal(stored["lm_head.weight"][...].to(embeddings.dtype), embeddings):
+            raise UserError(
+                f"{path}: lm_head.weight differs from wte.weight, and GPT-2 ties the two: "
+                "give --model.weights a GPT-2 checkpoint"
+            )
+    for name, parameter in parameters.items():
+        parameter.copy_(read(name))
+
+
+def _fetch(name: str) -> Path:
+    """Download and verify the checkpoint of a hub name; the path in the hub's cache."""
+    repository, revision = f"openai-community/{name}", HUB_REVISIONS[name]
+    try:
+        path = Path(hf_hub_download(repository, WEIGHTS_FILE, revision=revision))
+    except Exception as error:  # the hub client, its HTTP library and hf_xet share no base class for errors
+        url = hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
+        folder = Path(constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
+        raise UserError(
+            f"cannot download {repository} at revision {revision} from {url} "
+            f"({_first_line(error.__cause__ or error)}): check the network and run again, or place the file "
+            f"by hand in {folder}, or give --model.weights the DIRECTORY of a downloaded copy, "
+            f"or use --model.weights {RANDOM}"
+        ) from error
+
+    blob = _blob(path)
+    expected = GPT2_SHA256 if name == "gpt2" else blob and blob.name
+    if expected is not None and (actual := _sha256(path)) != expected:
+        try:
+            _remove_from_cache(path)
+            remedy = f"removed {path}, run again to download it anew"
+        except OSError as error:
+            remedy = f"remove {path} and run again ({_first_line(error)})"
+        raise UserError(
+            f"{WEIGHTS_FILE} of {repository} at revision {revision} has SHA-256 {actual}, "
+            f"not {expected}: {remedy}"
+        )
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _blob(path: Path) -> Path | None:
+    """The blob that the hub's cache links ``path`` to; None for a file placed by hand.
+
+    A blob is named after the hub's ETag, for a large file its SHA-256. It may itself be a link into a store
+    shared between repositories.
+    """
+    if not path.is_symlink():
+        return None
+    target = path.parent / path.readlink()
+    return target if target.parent.resolve() == (path.parents[2] / "blobs").resolve() else None
+
+
+def _remove_from_cache(path: Path) -> None:
+    """Remove a cached file and the links that lead to it, but no file outside the cache."""
+    blob, file = _blob(path), path.resolve()
+    path.unlink()
+    if blob is not None:
+        blob.unlink()
+    if file.is_relative_to(Path(constants.HF_HUB_CACHE).resolve()):
+        file.unlink(missing_ok=True)
+
+
+def _cached_or_fetched(name: str) -> Path:
+    cached = try_to_load_from_cache(f"openai-community/{name}", WEIGHTS_FILE, revision=HUB_REVISIONS[name])
+    return Path(cached) if isinstance(cached, str) else _fetch(name)
+
+
+def _local(weights: str) -> Path:
+    path = Path(weights).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"--model.weights {weights}: no such file or directory; give one of {', '.join(HUB_REVISIONS)}, "
+            f"the path of a checkpoint, or {RANDOM}"
+        )
+    return path
+
+
+def _stored_shape(path: Path, heads: int | None) -> GPT2Shape:
+    """The shape of a local checkpoint: from the ``config.json`` in its directory, else from its tensors."""
+    config = (path if path.is_dir() else path.parent) / "config.json"
+    if config.exists():
+        return _shape_in_config(config)
+
+    tensors = _open_tensors(path)
+    for name in ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"):
+        if name not in tensors or len(tensors[name].get_shape()) != 2:
+            raise UserError(f"{path} has no matrix {name}: give --model.weights a GPT-2 checkpoint")
+    vocabulary, width = tensors["wte.weight"].get_shape()
+    context, _ = tensors["wpe.weight"].get_shape()
+    layers = sum(name.endswith(".attn.c_attn.weight") for name in tensors)
+    if heads is None and width % 64:
+        raise UserError(f"{path} of width {width} does not tell its number of heads: give --model.heads")
+    return GPT2Shape(layers, width, heads or width // 64, context, vocabulary)
+
+
+def _shape_in_config(path: Path) -> GPT2Shape:
+    config = _read_json(path)
+    for setting, value in FIXED_SETTINGS.items():
+        if config.get(setting, value) != value:
+            raise UserError(
+                f"{path}: {setting} is {config[setting]!r}, and only {value!r} is supported: "
+                "give --model.weights a checkpoint of the original GPT-2 architecture"
+            )
+    context = "n_positions" if "n_positions" in config else "n_ctx"
+    sizes: list[Any] = [config.get(key) for key in ("n_layer", "n_embd", "n_head", context, "vocab_size")]
+    if not all(type(size) is int for size in sizes):
+        raise UserError(
+            f"{path}: n_layer, n_embd, n_head, {context}, vocab_size must be integers, not {sizes}: "
+            "give --model.weights a GPT-2 checkpoint"
+        )
+    try:
+        shape = GPT2Shape(*sizes)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if config.get("n_inner") not in (None, 4 * shape.width):
+        raise UserError(
+            f"{path}: n_inner is {config['n_inner']!r}, and only 4 * n_embd is supported: "
+            "give --model.weights a checkpoint of the original GPT-2 architecture"
+        )
+    return shape
+
+
+def _open_tensors(path: Path) -> dict[str, Any]:
+    """The tensors of a checkpoint as lazy safetensors slices, by name without the ``transformer.`` prefix."""
+    tensors: dict[str, Any] = {}
+    for file in _tensor_files(path):
+        try:
+            opened = safe_open(file, framework="pt")
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"{file} cannot be read as safetensors ({_first_line(error)}), the only format read: get it "
+                f"again if it is damaged; a pickle checkpoint is converted by {CONVERSION}"
+            ) from error
+        for key in opened.keys():  # noqa: SIM118  # a safe_open is no mapping
+            name = key.removeprefix("transformer.")
+            if name in tensors:
+                raise UserError(f"{path}: {name} is stored twice: the checkpoint is damaged, get another")
+            tensors[name] = opened.get_slice(key)
+    return tensors
+
+
+def _tensor_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if (path / WEIGHTS_FILE).exists():
+        return [path / WEIGHTS_FILE]
+    index = path / INDEX_FILE
+    if not index.exists():
+        raise UserError(
+            f"{path} holds neither {WEIGHTS_FILE} nor {INDEX_FILE}, and only safetensors is read: "
+            f"a pickle checkpoint is converted by {CONVERSION}"
+        )
+    places = _read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
+        raise UserError(
+            f"{index}: weight_map must map tensor names to file names: the index is damaged, get another"
+        )
+    shards = sorted(set(places.values()))
+    for shard in shards:
+        if "/" in shard or "\\" in shard or ".." in shard:
+            raise UserError(
+                f"{index}: the shard {shard!r} must be a file beside the index: get another checkpoint"
+            )
+        if not (path / shard).is_file():
+            raise UserError(f"{index}: the shard {shard} is missing: download it into {path}")
+    return [path / shard for shard in shards]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({_first_line(error)}): get it again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a JSON object: get it again")
+    return content
+
+
+def _check_fit(path: Path, parameters: dict[str, Tensor], stored: dict[str, Any]) -> None:
+    """Raise a UserError naming what keeps the stored tensors from being exactly the backbone's parameters."""
+    missing = [name for name in parameters if name not in stored]
+    unexpected = [
+        name
+        for name in stored
+        if name not in parameters and name != "lm_head.weight" and not NOT_BACKBONE.fullmatch(name)
+    ]
+    misshapen = []
+    for name, parameter in parameters.items():
+        if name in stored:
+            shape, dtype = stored[name].get_shape(), stored[name].get_dtype()
+            expected = list(parameter.shape)[:: -1 if TRANSPOSED.fullmatch(name) else 1]
+            if shape != expected or dtype not in FLOATS:
+                misshapen.append(f"{name} ({dtype} {shape}, not a float {expected})")
+    faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    if any(faults.values()):
+        found = "; ".join(f"{fault} {_some(names)}" for fault, names in faults.items() if names)
+        raise UserError(
+            f"{path} does not fit the backbone: {found}: give --model.weights a GPT-2 checkpoint, and leave "
+            "--model.layers, --model.width, --model.heads and --model.context to it"
+        )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]

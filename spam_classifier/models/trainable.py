@@ -1,0 +1,48 @@
+"""Which parameters learn."""
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+from torch import nn
+
+from spam_classifier.errors import UserError
+from spam_classifier.models.gpt2 import GPT2Backbone
+
+Policy = Literal["last_layer", "last_block", "last_two_blocks", "all"]
+POLICIES: tuple[str, ...] = get_args(Policy)
+
+
+def trainable_modules(backbone: GPT2Backbone, head: nn.Module, policy: str) -> Iterator[nn.Module]:
+    """The modules that learn under a policy.
+
+    Args:
+        backbone: The GPT-2 backbone.
+        head: The classification head; it always learns.
+        policy: ``last_layer`` (the head alone), ``last_block`` (and the final layer norm and the last block),
+            ``last_two_blocks``, or ``all``.
+
+    Raises:
+        UserError: There is no such policy, or the backbone has fewer blocks than it names.
+    """
+    yield head
+    if policy == "last_layer":
+        return
+    if policy == "all":
+        yield backbone
+        return
+    blocks = {"last_block": 1, "last_two_blocks": 2}.get(policy)
+    if blocks is None:
+        raise UserError(f"--model.trainable {policy!r} is not one of {', '.join(POLICIES)}")
+    if blocks > len(backbone.h):
+        raise UserError(
+            f"--model.trainable {policy} needs {blocks} blocks, the backbone has {len(backbone.h)}"
+        )
+    yield backbone.ln_f
+    yield from backbone.h[-blocks:]
+
+
+def freeze(backbone: GPT2Backbone, head: nn.Module, policy: str) -> None:
+    """Let the policy's parameters learn and no others; calling it again changes nothing."""
+    backbone.requires_grad_(False)
+    for module in trainable_modules(backbone, head, policy):
+        module.requires_grad_(True)

@@ -1,0 +1,33 @@
+"""Classify texts: ``python -m spam_classifier.predict "text" ...``."""
+
+import argparse
+from pathlib import Path
+
+from spam_classifier.errors import one_line_errors
+from spam_classifier.inference.loading import classify, load_classifier
+from spam_classifier.runs.checkpoints import find_checkpoint
+
+
+def main() -> None:
+    """Print the label and its probability for each text."""
+    parser = argparse.ArgumentParser(
+        prog="python -m spam_classifier.predict",
+        description="Classify texts with a trained run: its label and the label's probability, a line each.",
+    )
+    parser.add_argument("texts", nargs="+", metavar="text", help="a message to classify")
+    parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
+    parser.add_argument(
+        "--root", type=Path, default=Path("."), help="directory that holds lightning_logs (default: this one)"
+    )
+    arguments = parser.parse_args()
+    with one_line_errors():
+        checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
+        model = load_classifier(checkpoint)
+        print(f"checkpoint {checkpoint}")
+        for text, probabilities in zip(arguments.texts, classify(model, arguments.texts), strict=True):
+            probability, index = probabilities.max(dim=-1)
+            print(f"{model.label_names[int(index)]}\t{float(probability):.4f}\t{text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Find a run's checkpoints and read what they say of themselves."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spam_classifier.errors import UserError
+
+RUNS_DIRECTORY = "lightning_logs"
+CHECKPOINTS_DIRECTORY = "checkpoints"
+CONFIG_FILE = "config.yaml"
+LAST_CHECKPOINT = "last.ckpt"
+BEST_PREFIX = "best-"
+
+HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
+
+
+def find_checkpoint(which: str | None, root: Path) -> Path:
+    """The checkpoint that ``--ckpt_path`` means.
+
+    Args:
+        which: A path; ``best`` or ``last`` of the newest run; or None, which is ``best``.
+        root: Directory that holds ``lightning_logs``.
+
+    Returns:
+        The checkpoint's path. ``best`` is the last one where a run has none by validation loss yet.
+
+    Raises:
+        UserError: There is no such file, or no run with a checkpoint.
+    """
+    if which not in (None, "best", "last"):
+        path = Path(str(which))
+        if not path.is_file():
+            raise UserError(f"--ckpt_path {which}: no such file; give a checkpoint's path, best or last")
+        return path
+    directory = _newest_checkpoints_directory(root)
+    last = directory / LAST_CHECKPOINT
+    if which == "last":
+        if not last.is_file():
+            raise UserError(f"--ckpt_path last: the newest run has no {last}; give a checkpoint's path, or best")
+        return last
+    best = max(directory.glob(f"{BEST_PREFIX}*.ckpt"), key=_age_key, default=None)
+    return best or last
+
+
+def _newest_checkpoints_directory(root: Path) -> Path:
+    checkpoints = (root / RUNS_DIRECTORY).glob(f"*/{CHECKPOINTS_DIRECTORY}/*.ckpt")
+    newest = max(checkpoints, key=_age_key, default=None)
+    if newest is None:
+        raise UserError(
+            f"no run with a checkpoint under {root / RUNS_DIRECTORY}: train one first, in about a minute: "
+            f"{HOW_TO_TRAIN}"
+        )
+    return newest.parent
+
+
+def _age_key(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def run_directory(checkpoint: Path) -> Path:
+    """The directory of the run that wrote a checkpoint: ``<run>/checkpoints/<checkpoint>``."""
+    return checkpoint.resolve().parent.parent
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's contents without copying its tensors into memory.
+
+    Raises:
+        UserError: It is not a checkpoint of a SpamClassifier.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        hyper_parameters = checkpoint["hyper_parameters"]
+        complete = "state_dict" in checkpoint and {"label_names", "token_position"} <= set(hyper_parameters)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path} is not a checkpoint of this classifier, or is damaged: train one with {HOW_TO_TRAIN}")
+    return checkpoint

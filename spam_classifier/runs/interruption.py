@@ -1,0 +1,79 @@
+"""Stop a training run so that it can be continued exactly."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
+
+from spam_classifier.runs.checkpoints import LAST_CHECKPOINT
+
+
+class StopCleanly(Callback):
+    """Finish the step at hand on Ctrl-C, keep a checkpoint, and say how to go on; keep one on an exception, too.
+
+    A KeyboardInterrupt in the middle of an optimizer step would leave weights that no step count describes, so
+    the first Ctrl-C only asks to stop: it is raised at the end of the step at hand, or of the epoch if that was
+    its last step. A second one stops at once and leaves the last checkpoint as it was.
+    """
+
+    def __init__(self) -> None:
+        self._requested = False
+        self._last_is_current = False
+        self._former_handler: Any = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take Ctrl-C over."""
+        self._former_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
+
+    def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
+        if self._requested:
+            self._last_is_current = True
+            raise KeyboardInterrupt
+        self._requested = True
+        _say("\nstopping after this step; Ctrl-C again stops at once, back at the last checkpoint")
+
+    def _is_requested(self, trainer: pl.Trainer) -> bool:
+        # every process has to stop after the same step, or the others wait for it for ever
+        self._requested = trainer.strategy.reduce_boolean_decision(self._requested, all=False)
+        return self._requested
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop here if asked to, unless the epoch ends here."""
+        if batch_idx + 1 < trainer.num_training_batches and self._is_requested(trainer):
+            raise KeyboardInterrupt
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let the Trainer end here if asked to; the last checkpoint is written at every epoch's end."""
+        if self._is_requested(trainer):
+            self._last_is_current = True
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give Ctrl-C back, and stop here if asked to."""
+        signal.signal(signal.SIGINT, self._former_handler)
+        if self._requested:
+            raise KeyboardInterrupt
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Keep the state as the last checkpoint where it is whole, and say how to go on."""
+        keeper = trainer.checkpoint_callback
+        if not isinstance(keeper, ModelCheckpoint) or keeper.dirpath is None or trainer.global_step == 0:
+            return
+        last = Path(keeper.dirpath) / LAST_CHECKPOINT
+        # alone among several processes, one that failed would wait for the others to save with it
+        if not self._last_is_current and (self._requested or trainer.world_size == 1):
+            trainer.save_checkpoint(last, weights_only=False)
+        if last.is_file():
+            _say(f"stopped; continue with: python -m spam_classifier.train fit --ckpt_path {last}")
+
+
+@rank_zero_only
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

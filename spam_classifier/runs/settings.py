@@ -1,0 +1,57 @@
+"""A run's own settings, put before the flags of a command that takes up its checkpoint."""
+
+import argparse
+import json
+from pathlib import Path
+
+from spam_classifier.errors import UserError
+from spam_classifier.runs.checkpoints import CONFIG_FILE, find_checkpoint, read_checkpoint, run_directory
+
+FIT = "fit"
+EVALUATIONS = ("validate", "test", "predict")
+SHAPE = ("layers", "width", "heads", "context")
+
+
+def take_up_run(arguments: list[str]) -> tuple[list[str], Path | None]:
+    """Expand a command line that continues or evaluates a run, so that it rebuilds the run's model and data.
+
+    Lightning restores a model's hyper-parameters from a checkpoint, over what the command line says, and nothing
+    of the data's. Here the run's ``config.yaml`` comes first, then what its checkpoint alone knows (the shape of
+    the backbone, the label names and the maximum length), then the flags as typed, so that flags win.
+
+    Args:
+        arguments: The command line after the program's name.
+
+    Returns:
+        The command line to parse, and the run's directory; the arguments unchanged and None where no run is
+        taken up: ``fit`` without ``--ckpt_path``, and any request for help.
+
+    Raises:
+        UserError: The checkpoint or its run's settings can't be found, or it is not ours.
+    """
+    subcommand = next((word for word in arguments if word in (FIT, *EVALUATIONS)), None)
+    asks_only = any(word in ("-h", "--print_config") or word.startswith("--help") for word in arguments)
+    if subcommand is None or asks_only:
+        return arguments, None
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--ckpt_path")
+    own.add_argument("--trainer.default_root_dir", dest="root", default=".")
+    flags, _ = own.parse_known_args(arguments)
+    if subcommand == FIT and flags.ckpt_path in (None, "null"):
+        return arguments, None
+
+    checkpoint = find_checkpoint(None if flags.ckpt_path == "null" else flags.ckpt_path, Path(flags.root))
+    hyper_parameters = read_checkpoint(checkpoint)["hyper_parameters"]
+    directory = run_directory(checkpoint)
+    config = directory / CONFIG_FILE
+    if not config.is_file():
+        raise UserError(f"{checkpoint}: its run's settings, {config}, are missing; keep a checkpoint in its run")
+    settings = [f"--config={config}"]
+    settings += [f"--model.{name}={hyper_parameters[name]}" for name in SHAPE]
+    settings += [
+        f"--data.labels={json.dumps(hyper_parameters['label_names'])}",
+        f"--data.max_length={hyper_parameters['max_length']}",
+    ]
+    position = arguments.index(subcommand) + 1
+    expanded = [*arguments[:position], *settings, *arguments[position:], f"--ckpt_path={checkpoint}"]
+    return expanded, directory

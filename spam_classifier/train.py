@@ -1,0 +1,213 @@
+"""Train and evaluate: ``python -m spam_classifier.train {fit,validate,test,predict}``."""
+
+import logging
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch.distributed
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from spam_classifier.data.datamodule import SpamDataModule
+from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
+from spam_classifier.errors import one_line_errors
+from spam_classifier.evaluation.learning_curves import FILE_NAME as CURVES_FILE
+from spam_classifier.evaluation.learning_curves import LearningCurves
+from spam_classifier.evaluation.predictions_file import FILE_NAME as PREDICTIONS_FILE
+from spam_classifier.evaluation.predictions_file import PredictionsFile
+from spam_classifier.evaluation.summary import duration, metrics_table, two_columns, update_metrics_file
+from spam_classifier.evaluation.wrong_predictions import WrongPredictions
+from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.runs.checkpoints import BEST_PREFIX, LAST_CHECKPOINT, RUNS_DIRECTORY
+from spam_classifier.runs.interruption import StopCleanly
+from spam_classifier.runs.settings import take_up_run
+
+
+class SaveRunSettings(SaveConfigCallback):
+    """Keep the settings of a training run in its directory, without the checkpoint it may have started from."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Save, when fitting."""
+        if stage == "fit":
+            self.config.ckpt_path = None
+            super().setup(trainer, pl_module, stage)
+
+
+class SpamCLI(LightningCLI):
+    """Lightning's command line over SpamClassifier and SpamDataModule; the signatures hold the book's recipe.
+
+    Args:
+        run_directory: Directory of the run that is taken up, None for a new one.
+    """
+
+    def __init__(self, run_directory: Path | None) -> None:
+        self.run_directory = run_directory
+        super().__init__(
+            SpamClassifier,
+            SpamDataModule,
+            save_config_callback=SaveRunSettings,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=123,
+            trainer_defaults={"max_epochs": 5, "log_every_n_steps": 10},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the command line as it is: the settings of the run were put before its flags."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """A Trainer that logs to TensorBoard and keeps checkpoints, unless flags say otherwise."""
+        flags = self._get(self.config_init, "trainer")
+        run, new = self.run_directory, Path(flags.default_root_dir or ".").resolve() / RUNS_DIRECTORY
+        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions()]
+        if self.subcommand == "predict" and run is not None:
+            callbacks.append(PredictionsFile(run))
+        if flags.enable_checkpointing is not False and not flags.fast_dev_run:
+            callbacks += [best_checkpoint(), last_checkpoint(), StopCleanly()]
+        logger = flags.logger
+        if logger in (None, True):
+            logger = TensorBoardLogger(
+                run.parent.parent if run else new.parent,
+                run.parent.name if run else new.name,
+                version=run.name if run else None,
+                default_hp_metric=False,
+            )
+        return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
+
+    def after_instantiate_classes(self) -> None:
+        """A checkpoint makes loading the pretrained weights needless."""
+        self.model.awaits_checkpoint = self.run_directory is not None
+        self.started = time.monotonic()
+
+    def before_validate(self) -> None:
+        """Say which checkpoint is at work."""
+        self._say(f"checkpoint {self._get(self.config, 'ckpt_path')}")
+
+    before_test = before_predict = before_validate
+
+    def after_fit(self) -> None:
+        """Evaluate the best checkpoint on train and validation, and close with a table."""
+        if self.trainer.fast_dev_run:
+            return
+        seconds = time.monotonic() - self.started
+        keeper = self.trainer.checkpoint_callback
+        best = keeper.best_model_path if isinstance(keeper, ModelCheckpoint) else ""
+        metrics = {name: self._evaluate_quietly(name, best) for name in (TRAIN, VALIDATION)}
+        run_directory = Path(self.trainer.log_dir or ".")
+        if not self.trainer.is_global_zero:
+            return
+        update_metrics_file(run_directory, metrics)
+        log_final_metrics(self.trainer, metrics)
+        print("\n" + two_columns(self._closing_table(seconds, best, metrics, run_directory)))
+
+    def _evaluate_quietly(self, split_name: str, checkpoint: str) -> dict[str, float]:
+        """Loss and accuracy of a checkpoint ("" for the weights at hand) on a split, kept out of the logs."""
+        loggers, self.trainer.loggers = self.trainer.loggers, []
+        figures = self.trainer.validate(
+            self.model,
+            dataloaders=self.datamodule.in_order(split_name),
+            ckpt_path=checkpoint or None,
+            verbose=False,
+        )
+        self.trainer.loggers = loggers
+        return {"loss": figures[0]["val/loss"], "acc": figures[0]["val/acc"]}
+
+    def _closing_table(
+        self, seconds: float, best: str, metrics: dict[str, dict[str, float]], run_directory: Path
+    ) -> dict[str, str]:
+        data, model = self.datamodule, self.model
+        sizes = {name: len(rows) for name, rows in data.splits.items()}
+        cut = sum(data.truncated.values())
+        parameters = list(model.parameters())
+        learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+        return {
+            "messages": " / ".join(f"{sizes[name]:,}" for name in sizes) + f" ({' / '.join(sizes)}), "
+            f"up to {data.max_length} tokens" + (f", {cut} longer cut" if cut else ""),
+            "parameters": f"{learning:,} learning of {sum(p.numel() for p in parameters):,}",
+            "time": f"{duration(seconds)}, {self.trainer.current_epoch} epochs, {self.trainer.global_step} steps",
+            "result": metrics_table(metrics) + ("\nof the best checkpoint, by validation loss" if best else ""),
+            "checkpoint": best or "none kept",
+            "logs": f"{run_directory} (figure: {CURVES_FILE})",
+            "next": "python -m spam_classifier.train test\n"
+            'python -m spam_classifier.predict "You have won a prize, call now"\n'
+            f"tensorboard --logdir {run_directory.parent}",
+        }
+
+    def after_validate(self) -> None:
+        """Keep the figures and say them."""
+        self._keep(VALIDATION, "val")
+
+    def after_test(self) -> None:
+        """Keep the figures and say them."""
+        self._keep(TEST, "test")
+
+    def after_predict(self) -> None:
+        """Say where the predictions are."""
+        self._say(f"predictions of the test split: {self.run_directory / PREDICTIONS_FILE}")
+
+    def _keep(self, split_name: str, stage: str) -> None:
+        figures = {name: float(self.trainer.callback_metrics[f"{stage}/{name}"]) for name in ("loss", "acc")}
+        if self.trainer.is_global_zero:
+            update_metrics_file(self.run_directory, {split_name: figures})
+        messages = len(self.datamodule.splits[split_name])
+        self._say(
+            f"{split_name} split, {messages} messages: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}"
+        )
+
+    def _say(self, text: str) -> None:
+        if self.trainer.is_global_zero:
+            print(text)
+
+
+def best_checkpoint() -> ModelCheckpoint:
+    """Keep the checkpoint with the lowest validation loss."""
+    return ModelCheckpoint(
+        filename=BEST_PREFIX + "epoch{epoch}-val_loss{val/loss:.4f}",
+        auto_insert_metric_name=False,
+        monitor="val/loss",
+        enable_version_counter=False,
+    )
+
+
+def last_checkpoint() -> ModelCheckpoint:
+    """Keep the checkpoint of the last epoch; ``save_last`` above would write it only when the best improves."""
+    return ModelCheckpoint(
+        filename=LAST_CHECKPOINT.removesuffix(".ckpt"), save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
+def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, float]]) -> None:
+    """Put the hyper-parameters beside the best checkpoint's figures in TensorBoard's table of runs."""
+    if isinstance(trainer.logger, TensorBoardLogger):
+        figures = {f"best/{split}_{name}": value for split, pair in metrics.items() for name, value in pair.items()}
+        model, data = trainer.lightning_module.hparams, trainer.datamodule.hparams
+        trainer.logger.log_hyperparams({**model, **data}, figures)
+        trainer.logger.save()
+
+
+def quieten_lightning() -> None:
+    """Keep advertisements and warnings about Lightning's own code out of what users read."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+        logging.getLogger(name).addFilter(lambda record: "Tip:" not in record.getMessage())
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty")  # a resumed run
+
+
+def main() -> None:
+    """Run the command line."""
+    quieten_lightning()
+    with one_line_errors():
+        sys.argv[1:], run_directory = take_up_run(sys.argv[1:])
+        SpamCLI(run_directory)
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
