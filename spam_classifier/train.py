@@ -5,17 +5,18 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 import torch.distributed
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
-from spam_classifier.errors import one_line_errors
+from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.learning_curves import FILE_NAME as CURVES_FILE
 from spam_classifier.evaluation.learning_curves import LearningCurves
 from spam_classifier.evaluation.predictions_file import FILE_NAME as PREDICTIONS_FILE
@@ -26,6 +27,26 @@ from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.runs.checkpoints import BEST_PREFIX, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.settings import take_up_run
+
+
+PROGRAM = "python -m spam_classifier.train"
+DESCRIPTION = """Fine-tune GPT-2 into a text classifier. Without flags, fit runs the book's recipe on the SMS Spam
+Collection with GPT-2 124M; --config configs/quickstart.yaml takes about a minute and no network.
+validate, test and predict take up the newest run's best checkpoint unless --ckpt_path names another, and
+rebuild the model and the data from that run's own settings; flags given beside it win.
+fit --ckpt_path last continues the newest run."""
+
+
+class OneLineParser(LightningArgumentParser):
+    """Lightning's parser, with errors of one line, and no flag guessed from the beginning of its name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the message on one line and exit with status 2."""
+        print(f"error: {' '.join(message.split())} (see --help)", file=sys.stderr)
+        self.exit(2)
 
 
 class SaveRunSettings(SaveConfigCallback):
@@ -53,6 +74,12 @@ class SpamCLI(LightningCLI):
             save_config_callback=SaveRunSettings,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=123,
+            parser_class=OneLineParser,
+            parser_kwargs={
+                "prog": PROGRAM,
+                "description": DESCRIPTION,
+                **{name: {"usage": f"{PROGRAM} {name} [options]"} for name in self.subcommands()},
+            },
             trainer_defaults={"max_epochs": 5, "log_every_n_steps": 10},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
@@ -78,12 +105,23 @@ class SpamCLI(LightningCLI):
                 version=run.name if run else None,
                 default_hp_metric=False,
             )
-        return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
+        except (ValueError, MisconfigurationException) as error:
+            raise UserError(
+                f"the Trainer refuses its flags: {error} (--trainer.accelerator auto and --trainer.devices auto "
+                "take what this machine has)"
+            ) from error
 
     def after_instantiate_classes(self) -> None:
         """A checkpoint makes loading the pretrained weights needless."""
         self.model.awaits_checkpoint = self.run_directory is not None
         self.started = time.monotonic()
+
+    def before_fit(self) -> None:
+        """Refuse a checkpoint named in a file, whose run was not taken up."""
+        if self.run_directory is None and self._get(self.config, "ckpt_path"):
+            raise UserError("ckpt_path in a --config file: give --ckpt_path on the command line instead")
 
     def before_validate(self) -> None:
         """Say which checkpoint is at work."""

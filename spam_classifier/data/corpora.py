@@ -15,7 +15,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -88,7 +88,7 @@ def read_corpus(
         path = _checked_path(corpus)
         suffix = path.suffix.lower()
         raw = _own_archive(path) if suffix == ".zip" else path.read_bytes()
-    if labels is None and corpus in (UCI, SAMPLE):
+    if not labels and corpus in (UCI, SAMPLE):
         labels = LABELS
 
     parse = _parse_csv if suffix == ".csv" else _parse_tsv
@@ -123,38 +123,42 @@ def _own_archive(path: Path) -> bytes:
 
 def _decode(raw: bytes, corpus: str) -> str:
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{corpus}, line {line}: not UTF-8; convert the file from what it is, as in: "
             f"iconv -f latin1 -t utf-8 {corpus} > converted{Path(corpus).suffix}"
         ) from error
+    if not text.strip("\r\n"):
+        raise UserError(f"{corpus} is empty: write labelled messages into it, or pick another --data.corpus")
+    return text
 
 
 def _parse_tsv(text: str, corpus: str, label_column: str, text_column: str) -> pd.DataFrame:
-    records = _tsv_records(text)
+    # Neither splitlines nor csv: quotes and all other line separators are part of a message.
+    lines = text.replace("\r\n", "\n").split("\n")
+    records = ((number, line.split("\t")) for number, line in enumerate(lines, start=1) if line)
     remedy = "put one tab between fields and none into a text (a quoted .csv can hold tabs)"
-    first = list(islice(records, 1))
-    columns = _named_columns(first[0][1], label_column, text_column) if first else None
-    if columns is None:
-        columns = Columns(["label", "text"], label=0, text=1)
-        records = chain(first, records)
-        remedy += ", or name the columns of a header with --data.label_column and --data.text_column"
-    return _collect_messages(records, columns, corpus, remedy)
+    first = next(records)
+    columns = _named_columns(first[1], label_column, text_column)
+    if columns is not None:
+        return _collect_messages(records, columns, corpus, remedy)
+    remedy += ", or name the columns of a header with --data.label_column and --data.text_column"
+    return _collect_messages(chain([first], records), Columns(["label", "text"], 0, 1), corpus, remedy)
 
 
 def _parse_csv(text: str, corpus: str, label_column: str, text_column: str) -> pd.DataFrame:
     records = _csv_records(text, corpus)
-    columns = _csv_columns(next(records, (1, [])), corpus, label_column, text_column)
+    line, header = next(records)
+    columns = _named_columns(header, label_column, text_column)
+    if columns is None:
+        raise UserError(
+            f"{corpus}, line {line}: the columns are {', '.join(map(repr, header))}, without one "
+            f"{label_column!r} and one {text_column!r}; name them with --data.label_column and "
+            "--data.text_column"
+        )
     return _collect_messages(records, columns, corpus, "put a text that holds commas between quotes")
-
-
-def _tsv_records(text: str) -> Iterator[Record]:
-    # Neither splitlines nor csv: other line separators and quotes are part of a message.
-    for line, content in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
-        if content:
-            yield line, content.split("\t")
 
 
 def _csv_records(text: str, corpus: str) -> Iterator[Record]:
@@ -171,17 +175,6 @@ def _csv_records(text: str, corpus: str) -> Iterator[Record]:
             f"{corpus}, line {line}: malformed CSV ({error}); put a text that holds quotes, commas or line "
             "breaks between quotes, and double each quote in it"
         ) from error
-
-
-def _csv_columns(header: Record, corpus: str, label_column: str, text_column: str) -> Columns:
-    line, names = header
-    columns = _named_columns(names, label_column, text_column)
-    if columns is None:
-        raise UserError(
-            f"{corpus}, line {line}: the columns are {', '.join(map(repr, names))}, not one {label_column!r} and "
-            f"one {text_column!r}; name the right ones with --data.label_column and --data.text_column"
-        )
-    return columns
 
 
 def _named_columns(names: list[str], label_column: str, text_column: str) -> Columns | None:
@@ -203,14 +196,16 @@ def _collect_messages(records: Iterable[Record], columns: Columns, corpus: str, 
     for line, fields in records:
         if len(fields) != len(columns.names):
             raise UserError(
-                f"{corpus}, line {line}: the number of fields is {len(fields)} instead of {len(columns.names)} "
+                f"{corpus}, line {line}: the number of fields is {len(fields)}, not {len(columns.names)} "
                 f"({', '.join(columns.names)}); {remedy}"
             )
         lines.append(line)
         labels.append(fields[columns.label])
         texts.append(fields[columns.text])
     if not lines:
-        raise UserError(f"{corpus} holds no messages: it needs labelled ones, or pick another --data.corpus")
+        raise UserError(
+            f"{corpus} has a header and no messages: add labelled ones, or pick another --data.corpus"
+        )
     return pd.DataFrame({"label": labels, "text": texts}, index=lines)
 
 
@@ -220,7 +215,7 @@ def _check_messages(messages: pd.DataFrame, corpus: str, labels: Sequence[str] |
         blank = messages[column].str.strip() == ""
         if blank.any():
             raise UserError(f"{corpus}, line {blank.idxmax()}: empty {column}; fill it in or delete the row")
-    if labels is not None:
+    if labels:
         unexpected = ~messages["label"].isin(labels)
         if unexpected.any():
             line = unexpected.idxmax()

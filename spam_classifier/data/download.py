@@ -67,7 +67,7 @@ def fetch_collection(cache_dir: str | None = None) -> None:
     try:
         if member.exists():
             try:
-                read_collection(cache_dir)
+                _read_member(member)
                 return
             except UserError as error:
                 failures.append(str(error))
@@ -88,12 +88,11 @@ def read_collection(cache_dir: str | None = None) -> bytes:
     Raises:
         UserError: It is not in the cache directory, or damaged.
     """
-    path = cache_directory(cache_dir) / MEMBER.name
+    cache = cache_directory(cache_dir)
     try:
-        with path.open("rb") as file:
-            return _read_verified(file, path.stat().st_size, str(path))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; {_ways_out(path.parent)}") from error
+        return _read_member(cache / MEMBER.name)
+    except UserError as error:
+        raise _unavailable([str(error)], cache) from error
 
 
 def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
@@ -118,6 +117,14 @@ def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
         raise
     except Exception as error:  # damage surfaces as whatever exception the zip reader or a decompressor meets
         raise UserError(f"{source}: not a readable zip archive ({error})") from error
+
+
+def _read_member(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return _read_verified(file, path.stat().st_size, str(path))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
 
 
 def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
@@ -147,7 +154,7 @@ def _download(url: str) -> bytes:
 
 
 def _first_success(sources: list[Callable[[], bytes]], failures: list[str], cache: Path) -> bytes:
-    """What the first source that works returns; ``failures`` tell the user what else was tried."""
+    """What the first source that works returns; ``failures`` holds what was tried before."""
     for round_number in range(ROUNDS):
         time.sleep(round_number * PAUSE)
         for source in sources:
@@ -155,14 +162,13 @@ def _first_success(sources: list[Callable[[], bytes]], failures: list[str], cach
                 return source()
             except UserError as error:
                 failures.append(str(error))
-    reasons = "; ".join(dict.fromkeys(failures))
-    raise UserError(f"cannot get the SMS Spam Collection ({reasons}): {_ways_out(cache)}")
+    raise _unavailable(failures, cache)
 
 
-def _ways_out(cache: Path) -> str:
-    return (
-        f"place {ARCHIVE_NAME} in {cache} by hand, or pass its path as --data.corpus PATH.zip, or train on "
-        "--data.corpus sample"
+def _unavailable(failures: list[str], cache: Path) -> UserError:
+    return UserError(
+        f"cannot get the SMS Spam Collection ({'; '.join(dict.fromkeys(failures))}): place {ARCHIVE_NAME} in "
+        f"{cache} by hand, or pass its path as --data.corpus PATH.zip, or use --data.corpus sample"
     )
 
 

@@ -7,6 +7,7 @@ fills in the templates and then roughens the messages the way thumbs do.
 import argparse
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -27,7 +28,7 @@ class Section(NamedTuple):
     """So many messages made from one list of templates; each takes the place of ``@`` in the frame."""
 
     label: str
-    count: int
+    size: int
     templates: list[str]
     frame: str
     manner: str
@@ -35,10 +36,10 @@ class Section(NamedTuple):
 
 SECTIONS = [
     Section("ham", 210, phrases.HAM_SHORT, PLAIN, "casual"),
-    Section("ham", 338, phrases.HAM_CHAT, CHAT, "casual"),
-    Section("ham", 165, phrases.HAM_FAMILY, REPLY, "casual"),
+    Section("ham", 367, phrases.HAM_CHAT, CHAT, "casual"),
+    Section("ham", 175, phrases.HAM_FAMILY, REPLY, "casual"),
     Section("ham", 115, phrases.HAM_DATING, CHAT, "casual"),
-    Section("ham", 165, phrases.HAM_WORK, CHAT, "casual"),
+    Section("ham", 174, phrases.HAM_WORK, CHAT, "casual"),
     Section("ham", 120, phrases.HAM_STUDY, CHAT, "casual"),
     Section("ham", 155, phrases.HAM_LOGISTICS, CHAT, "casual"),
     Section("ham", 100, phrases.HAM_SPORT, CHAT, "casual"),
@@ -46,28 +47,28 @@ SECTIONS = [
     Section("ham", 100, phrases.HAM_JOKES, CHAT, "casual"),
     Section("ham", 75, phrases.HAM_SORRY, CHAT, "casual"),
     Section("ham", 75, phrases.HAM_HEALTH, CHAT, "casual"),
-    Section("ham", 160, phrases.HAM_LOOKALIKE, CHAT, "casual"),
-    Section("ham", 160, phrases.HAM_SERVICE, PLAIN, "official"),
-    Section("ham", 120, phrases.HAM_LONG, PLAIN, "careful"),
+    Section("ham", 150, phrases.HAM_LOOKALIKE, CHAT, "casual"),
+    Section("ham", 145, phrases.HAM_SERVICE, PLAIN, "official"),
+    Section("ham", 105, phrases.HAM_LONG, PLAIN, "careful"),
     Section("ham", 55, phrases.HAM_LANGUAGES, PLAIN, "careful"),
     Section("ham", 35, phrases.HAM_ODDITIES, PLAIN, "official"),
-    Section("spam", 70, phrases.SPAM_PRIZE, PITCH, "pushy"),
+    Section("spam", 78, phrases.SPAM_PRIZE, PITCH, "pushy"),
     Section("spam", 55, phrases.SPAM_PREMIUM, PITCH, "pushy"),
-    Section("spam", 50, phrases.SPAM_LOAN, PITCH, "pushy"),
-    Section("spam", 36, phrases.SPAM_PILLS, PITCH, "pushy"),
+    Section("spam", 55, phrases.SPAM_LOAN, PITCH, "pushy"),
+    Section("spam", 42, phrases.SPAM_PILLS, PITCH, "pushy"),
     Section("spam", 42, phrases.SPAM_CRYPTO, PITCH, "pushy"),
     Section("spam", 42, phrases.SPAM_JOB, PITCH, "pushy"),
     Section("spam", 46, phrases.SPAM_PARCEL, PLAIN, "pushy"),
-    Section("spam", 55, phrases.SPAM_BANK, PLAIN, "pushy"),
+    Section("spam", 58, phrases.SPAM_BANK, PLAIN, "pushy"),
     Section("spam", 45, phrases.SPAM_DATING, REPLY, "casual"),
     Section("spam", 40, phrases.SPAM_PLEA, REPLY, "casual"),
-    Section("spam", 58, phrases.SPAM_CASUAL, CHAT, "casual"),
+    Section("spam", 42, phrases.SPAM_CASUAL, CHAT, "casual"),
     Section("spam", 30, phrases.SPAM_SHORT, PLAIN, "casual"),
-    Section("spam", 45, phrases.SPAM_LONG, PLAIN, "careful"),
-    Section("spam", 20, phrases.SPAM_LANGUAGES, PLAIN, "careful"),
+    Section("spam", 49, phrases.SPAM_LONG, PLAIN, "careful"),
+    Section("spam", 18, phrases.SPAM_LANGUAGES, PLAIN, "careful"),
     Section("spam", 22, phrases.SPAM_ODDITIES, PLAIN, "official"),
 ]
-PAIRS = 40
+PAIR_COUNT = 32
 # An inbox holds some messages twice, and the removal of repeats needs something to remove.
 REPEATS = {"ham": 12, "spam": 4}
 
@@ -129,9 +130,9 @@ def change_one_word(
 
 
 def slang(text: str, rng: Random) -> str:
-    """Most of the words that have a short form, shortened."""
+    """Half of the words that have a short form, shortened."""
     return change_words(
-        text, lambda word: phrases.SLANG.get(word.lower(), word) if rng.random() < 0.6 else word
+        text, lambda word: phrases.SLANG.get(word.lower(), word) if rng.random() < 0.5 else word
     )
 
 
@@ -140,10 +141,8 @@ def typo(text: str, rng: Random) -> str:
 
     def slip(word: str) -> str:
         at = rng.randrange(1, len(word) - 1)
-        letter, following = word[at], word[at + 1]
-        return (
-            word[:at] + rng.choice([following, letter * 2 + following, following + letter]) + word[at + 2 :]
-        )
+        one, two = word[at], word[at + 1]
+        return word[:at] + rng.choice([two, one + one + two, two + one]) + word[at + 2 :]
 
     return change_one_word(text, rng, lambda word: len(word) > 4 and word.isascii() and word.isalpha(), slip)
 
@@ -185,13 +184,13 @@ TRICKS: dict[str, Callable[[str, Random], str]] = {
 # How likely each trick is, for each manner of writing.
 MANNERS = {
     "casual": {
-        "slang": 0.25, "typo": 0.12, "emphatic": 0.08, "no_last_stop": 0.35, "lower_case": 0.3,
+        "slang": 0.18, "typo": 0.08, "emphatic": 0.08, "no_last_stop": 0.35, "lower_case": 0.3,
         "capitals": 0.02, "entity": 0.03, "stray_quote": 0.01, "no_apostrophes": 0.2,
         "curly_apostrophes": 0.15, "emoji": 0.1,
     },
     "pushy": {
-        "slang": 0.2, "typo": 0.08, "disguise": 0.2, "emphatic": 0.1, "no_last_stop": 0.25, "lower_case": 0.2,
-        "capitals": 0.1, "entity": 0.04, "stray_quote": 0.02, "no_apostrophes": 0.15,
+        "slang": 0.15, "typo": 0.06, "disguise": 0.15, "emphatic": 0.1, "no_last_stop": 0.25,
+        "lower_case": 0.2, "capitals": 0.1, "entity": 0.04, "stray_quote": 0.02, "no_apostrophes": 0.15,
         "curly_apostrophes": 0.1, "emoji": 0.1,
     },
     "careful": {"typo": 0.04, "no_last_stop": 0.15, "lower_case": 0.1, "curly_apostrophes": 0.25},
@@ -241,8 +240,8 @@ def generate_sample(seed: int = 123) -> list[tuple[str, str]]:
     rng = Random(seed)
     messages: list[tuple[str, str]] = []
     seen: set[str] = set()
-    drafts = [(draft_section(section, rng), section.count) for section in SECTIONS]
-    for draft, count in [*drafts, (draft_pairs(rng), 2 * PAIRS)]:
+    drafts = [(draft_section(section, rng), section.size) for section in SECTIONS]
+    for draft, count in [*drafts, (draft_pairs(rng), 2 * PAIR_COUNT)]:
         wanted = len(messages) + count
         while len(messages) < wanted:
             label, text = next(draft)
@@ -267,12 +266,13 @@ def write_sample(output: Path, seed: int = 123) -> None:
         UserError: If the file cannot be written.
     """
     lines = "".join(f"{label}\t{text}\n" for label, text in generate_sample(seed))
-    unfinished = output.with_name(output.name + ".part")
+    unfinished = output.parent / f"{output.name}.part"
     try:
         unfinished.write_bytes(lines.encode())
         unfinished.replace(output)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise UserError(f"{output}: cannot be written ({error.strerror}); choose another --output") from error
 
 

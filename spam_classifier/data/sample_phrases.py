@@ -52,7 +52,7 @@ WORDS: dict[str, list[str]] = {
     # times, sums and references
     "day": _words("""
         tomorrow, tonight, on Monday, on Tues, Wednesday, on Thurs, Friday, on Sat, Sunday, next week,
-        after work, this weekend, on the {2-28}th, in the morning, later, at lunch
+        after work, this weekend, on the {4-20}th, in the morning, later, at lunch
     """),
     "clock": _words("""
         {1-11}, {1-11}pm, half {4-9}, {1-9}.30, {5-11}ish, quarter to {4-9}, {10-19}:{10-59}, {6-11}am, noon
@@ -140,7 +140,7 @@ WORDS: dict[str, list[str]] = {
         a spa day for 2, a ski trip
     """),
     "subject": _words("""
-        stats, chemistry, the essay, French, anatomy, algebra, macro, the lab report, history, thermodynamics
+        stats, chemistry, Latin, French, anatomy, algebra, macro, geography, history, thermodynamics
     """),
     "job": _words("""
         the report, the slides, the invoice, the rota, the budget, the quote, the handover notes, the minutes,
@@ -195,7 +195,6 @@ WORDS: dict[str, list[str]] = {
         {name} says hi [too|btw|].
         Tell {name} as well [please|pls|].
         I owe you [one|a pint|a coffee|lunch].
-        [Photos|The list is|This made me think of you]: {url}
     """),
     "nudge": _lines("""
         Reply STOP to [end|opt out|cancel].
@@ -278,7 +277,7 @@ WORDS: dict[str, list[str]] = {
         Anyway I'm on the train now with a bag of crisps and I'm not opening my laptop until Monday.
         Fancy {food} {day}? My treat, if the bonus ever lands.
         Tell me something nice that happened to you today.
-        Still, payday on the {20-28}th. I'll send you the money for the tickets then.
+        Still, payday on the {24-28}th. I'll send you the money for the tickets then.
         Please remind me of this when I next say that I love my job.
     """),
     "family_open": _lines("""
@@ -485,8 +484,8 @@ SLANG = dict(
     for pair in _words("""
         you u, are r, your ur, you're ur, to 2, for 4, please pls, see c, tonight 2nite, tomorrow 2moro,
         great gr8, later l8r, text txt, message msg, because cos, about bout, going goin, what wat,
-        really rly, and n, love luv, thanks thx, have hav, before b4, people ppl, something summat, don't dont,
-        with wiv, that dat, minutes mins, right rite, night nite, be b, back bk
+        really rly, and n, love luv, thanks thx, have hav, before b4, people ppl, something summat,
+        don't dont, with wiv, that dat, minutes mins, right rite, night nite, be b, back bk
     """)
 )
 LOUD_WORDS = _words("""
@@ -560,13 +559,43 @@ HAM_CHAT = _lines("""
     I [hate|love] this weather. Shall we {activity} {day} or wait?
     Just [woken up|got in|got off the phone to {name}]. What did I miss?
     [Proper|Real] letter on the way to you btw, in an envelope with a stamp and everything.
-    Sending you a [big|huge] hug. [It'll be fine|You've got this|Today will be over soon].
+    Sending {name} and you a [big|huge] hug. [It'll be fine|You've got this|Today will be over soon].
     I keep thinking about what you said {weekday}. You're right, I should just ring {name}.
     ok so [the thing|what] I wanted to tell you: {name} is moving to {town}!!
     Wow, {name} replied to all {20-400} of us. {laugh}
-    there was a man on the bus with a parrot and nobody said a word
+    there was a man on the [bus|tram|train to {town}] with [a parrot|{2-9} clocks|a {colour} wig] and \
+    [nobody said a word|he winked at me|{name} asked for a photo]
     I'm outside, it's the {colour} door, right? {name} is waving at me from the wrong house.
-    they've changed the crisps. it's not the same. that's it, that's the text
+    they've changed the [crisps|biscuits|tea] at {place}. [it's not the same|who do i write to|i'm moving \
+    out]. [that's it, that's the text|anyway how are you|rip]
+    What's [that smell|the plan|your excuse] {day}? [Asking for {name}|Be honest|Mine's that {excuse}].
+    {name} just [sang|cried|fell over] [in front of everyone|on the {colour} carpet|at {place}] and I have \
+    it on video.
+    Is it me or [is {name} being odd|is everyone in {town}|does {place} smell of {food}]?
+    I [bought|found|broke] {price} worth of {groceries}. [Don't ask|It was on offer|We're set for winter].
+    Been thinking, [we should|let's|why don't we] {activity} in {month}. [{name}'s up for it|Nothing \
+    fancy|Before it gets cold].
+    [Tell me|I need] something [good|funny|boring], I've been [on hold|in a queue|at {place}] for {20-90} \
+    minutes.
+    {name} rang, [it was about|wouldn't stop on] {show}. [I said nothing|You're to ring back|I need a lie \
+    down].
+    How's [the new place|the cold|life in {town}|{name}]? [Haven't heard in ages|Send news|Tell me \
+    everything].
+    [Tried|I tried] to {activity}, but {excuse}. [Again|So here I am|How was yours]?
+    My phone thinks I'm in {town}. I'm at {place}. [It may be right|One of us is lost|Ring me].
+    Can't decide between {food} and {food}. [Choose for me|You have until {clock}|{name} says both].
+    [There's|I can see] a {colour} balloon over {place}, [look up|is it yours|{name} thinks it's aliens].
+    [Yes|No], I did tell {name} about {town}. [Sorry|It slipped out|They'd have guessed].
+    Do I [know|like] anyone called {name}? [They've sent me {food}|They waved at me|It says here I'm going \
+    to the wedding].
+    {name}'s leaving do is {day}, {clock}, {place}. [Bring cash for the gift|Wear something {colour}|Act \
+    surprised].
+    I can hear [{pet}|{name}|the sea] from here. [Bliss|Send help|You'd love it].
+    [Just so you know|By the way], I [fixed|painted|sold] the {thing}. [You're welcome|Long story|Please \
+    don't shout].
+    [Nearly|Almost] bought you a {colour} hat in {town}. [Lucky escape|Still might|{name} stopped me].
+    [Are we|Are you] still going to {place} {day}? [I'm in if {name} is|Need to tell {relation}|I've \
+    forgotten].
     My sister's called the baby {name}. I'd have gone with {name} but nobody asked me.
 """)
 
@@ -657,7 +686,7 @@ HAM_WORK = _lines("""
     Handover: {job} done, call {name} back re the quote, alarm code unchanged.
     Just a reminder to fill in the rota for {month}. If you don't choose, I choose.
     boss said no. again. I'm updating my cv tonight, can you look at it
-    We're short on {day}, time and a half if you can do it. Reply yes and I'll put you down.
+    We're short on {weekday}, time and a half if you can do it. Reply yes and I'll put you down.
     Can u cash up tonight? Float is £{50-150}, rest in the safe, receipt in the {colour} book.
 """)
 
@@ -857,7 +886,7 @@ HAM_LOOKALIKE = _lines("""
     {relation} nearly sent {sum} to a 'new number'. Please always ring first.
     Put {price} on {coin} for a laugh in {month}, it's now worth {price}. Don't quit your job.
     I'm selling my {gadget}, {sum} or nearest offer. Call {mobile} if {name} wants it.
-    Lend me {price} till {weekday}? [Payday {20-28}th|I'll pay double in {food}|Cash is fine].
+    Lend me {price} till {weekday}? [Payday {24-28}th|I'll pay double in {food}|Cash is fine].
     The loan's approved!! We can buy the van! [Keys {day}|{sum} over {2-6} years|Come for a ride].
     Do you still need work? {employer} is hiring, {8-25} an hour, I'll put in a word.
     My cousin needs someone to do data entry from home, paid weekly, it's legit, I've done it. Ask {name}.
@@ -941,7 +970,7 @@ HAM_LONG = _lines("""
     {family_open} {family_event} {family_event} [{family_event}|] {family_end}
     {study_open} {study_event} {study_event} {study_event} [{study_event}|] {study_end}
     {home_open} {home_event} {home_event} {home_event} [{home_event}|] {home_end}
-    {trip_event} [So|And yes,] {trip_end}
+    {trip_event} {trip_event} {trip_end}
     {work_event} {work_end}
     {family_event} {family_event}
     {study_event} {study_end}
@@ -1019,7 +1048,7 @@ SPAM_PRIZE = _lines("""
     Free entry in our weekly draw for {sum}! Text [WIN|PLAY|GO|LUCK] to {short_code} now.
     You and a friend have been picked for {holiday}. Reply YES to {short_code} and we'll send the tickets.
     {network} rewards: you have {100-9000} points that run out {day}. Swap them for a {gadget} in any shop
-    The {team} lottery paid {sum} to {name} in {town}. Today it's your turn, text {short_code}
+    The {town} lottery paid {sum} to {name} in {town}. Today it's your turn, text {short_code}
     Is this still your number? There's a {gadget} with your name on it at our depot. Shall we bring it {day}?
     Guess the {colour} ball and win {sum}. Txt A, B or C to {short_code}.
     Your receipt from {shop} is a winning one! Send a photo of your card, both sides, to {email}
@@ -1032,7 +1061,7 @@ SPAM_PRIZE = _lines("""
 SPAM_PREMIUM = _lines("""
     You have {1-3} new [voicemail|picture message|voice message]. Call {phone} to [listen|collect it|hear it].
     Someone [you know|close to you|in {town}] has a secret message for you. Find out who on {phone}.
-    Get the [{colour} frog|{show}|latest] ringtone [free|for nothing] this week, txt TONE to {short_code}. \
+    Get {show} as your ringtone [free|for nothing] this week, txt TONE to {short_code}. \
     {fee} a week after.
     {emoji} Your horoscope for {weekday}: money is near. Text your sign to {short_code} for the rest.
     New [wallpapers|games|tones] for your {gadget} every day! Reply GO. {fee}/day till you send STOP.
@@ -1041,7 +1070,7 @@ SPAM_PREMIUM = _lines("""
     A friend has dared you to ring {phone}. Do you dare?
     Missed call from {phone}. [Ring back now|You have {2-9} minutes left to call|It's about your accident].
     [Are you|Still] bored? Chat live with people in {town}, {phone}, {fee} a min.
-    Which {show} star are you? Send your name to {short_code} and see. {laugh}
+    Which soap star are you? Send your name to {short_code} and see. {laugh}
     Your ringtone is so last year. Text HIT to {short_code} and be the talk of {town}.
     Psychic {name} sees a letter and a journey. Ring {phone} before {weekday}.
     Send this to {5-12} friends and get {price} credit from {network}, reply SEND to begin.
@@ -1112,7 +1141,7 @@ SPAM_JOB = _lines("""
     Your CV [was seen|has been chosen] by {employer}. Send {price} for the background check to secure the \
     interview.
     Mystery shoppers wanted in {town}! Keep what you buy and get {price} a visit. {url}
-    Parents: turn your spare {1-3} hours into {sum}. Ask {name} how, {mobile}
+    Parents: turn your spare {2-4} hours into {sum}. Ask {name} how, {mobile}
     I'm {name} in HR. We've a simple remote job, {30-90} mins a day, {price} paid daily. Interested? Say HI.
     Need drivers with own car, we wrap it in an advert and pay you {sum}. Cheque comes first, {email}
     Be your own boss with {shop} at home. Starter kit {price}, earn it back by {weekday}. {phone}
@@ -1239,12 +1268,12 @@ SPAM_CASUAL = _lines("""
     I'm clearing the warehouse: sofas, beds, {gadget}s, all {price}. Come {day} or send a deposit to {email}
     i sent you the code by mistake, it's 6 numbers, can you send it back to me? need it to get in
     Like our page and say {colour} and we'll pick someone {day} {url}
-    the {team} game is free here, all of it, no ads {url}
+    all the games free here, all of it, no ads {url}
     My nan's recipe for {food} made me {sum}, no really, ask me for the book
 """)
 
 SPAM_SHORT = _lines("""
-    [call|ring|txt|text] [me|us] [now|2nite|asap|back] {short_code}
+    [call|txt|text] [me|us] [now|2nite|asap|back] {short_code}
     [claim|win|cash|prize] {short_code}
     [Cheap|Free|New] [pills|tones|watches|credit] {url}
     {sum} 4 u {url}
@@ -1317,7 +1346,7 @@ SPAM_ODDITIES = _lines("""
     They said "you can't get rich at {20-60}. {name} did. {phone}
     “I was broke”, says {name}. ”Now I work {2-4} hours a day” {url}
     *** {gadget} *** {price} *** {day} only *** {phone} ***
-    >>> {name} <<< u r the 1 >>> {short_code} <<<
+    => {name} <= u r the 1 => {short_code} <=
     F.R.E.E {gadget} w!th every c@ll 2 {phone}
     L0ans 4 a11, n0 ch3cks, {sum} 2day {url}
     $$$ {sum} $$$ ask {name} how {emoji}{emoji} {url}

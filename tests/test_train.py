@@ -1,0 +1,258 @@
+"""The command line: fit, then test, validate, predict and continue."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pandas as pd
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SMALL = [
+    *("--model.weights", "random", "--model.layers", "2", "--model.width", "32", "--model.heads", "2"),
+    *("--model.context", "256", "--model.trainable", "all", "--model.learning_rate", "3e-3"),
+    *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.enable_model_summary", "false", "--trainer.log_every_n_steps", "1"),
+]
+LAST_REAL = ["--model.token_position", "last_real", "--data.padding", "batch"]
+
+
+@pytest.fixture
+def three_classes(tmp_path: Path) -> Path:
+    """90 messages, the class of each given away by a word."""
+    words = {"news": "report", "sport": "goal", "weather": "rain"}
+    rows = [(label, f"{words[label]} number {n}, as told at {n % 7} o'clock") for n in range(30) for label in words]
+    path = tmp_path / "topics.csv"
+    pd.DataFrame(rows, columns=["topic", "body"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def fit_topics(three_classes: Path) -> list[str]:
+    columns = ["--data.text_column", "body", "--data.label_column", "topic"]
+    return ["fit", *SMALL, *LAST_REAL, "--data.corpus", str(three_classes), *columns]
+
+
+def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(run))
+    events.Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
+    done = train(*fit_topics, "--trainer.max_epochs", 4)
+    assert done.code == 0, done.err
+    run = tmp_path / "lightning_logs/version_0"
+
+    assert "62 / 9 / 19 (train / validation / test)" in done.out
+    parameters = sum(
+        value.numel()
+        for value in torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"].values()
+    )
+    assert f"{parameters:,} learning of {parameters:,}" in done.out
+    assert "python -m spam_classifier.train test" in done.out
+    assert str(next((run / "checkpoints").glob("best-*.ckpt"))) in done.out
+
+    sizes = {name: len(pd.read_csv(run / f"{name}.csv")) for name in ("train", "validation", "test")}
+    assert sizes == {"train": 62, "validation": 9, "test": 19}
+    assert (run / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    logged = scalars(run)
+    assert [step for step, _ in logged["train/loss_step"]] == list(range(28))
+    assert all(len(logged[tag]) == 4 for tag in ("train/loss", "train/acc", "val/loss", "val/acc"))
+
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics) == {"train", "validation"}  # the test split is touched only when asked for
+    assert metrics["validation"]["loss"] == pytest.approx(min(loss for _, loss in logged["val/loss"]), abs=1e-6)
+    assert logged["best/validation_loss"][-1][1] == pytest.approx(metrics["validation"]["loss"])
+
+
+def test_evaluations_rebuild_model_and_data_of_the_newest_run(
+    train: Callable, fit_topics: list[str], tmp_path: Path
+) -> None:
+    assert train(*fit_topics, "--trainer.max_epochs", 6, "--data.split_seed", 7).code == 0
+    run = tmp_path / "lightning_logs/version_0"
+    best = next((run / "checkpoints").glob("best-*.ckpt"))
+
+    tested = train("test")
+    assert tested.code == 0, tested.err
+    assert str(best.relative_to(tmp_path)) in tested.out
+    assert "test split, 19 messages: accuracy" in tested.out
+    accuracy = json.loads((run / "metrics.json").read_text())["test"]["acc"]
+    assert accuracy > 0.6  # chance is a third
+    assert scalars(run)["test/acc"][0][1] == pytest.approx(accuracy)
+    assert list((tmp_path / "lightning_logs").iterdir()) == [run]  # it belongs to the run that it tests
+
+    assert train("validate", "--ckpt_path", "last").code == 0
+    predicted = train("predict", f"--ckpt_path={best}")
+    assert predicted.code == 0
+    table = pd.read_csv(run / "predictions.csv")
+    assert table[["label", "text"]].equals(pd.read_csv(run / "test.csv"))
+    assert (table["predicted"] == table["label"]).mean() == pytest.approx(accuracy)
+    probabilities = table[["probability_news", "probability_sport", "probability_weather"]]
+    assert probabilities.sum(axis=1).tolist() == pytest.approx([1] * 19)
+
+    # later flags win over the run's settings
+    other = train("test", "--data.train_fraction", 0.5, "--data.validation_fraction", 0.3)
+    assert "test split, 18 messages" in other.out
+    other = train("test", "--data.train_fraction", 0.5)
+    assert "test split, 36 messages" in other.out
+
+
+class StopAt(pl.Callback):
+    """Presses Ctrl-C as a step begins."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("step", [9, 13])
+def test_interrupted_run_continues_exactly(
+    train: Callable, fit_topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Stopped by Ctrl-C in the middle of the second epoch of seven steps, and at its end."""
+    fit_topics += ["--trainer.max_epochs", "4", "--model.dropout", "0.1", "--model.schedule", "cosine"]
+    assert train(*fit_topics, "--trainer.default_root_dir", "whole").code == 0
+
+    from spam_classifier import train as module
+
+    monkeypatch.setattr(module, "LearningCurves", lambda: StopAt(step))
+    stopped = train(*fit_topics)
+    last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
+    assert stopped.code == 1
+    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {last}" in stopped.err
+    assert torch.load(last, weights_only=True)["global_step"] == step + 1
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+
+    assert train("fit", "--ckpt_path", "last").code == 0
+    whole = torch.load("whole/lightning_logs/version_0/checkpoints/last.ckpt", weights_only=True)
+    continued = torch.load(last, weights_only=True)
+    assert continued["global_step"] == whole["global_step"] == 28
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, continued["state_dict"][name]), name
+    first, second = scalars(Path("whole/lightning_logs/version_0")), scalars(last.parents[1])
+    assert first["val/loss"] == second["val/loss"]
+    losses = dict(second["train/loss_step"])  # the step at which it stopped is not logged
+    assert {step: loss for step, loss in first["train/loss_step"] if step in losses} == losses
+    assert len(losses) >= 27
+
+
+def test_finished_run_trains_on(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
+    assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
+    assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3).code == 0
+    assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
+    longer, whole = (
+        torch.load(tmp_path / f"lightning_logs/version_{n}/checkpoints/last.ckpt", weights_only=True)
+        for n in range(2)
+    )
+    assert all(torch.equal(value, longer["state_dict"][name]) for name, value in whole["state_dict"].items())
+
+
+def test_book_position_on_another_corpus_pads_as_in_training(
+    train: Callable, fit_topics: list[str], tmp_path: Path
+) -> None:
+    """What the row's last position says depends on the padding, so the checkpoint's length goes along."""
+    book = [word for word in fit_topics if word not in LAST_REAL]
+    assert train(*book, "--trainer.max_epochs", 1).code == 0
+    rows = pd.read_csv(tmp_path / "topics.csv")
+    rows["body"] = rows["body"].str.slice(0, 8)
+    rows.to_csv(tmp_path / "short.csv", index=False)
+    assert train("predict", "--data.corpus", "short.csv").code == 0
+    table = pd.read_csv(tmp_path / "lightning_logs/version_0/predictions.csv")
+
+    from spam_classifier.inference.loading import classify, load_classifier
+
+    best = next((tmp_path / "lightning_logs/version_0/checkpoints").glob("best-*.ckpt"))
+    alone = torch.cat([classify(load_classifier(best), [text]) for text in table["text"]])
+    columns = ["probability_news", "probability_sport", "probability_weather"]
+    assert torch.allclose(torch.tensor(table[columns].to_numpy()).float(), alone, atol=1e-5)
+
+
+def test_trainer_flags_work_as_lightning_users_expect(
+    train: Callable, fit_topics: list[str], tmp_path: Path
+) -> None:
+    assert train(*fit_topics, "--trainer.fast_dev_run", "true").code == 0
+    assert not (tmp_path / "lightning_logs").exists()
+    flags = ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1", "--trainer.max_epochs", "9"]
+    flags += ["--trainer.enable_checkpointing", "false", "--trainer.default_root_dir", "elsewhere"]
+    flags += ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"]
+    flags += ["--trainer.callbacks.patience", "0", "--trainer.callbacks.min_delta", "100"]
+    done = train(*fit_topics, *flags)
+    assert done.code == 0, done.err
+    assert "2 epochs" in done.out  # stopped early: no second epoch can be better by 100
+    assert not list(tmp_path.rglob("*.ckpt"))
+    assert (tmp_path / "elsewhere/lightning_logs/version_0/train.csv").is_file()
+
+
+@pytest.mark.slow
+def test_quickstart_needs_no_network(command: Callable, tmp_path: Path) -> None:
+    """The README's first command, its two steps in processes of their own, sockets to elsewhere refused."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\n"
+        "connect = socket.socket.connect\n"
+        "def refuse(self, address):\n"
+        "    if self.family != socket.AF_UNIX:\n"
+        "        raise RuntimeError(f'network used: {address}')\n"
+        "    return connect(self, address)\n"
+        "socket.socket.connect = refuse\n"
+    )
+    blocked = {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "2"}
+    config = ["--config", CONFIGS / "quickstart.yaml"]
+    fit = command("spam_classifier.train", "fit", *config, cwd=tmp_path, **blocked)
+    assert fit.code == 0, fit.err
+    tested = command("spam_classifier.train", "test", cwd=tmp_path, **blocked)
+    assert tested.code == 0, tested.err
+    metrics = json.loads((tmp_path / "lightning_logs/version_0/metrics.json").read_text())
+    assert metrics["test"]["acc"] > 0.75  # the majority class is one half
+    said = command("spam_classifier.predict", "hello there", "WIN a prize", cwd=tmp_path, **blocked)
+    assert said.code == 0, said.err
+    assert [line.split("\t")[0] in ("ham", "spam") for line in said.out.splitlines()[1:]] == [True, True]
+
+
+@pytest.mark.slow
+def test_real_corpus_with_a_small_model(command: Callable, tmp_path: Path, uci_archive: Path) -> None:
+    small = [*SMALL, *LAST_REAL, "--data.corpus", uci_archive, "--trainer.max_epochs", 2]
+    fit = command("spam_classifier.train", "fit", *small, cwd=tmp_path)
+    assert fit.code == 0, fit.err
+    assert "1,045 / 149 / 300 (train / validation / test), up to 120 tokens" in fit.out
+    assert command("spam_classifier.train", "test", cwd=tmp_path).code == 0
+    assert command("spam_classifier.train", "predict", cwd=tmp_path).code == 0
+    run = tmp_path / "lightning_logs/version_0"
+    assert len(pd.read_csv(run / "predictions.csv", keep_default_na=False)) == 300
+    assert json.loads((run / "metrics.json").read_text())["test"]["acc"] > 0.8
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_evaluate_like_one(
+    command: Callable, fit_topics: list[str], tmp_path: Path
+) -> None:
+    """Three steps under DDP in half-size batches equal three steps of one process, frozen blocks and all."""
+    steps = ["--trainer.max_steps", "3", "--trainer.max_epochs", "-1", "--model.trainable", "last_block"]
+    steps += ["--trainer.num_sanity_val_steps", "0"]
+    pair = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
+    ddp = command("spam_classifier.train", *fit_topics, *steps, *pair, cwd=tmp_path)
+    assert ddp.code == 0, ddp.err
+    one = command("spam_classifier.train", *fit_topics, *steps, "--data.batch_size", 8, cwd=tmp_path)
+    assert one.code == 0, one.err
+    runs = [tmp_path / f"lightning_logs/version_{n}" for n in range(2)]
+    weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in runs]
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=1e-6), name
+    metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
+    for split in metrics[0]:
+        assert metrics[0][split] == pytest.approx(metrics[1][split], abs=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_gpu_smoke(train: Callable, fit_topics: list[str]) -> None:
+    done = train(*fit_topics, "--trainer.accelerator", "gpu", "--trainer.devices", 1, "--trainer.max_epochs", 1)
+    assert done.code == 0, done.err
