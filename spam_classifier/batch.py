@@ -18,4 +18,4 @@ class Batch(NamedTuple):
     input_ids: Tensor
     lengths: Tensor
     labels: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # in place of tuple.index, of no use here

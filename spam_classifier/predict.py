@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("texts", nargs="+", metavar="text", help="a message to classify")
     parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
     parser.add_argument(
-        "--root", type=Path, default=Path("."), help="directory that holds lightning_logs (default: this one)"
+        "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
     )
     arguments = parser.parse_args()
     with one_line_errors():

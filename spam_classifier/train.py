@@ -28,7 +28,6 @@ from spam_classifier.runs.checkpoints import BEST_PREFIX, LAST_CHECKPOINT, RUNS_
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.settings import take_up_run
 
-
 PROGRAM = "python -m spam_classifier.train"
 DESCRIPTION = """Fine-tune GPT-2 into a text classifier. Without flags, fit runs the book's recipe on the SMS Spam
 Collection with GPT-2 124M; --config configs/quickstart.yaml takes about a minute and no network.
@@ -107,7 +106,7 @@ class SpamCLI(LightningCLI):
             )
         try:
             return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
-        except (ValueError, MisconfigurationException) as error:
+        except (ValueError, ModuleNotFoundError, MisconfigurationException) as error:
             raise UserError(
                 f"the Trainer refuses its flags: {error} (--trainer.accelerator auto and --trainer.devices auto "
                 "take what this machine has)"
@@ -131,7 +130,7 @@ class SpamCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Evaluate the best checkpoint on train and validation, and close with a table."""
-        if self.trainer.fast_dev_run:
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         seconds = time.monotonic() - self.started
         keeper = self.trainer.checkpoint_callback
@@ -187,16 +186,15 @@ class SpamCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Say where the predictions are."""
+        assert self.run_directory is not None
         self._say(f"predictions of the test split: {self.run_directory / PREDICTIONS_FILE}")
 
     def _keep(self, split_name: str, stage: str) -> None:
         figures = {name: float(self.trainer.callback_metrics[f"{stage}/{name}"]) for name in ("loss", "acc")}
-        if self.trainer.is_global_zero:
+        if self.trainer.is_global_zero and self.run_directory is not None:
             update_metrics_file(self.run_directory, {split_name: figures})
         messages = len(self.datamodule.splits[split_name])
-        self._say(
-            f"{split_name} split, {messages} messages: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}"
-        )
+        self._say(f"{split_name} split, {messages} messages: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}")
 
     def _say(self, text: str) -> None:
         if self.trainer.is_global_zero:
@@ -216,7 +214,9 @@ def best_checkpoint() -> ModelCheckpoint:
 def last_checkpoint() -> ModelCheckpoint:
     """Keep the checkpoint of the last epoch; ``save_last`` above would write it only when the best improves."""
     return ModelCheckpoint(
-        filename=LAST_CHECKPOINT.removesuffix(".ckpt"), save_on_train_epoch_end=True, enable_version_counter=False
+        filename=LAST_CHECKPOINT.removesuffix(".ckpt"),
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
     )
 
 
@@ -224,7 +224,7 @@ def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, float]])
     """Put the hyper-parameters beside the best checkpoint's figures in TensorBoard's table of runs."""
     if isinstance(trainer.logger, TensorBoardLogger):
         figures = {f"best/{split}_{name}": value for split, pair in metrics.items() for name, value in pair.items()}
-        model, data = trainer.lightning_module.hparams, trainer.datamodule.hparams
+        model, data = trainer.lightning_module.hparams, trainer.datamodule.hparams  # type: ignore[attr-defined]
         trainer.logger.log_hyperparams({**model, **data}, figures)
         trainer.logger.save()
 

@@ -1,15 +1,17 @@
 """Fixtures shared by all tests."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read as torch is imported; tests run side by side
+
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import lightning.pytorch  # noqa: F401  # its log handler has to see the standard error of no single test
 import pytest
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 
 class Outcome(NamedTuple):

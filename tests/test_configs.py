@@ -20,9 +20,7 @@ def settings(*arguments: object, capsys: pytest.CaptureFixture[str], monkeypatch
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def test_book_config_is_the_default(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_book_config_is_the_default(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = settings(capsys=capsys, monkeypatch=monkeypatch)
     book = settings("--config", CONFIGS / "book.yaml", capsys=capsys, monkeypatch=monkeypatch)
     assert book == defaults
@@ -37,9 +35,7 @@ def test_book_config_is_the_default(
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_config_is_accepted(
-    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_config_is_accepted(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     settings("--config", path, capsys=capsys, monkeypatch=monkeypatch)
 
 

@@ -51,8 +51,7 @@ def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], t
 
     assert "62 / 9 / 19 (train / validation / test)" in done.out
     parameters = sum(
-        value.numel()
-        for value in torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"].values()
+        value.numel() for value in torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"].values()
     )
     assert f"{parameters:,} learning of {parameters:,}" in done.out
     assert "python -m spam_classifier.train test" in done.out
@@ -151,8 +150,7 @@ def test_finished_run_trains_on(train: Callable, fit_topics: list[str], tmp_path
     assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3).code == 0
     assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
     longer, whole = (
-        torch.load(tmp_path / f"lightning_logs/version_{n}/checkpoints/last.ckpt", weights_only=True)
-        for n in range(2)
+        torch.load(tmp_path / f"lightning_logs/version_{n}/checkpoints/last.ckpt", weights_only=True) for n in range(2)
     )
     assert all(torch.equal(value, longer["state_dict"][name]) for name, value in whole["state_dict"].items())
 
@@ -177,12 +175,17 @@ def test_book_position_on_another_corpus_pads_as_in_training(
     assert torch.allclose(torch.tensor(table[columns].to_numpy()).float(), alone, atol=1e-5)
 
 
-def test_trainer_flags_work_as_lightning_users_expect(
-    train: Callable, fit_topics: list[str], tmp_path: Path
-) -> None:
+def test_trainer_flags_work_as_lightning_users_expect(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
     assert train(*fit_topics, "--trainer.fast_dev_run", "true").code == 0
     assert not (tmp_path / "lightning_logs").exists()
-    flags = ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1", "--trainer.max_epochs", "9"]
+    flags = [
+        "--trainer.precision",
+        "bf16-mixed",
+        "--trainer.gradient_clip_val",
+        "1",
+        "--trainer.max_epochs",
+        "9",
+    ]
     flags += ["--trainer.enable_checkpointing", "false", "--trainer.default_root_dir", "elsewhere"]
     flags += ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"]
     flags += ["--trainer.callbacks.patience", "0", "--trainer.callbacks.min_delta", "100"]
@@ -232,9 +235,7 @@ def test_real_corpus_with_a_small_model(command: Callable, tmp_path: Path, uci_a
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_evaluate_like_one(
-    command: Callable, fit_topics: list[str], tmp_path: Path
-) -> None:
+def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics: list[str], tmp_path: Path) -> None:
     """Three steps under DDP in half-size batches equal three steps of one process, frozen blocks and all."""
     steps = ["--trainer.max_steps", "3", "--trainer.max_epochs", "-1", "--model.trainable", "last_block"]
     steps += ["--trainer.num_sanity_val_steps", "0"]

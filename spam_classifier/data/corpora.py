@@ -203,9 +203,7 @@ def _collect_messages(records: Iterable[Record], columns: Columns, corpus: str, 
         labels.append(fields[columns.label])
         texts.append(fields[columns.text])
     if not lines:
-        raise UserError(
-            f"{corpus} has a header and no messages: add labelled ones, or pick another --data.corpus"
-        )
+        raise UserError(f"{corpus} has a header and no messages: add labelled ones, or pick another --data.corpus")
     return pd.DataFrame({"label": labels, "text": texts}, index=lines)
 
 

@@ -1,7 +1,8 @@
 """Labelled messages as batches: the LightningDataModule."""
 
+import csv
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import pandas as pd
@@ -94,7 +95,7 @@ class SpamDataModule(pl.LightningDataModule):
             self._read_and_encode()
         if stage == "fit" and self.trainer is not None:
             run_directory = self.trainer.log_dir  # asked on every rank: it is broadcast
-            if self.trainer.is_global_zero and run_directory is not None and not self.trainer.fast_dev_run:
+            if self.trainer.is_global_zero and run_directory is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
                 self.write_splits(Path(run_directory))
 
     def _read_and_encode(self) -> None:
@@ -125,7 +126,7 @@ class SpamDataModule(pl.LightningDataModule):
         """Write train.csv, validation.csv and test.csv (columns ``label`` and ``text``) into a directory."""
         directory.mkdir(parents=True, exist_ok=True)
         for name, rows in self.splits.items():
-            rows.to_csv(directory / f"{name}.csv", index=False)
+            rows.to_csv(directory / f"{name}.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled training batches, the incomplete last one dropped."""
@@ -161,7 +162,7 @@ class SpamDataModule(pl.LightningDataModule):
         """Every message of a split once, in order."""
         return self._loader(split_name, EpochOrder(len(self.encoded[split_name]), seed=None))
 
-    def _loader(self, split_name: str, order: EpochOrder, **options: object) -> BatchLoader:
+    def _loader(self, split_name: str, order: EpochOrder, **options: Any) -> BatchLoader:
         assert self.max_length is not None
         return BatchLoader(
             self.encoded[split_name],

@@ -38,9 +38,7 @@ class ExpectedFile:
 
 
 # The archive is packed anew now and then, so only the file in it can be told by its hash.
-MEMBER = ExpectedFile(
-    "SMSSpamCollection", 477_907, "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d"
-)
+MEMBER = ExpectedFile("SMSSpamCollection", 477_907, "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d")
 
 
 def cache_directory(cache_dir: str | None = None) -> Path:
@@ -141,9 +139,7 @@ def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
 def _download(url: str) -> bytes:
     archive = io.BytesIO()
     # The total is a guess until the response tells it; pooch takes a bar without one for no bar.
-    with tqdm(
-        desc=MEMBER.name, total=MEMBER.size, unit="B", unit_scale=True, leave=False, disable=None
-    ) as progress:
+    with tqdm(desc=MEMBER.name, total=MEMBER.size, unit="B", unit_scale=True, leave=False, disable=None) as progress:
         try:
             HTTPDownloader(progressbar=progress, timeout=TIMEOUT)(url, archive, None)
         except (OSError, ValueError) as error:  # all errors of requests are OSErrors

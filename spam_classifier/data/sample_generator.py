@@ -113,14 +113,10 @@ LOOKALIKES = str.maketrans({"a": "4", "e": "3", "i": "1", "o": "0", "s": "$"})
 
 def change_words(text: str, change: Callable[[str], str]) -> str:
     """The text with each word changed, save those that carry digits, markup or an address."""
-    return " ".join(
-        word if re.search(r"example|[\d<>&@]", word) else change(word) for word in text.split(" ")
-    )
+    return " ".join(word if re.search(r"example|[\d<>&@]", word) else change(word) for word in text.split(" "))
 
 
-def change_one_word(
-    text: str, rng: Random, wanted: Callable[[str], bool], change: Callable[[str], str]
-) -> str:
+def change_one_word(text: str, rng: Random, wanted: Callable[[str], bool], change: Callable[[str], str]) -> str:
     """The text with one of the wanted words changed, if it has any."""
     words = text.split(" ")
     if places := [place for place, word in enumerate(words) if wanted(word)]:
@@ -131,9 +127,7 @@ def change_one_word(
 
 def slang(text: str, rng: Random) -> str:
     """Half of the words that have a short form, shortened."""
-    return change_words(
-        text, lambda word: phrases.SLANG.get(word.lower(), word) if rng.random() < 0.5 else word
-    )
+    return change_words(text, lambda word: phrases.SLANG.get(word.lower(), word) if rng.random() < 0.5 else word)
 
 
 def typo(text: str, rng: Random) -> str:

@@ -38,7 +38,7 @@ class LearningCurves(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the loss of the step, as often as it is logged."""
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
             self._record(trainer, epoch, "train/loss_step")
 
@@ -55,8 +55,8 @@ class LearningCurves(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw."""
         directory = trainer.log_dir
-        if trainer.is_global_zero and directory is not None and self.curves and not trainer.fast_dev_run:
-            batch_size = getattr(trainer.datamodule, "batch_size", 1)
+        if trainer.is_global_zero and directory is not None and self.curves and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            batch_size = getattr(trainer.datamodule, "batch_size", 1)  # type: ignore[attr-defined]
             examples_per_epoch = int(trainer.num_training_batches * batch_size * trainer.world_size)
             draw(self.curves, examples_per_epoch, Path(directory) / FILE_NAME)
 
@@ -86,7 +86,10 @@ def draw(curves: dict[str, Curve], examples_per_epoch: int, path: Path) -> None:
             axes.legend()
         above = axes.secondary_xaxis(
             "top",
-            functions=(lambda epochs: epochs * examples_per_epoch, lambda examples: examples / examples_per_epoch),
+            functions=(
+                lambda epochs: epochs * examples_per_epoch,
+                lambda examples: examples / examples_per_epoch,
+            ),
         )
         above.set_xlabel("examples seen")
     loss.set_ylim(bottom=0)

@@ -1,5 +1,6 @@
 """Every message's predicted class, as a CSV in the run's directory."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,5 @@ class PredictionsFile(Callback):
         table = data.splits["test"].iloc[[row for row, _ in rows]].reset_index(drop=True)
         table["predicted"] = [data.label_names[index] for index in probabilities.argmax(-1)]
         columns = [f"probability_{name}" for name in data.label_names]
-        pd.concat([table, pd.DataFrame(probabilities.numpy(), columns=columns)], axis=1).to_csv(
-            self.path, index=False
-        )
+        table = pd.concat([table, pd.DataFrame(probabilities.numpy(), columns=columns)], axis=1)
+        table.to_csv(self.path, index=False, quoting=csv.QUOTE_NONNUMERIC)

@@ -1,7 +1,7 @@
 """The classifier: a GPT-2 backbone with a linear head that reads one token's hidden state."""
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import Accuracy, MeanMetric
+from torchmetrics import Accuracy, MeanMetric, Metric
 
 from spam_classifier.batch import Batch
 from spam_classifier.errors import UserError
@@ -140,19 +140,15 @@ class SpamClassifier(pl.LightningModule):
             load_weights(self.backbone, weights)
         self.head = nn.Linear(self.shape.width, len(self.label_names))
         classes = len(self.label_names)
-        self.losses = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
-        self.accuracies = nn.ModuleDict(
-            {f"{stage}_acc": Accuracy(task="multiclass", num_classes=classes) for stage in STAGES}
-        )
+        self.metrics = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
+        self.metrics.update({f"{stage}_acc": Accuracy(task="multiclass", num_classes=classes) for stage in STAGES})
         freeze(self.backbone, self.head, self.hparams["trainable"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what the data of the training run decided from the checkpoint, or check that it is the same."""
         saved = checkpoint["hyper_parameters"]
         if self.label_names and self.label_names != saved["label_names"]:
-            raise UserError(
-                f"the checkpoint tells {saved['label_names']} apart, the corpus has {self.label_names}"
-            )
+            raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {self.label_names}")
         if not self.label_names:
             self._describe_data(saved["label_names"], saved["max_length"])
             self.configure_model()
@@ -180,13 +176,17 @@ class SpamClassifier(pl.LightningModule):
         logits = self(batch.input_ids, batch.lengths)
         loss = F.cross_entropy(logits, batch.labels)
         size = len(batch.labels)
-        self.losses[f"{stage}_loss"].update(loss.detach(), size)
-        self.accuracies[f"{stage}_acc"].update(logits.detach(), batch.labels)
-        metrics = {
-            f"{stage}/loss": self.losses[f"{stage}_loss"],
-            f"{stage}/acc": self.accuracies[f"{stage}_acc"],
-        }
-        self.log_dict(metrics, on_step=False, on_epoch=True, prog_bar=stage == "val", batch_size=size)
+        mean_loss = cast(Metric, self.metrics[f"{stage}_loss"])
+        accuracy = cast(Metric, self.metrics[f"{stage}_acc"])
+        mean_loss.update(loss.detach(), size)
+        accuracy.update(logits.detach(), batch.labels)
+        self.log_dict(
+            {f"{stage}/loss": mean_loss, f"{stage}/acc": accuracy},
+            on_step=False,
+            on_epoch=True,
+            prog_bar=stage == "val",
+            batch_size=size,
+        )
         return loss, logits
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -232,9 +232,7 @@ class SpamClassifier(pl.LightningModule):
         if self.hparams["schedule"] == "constant" and not warmup:
             return optimizer
         cosine_steps = (
-            int(self.trainer.estimated_stepping_batches) - warmup
-            if self.hparams["schedule"] == "cosine"
-            else None
+            int(self.trainer.estimated_stepping_batches) - warmup if self.hparams["schedule"] == "cosine" else None
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, warmup, cosine_steps)

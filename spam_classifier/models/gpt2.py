@@ -39,9 +39,7 @@ class GPT2Shape:
     def __post_init__(self) -> None:
         for name, size in asdict(self).items():
             if size < 1:
-                raise UserError(
-                    f"the backbone's {name} must be at least 1, not {size}: give a positive number"
-                )
+                raise UserError(f"the backbone's {name} must be at least 1, not {size}: give a positive number")
         if self.width % self.heads:
             raise UserError(
                 f"the backbone's width {self.width} cannot be split into {self.heads} heads: "

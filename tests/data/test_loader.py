@@ -74,9 +74,7 @@ def test_the_global_random_state_is_left_alone() -> None:
 @given(rows_counts, batch_sizes, world_sizes)
 def test_evaluation_hands_out_every_row_once(rows: int, batch_size: int, world_size: int) -> None:
     world_size = min(rows, world_size)
-    shares = [
-        loader(rows, batch_size, rank=rank, world_size=world_size) for rank in range(world_size)
-    ]
+    shares = [loader(rows, batch_size, rank=rank, world_size=world_size) for rank in range(world_size)]
     passes = [list(share) for share in shares]
     assert [len(share) for share in shares] == [len(batches) for batches in passes]
     assert sorted(row for batches in passes for row in row_numbers(batches)) == list(range(rows))

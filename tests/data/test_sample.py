@@ -114,9 +114,7 @@ def test_no_text_stands_under_both_labels(texts):
 
 
 def test_a_length_rule_does_not_solve_it(texts):
-    at_least = {
-        label: Counter(length for text in texts[label] for length in range(len(text) + 1)) for label in texts
-    }
+    at_least = {label: Counter(length for text in texts[label] for length in range(len(text) + 1)) for label in texts}
     accuracy = best_balanced_accuracy(at_least["ham"], at_least["spam"], *map(len, texts.values()))
     assert accuracy < 0.8
 

@@ -50,7 +50,13 @@ def test_logits_equal_transformers_sequence_classifier(tmp_path: Path, position:
     """Its ``GPT2ForSequenceClassification`` reads the last token that is not padding, from the same weights."""
     torch.manual_seed(0)
     config = transformers.GPT2Config(
-        n_layer=2, n_embd=32, n_head=4, n_positions=64, num_labels=3, pad_token_id=50256, initializer_range=0.3
+        n_layer=2,
+        n_embd=32,
+        n_head=4,
+        n_positions=64,
+        num_labels=3,
+        pad_token_id=50256,
+        initializer_range=0.3,
     )
     reference = transformers.GPT2ForSequenceClassification(config).eval()
     reference.transformer.save_pretrained(tmp_path)
@@ -84,7 +90,7 @@ class Recorder(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.start = copy.deepcopy(pl_module.state_dict())
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # noqa: ANN001
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         self.batches.append(batch)
         self.losses.append(float(outputs["loss"]))
 
@@ -136,9 +142,7 @@ LEARNS = {
 
 
 @pytest.mark.parametrize("policy", LEARNS)
-def test_what_is_frozen_stays_bit_identical_and_what_learns_changes(
-    tmp_path: Path, corpus: str, policy: str
-) -> None:
+def test_what_is_frozen_stays_bit_identical_and_what_learns_changes(tmp_path: Path, corpus: str, policy: str) -> None:
     recorder = Recorder()
     model = SpamClassifier(**TINY, trainable=policy, token_position="last_real", learning_rate=1e-3)
     trainer(tmp_path, max_steps=5, max_epochs=-1, callbacks=[recorder]).fit(model, SpamDataModule(corpus))
@@ -242,7 +246,7 @@ def test_cosine_schedule_ends_near_zero(tmp_path: Path, corpus: str) -> None:
     rates: list[float] = []
 
     class Rates(pl.Callback):
-        def on_train_batch_start(self, trainer, *_) -> None:  # noqa: ANN001
+        def on_train_batch_start(self, trainer, *_) -> None:
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     model = SpamClassifier(**TINY, schedule="cosine", warmup_steps=3, learning_rate=1e-3)

@@ -99,9 +99,7 @@ def test_blocks_can_be_run_one_by_one(tiny_pair: tuple[GPT2Model, GPT2Backbone])
 
 
 @pytest.mark.parametrize("changed", [1, 20, 39])
-def test_a_token_changes_no_hidden_state_before_it(
-    tiny_pair: tuple[GPT2Model, GPT2Backbone], changed: int
-) -> None:
+def test_a_token_changes_no_hidden_state_before_it(tiny_pair: tuple[GPT2Model, GPT2Backbone], changed: int) -> None:
     _, backbone = tiny_pair
     before = tokens(2, 40)
     after = before.clone()

@@ -153,9 +153,7 @@ def test_random_leaves_the_backbone_as_it_is() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
 
 
-def test_a_home_directory_is_expanded(
-    model: GPT2Model, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_home_directory_is_expanded(model: GPT2Model, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(checkpoint.parent))
     assert resolve_shape("~/checkpoint") == SHAPE
     assert_same_hidden_states(loaded("~/checkpoint"), model)
@@ -294,9 +292,7 @@ def test_more_than_three_names_are_counted(checkpoint: Path) -> None:
 
 def test_unexpected_tensors_are_named(checkpoint: Path) -> None:
     message = refusal(checkpoint, GPT2Shape(1, 48, 3, 64, 300))
-    assert (
-        "unexpected h.1.attn.c_attn.bias, h.1.attn.c_attn.weight, h.1.attn.c_proj.bias and 9 more:" in message
-    )
+    assert "unexpected h.1.attn.c_attn.bias, h.1.attn.c_attn.weight, h.1.attn.c_proj.bias and 9 more:" in message
     rewrite(checkpoint, lambda tensors: tensors.update({"h.0.crossattention.c_attn.weight": torch.ones(3)}))
     assert "unexpected h.0.crossattention.c_attn.weight:" in refusal(checkpoint)
 
@@ -316,9 +312,7 @@ def test_integer_tensors_are_refused(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"])
-def test_a_bare_file_without_a_matrix_that_tells_the_shape(
-    model: GPT2Model, tmp_path: Path, name: str
-) -> None:
+def test_a_bare_file_without_a_matrix_that_tells_the_shape(model: GPT2Model, tmp_path: Path, name: str) -> None:
     file = tmp_path / "weights.safetensors"
     for tensors in (tensors_of(model) | {name: torch.ones(48)}, tensors_of(model)):
         if tensors[name].dim() == 2:
@@ -401,9 +395,7 @@ MEDIUM_SHAPED = GPT2Shape(layers=1, width=64, heads=16, context=8, vocabulary=20
 
 
 def cached_file(cache: Path, name: str) -> Path:
-    return (
-        cache / f"models--openai-community--{name}" / "snapshots" / HUB_REVISIONS[name] / "model.safetensors"
-    )
+    return cache / f"models--openai-community--{name}" / "snapshots" / HUB_REVISIONS[name] / "model.safetensors"
 
 
 @pytest.mark.parametrize("weights", ["random", "some/path"])
@@ -572,9 +564,7 @@ def test_downloads(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert f"model.safetensors of openai-community/{name} at revision {HUB_REVISIONS[name]}" in message
         assert f"not {expected}" in message
         assert f"removed {cached_file(cache, name)}" in message
-        assert not [
-            file for file in (cache / f"models--openai-community--{name}").rglob("*") if file.is_file()
-        ]
+        assert not [file for file in (cache / f"models--openai-community--{name}").rglob("*") if file.is_file()]
 
     hub.close()
     cached, unreachable = fetch_in_subprocess("gpt2-medium", "gpt2-large", **environment)
@@ -607,9 +597,7 @@ def assert_names_the_ways_out(message: str, name: str, endpoint: str, cache: Pat
 
 @pytest.mark.slow
 def test_true_gpt2_continues_the_sentence() -> None:
-    cached = try_to_load_from_cache(
-        "openai-community/gpt2", "model.safetensors", revision=HUB_REVISIONS["gpt2"]
-    )
+    cached = try_to_load_from_cache("openai-community/gpt2", "model.safetensors", revision=HUB_REVISIONS["gpt2"])
     if not isinstance(cached, str):
         pytest.skip("the true GPT-2 weights are not in the hub's cache")
     from spam_classifier.data.encoding import gpt2_tokenizer

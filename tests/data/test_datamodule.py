@@ -1,0 +1,244 @@
+"""The datamodule over small files and the embedded sample: splits, classes, lengths, padding, batches."""
+
+import csv
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spam_classifier import SpamDataModule
+from spam_classifier.data.corpora import read_corpus
+from spam_classifier.data.encoding import gpt2_tokenizer
+from spam_classifier.errors import UserError
+
+SPLITS = ["train", "validation", "test"]
+AWKWARD = [
+    'He said "call me", then left',
+    "£100, prïze — 免费 🎉",
+    '"',
+    "NA",
+    "null",
+    "  two spaces around  ",
+    "two\nlines, with\r\na break",
+    "x,y,,z",
+    "1e5",
+    "it's <b>free</b> & easy",
+]
+
+
+def write_corpus(path: Path, messages: list[tuple[str, str]]) -> str:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "text"])
+        writer.writerows(messages)
+    return str(path)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> str:
+    """40 ham and 40 spam messages, of 2 to 41 words."""
+    messages = [
+        (label, " ".join([opening, *["now"] * (1 + number)]))
+        for label, opening in (("spam", "Win"), ("ham", "Hello"))
+        for number in range(40)
+    ]
+    return write_corpus(tmp_path / "corpus.csv", messages)
+
+
+@pytest.fixture
+def three_classes(tmp_path: Path) -> str:
+    sizes = {"ham": 30, "spam": 12, "offer": 20}
+    messages = [(label, f"{label} {number}") for label, size in sizes.items() for number in range(size)]
+    return write_corpus(tmp_path / "three.csv", messages)
+
+
+def ready(corpus: str, **options: object) -> SpamDataModule:
+    data = SpamDataModule(corpus, **options)
+    data.prepare_data()
+    data.setup("fit")
+    return data
+
+
+def tokens_in(rows: pd.DataFrame) -> list[int]:
+    return [len(gpt2_tokenizer().encode_ordinary(text)) for text in rows["text"]]
+
+
+def test_a_file_becomes_batches(corpus: str) -> None:
+    data = ready(corpus)
+    assert data.label_names == ["ham", "spam"]
+    assert {name: len(rows) for name, rows in data.splits.items()} == {
+        "train": 56,
+        "validation": 8,
+        "test": 16,
+    }
+    for loader, split in ((data.val_dataloader(), "validation"), (data.test_dataloader(), "test")):
+        batches = list(loader)
+        assert len(batches) == len(loader)
+        assert torch.cat([batch.index for batch in batches]).tolist() == list(range(len(data.splits[split])))
+        for batch in batches:
+            rows = data.splits[split].iloc[batch.index.tolist()]
+            assert [data.label_names[label] for label in batch.labels] == rows["label"].tolist()
+            texts = [
+                gpt2_tokenizer().decode(ids[:length].tolist())
+                for ids, length in zip(batch.input_ids, batch.lengths, strict=True)
+            ]
+            cut = [len(text) < len(full) for text, full in zip(texts, rows["text"], strict=True)]
+            assert sum(cut) <= data.truncated[split]
+            assert all(full.startswith(text) for text, full in zip(texts, rows["text"], strict=True))
+
+
+def test_the_sample_is_balanced_and_split_with_no_network() -> None:
+    data = ready("sample")
+    assert data.label_names == ["ham", "spam"]
+    counts = pd.concat(data.splits.values())["label"].value_counts()
+    smallest = read_corpus("sample")["label"].value_counts().min()
+    assert counts.to_dict() == {"ham": smallest, "spam": smallest}
+    batch = next(iter(data.train_dataloader()))
+    assert batch.input_ids.shape == (8, data.max_length)
+    assert batch.labels.shape == batch.lengths.shape == batch.index.shape == (8,)
+
+
+def test_labels_stand_in_the_order_given(corpus: str) -> None:
+    data = ready(corpus, labels=["spam", "ham"])
+    assert data.label_names == ["spam", "ham"]
+    assert data.encoded["test"].labels.tolist() == [int(label == "ham") for label in data.splits["test"]["label"]]
+
+
+def test_three_classes_are_balanced(three_classes: str) -> None:
+    data = ready(three_classes)
+    assert data.label_names == ["ham", "offer", "spam"]
+    assert set(pd.concat(data.splits.values())["label"].value_counts()) == {12}
+    assert set(data.encoded["train"].labels.tolist()) == {0, 1, 2}
+
+
+def test_unbalanced_keeps_every_message(three_classes: str) -> None:
+    kept = pd.concat(ready(three_classes, balance="none").splits.values())
+    assert sorted(kept["text"]) == sorted(read_corpus(three_classes)["text"])
+
+
+def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "named.csv"
+    lines = ["id,body,kind", *(f"{number},text {number},{'ab'[number % 2]}" for number in range(20))]
+    path.write_text("\n".join(lines) + "\n")
+    data = ready(str(path), text_column="body", label_column="kind")
+    assert data.label_names == ["a", "b"]
+    assert data.splits["train"]["text"].str.startswith("text ").all()
+
+
+def test_a_split_seed_decides_the_splits(corpus: str) -> None:
+    first, again, other = ready(corpus), ready(corpus), ready(corpus, split_seed=1)
+    for split in SPLITS:
+        pd.testing.assert_frame_equal(first.splits[split], again.splits[split])
+    assert first.splits["test"]["text"].tolist() != other.splits["test"]["text"].tolist()
+
+
+def test_max_length_is_that_of_the_longest_training_message(corpus: str) -> None:
+    for seed in range(5):  # the longest message of all is not always drawn for training
+        data = ready(corpus, split_seed=seed)
+        assert data.max_length == max(tokens_in(data.splits["train"]))
+        assert data.truncated["train"] == 0
+
+
+def test_longer_messages_are_counted_and_cut(corpus: str) -> None:
+    data = ready(corpus, max_length=20)
+    lengths = {name: tokens_in(rows) for name, rows in data.splits.items()}
+    assert data.truncated == {name: sum(length > 20 for length in own) for name, own in lengths.items()}
+    assert sum(data.truncated.values()) > 0
+    batch = torch.cat([batch.lengths for batch in data.test_dataloader()])
+    assert batch.tolist() == [min(length, 20) for length in lengths["test"]]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_padding_to_the_longest_gives_all_rows_one_length(corpus: str, split: str) -> None:
+    data = ready(corpus, padding="longest")
+    assert {batch.input_ids.shape[1] for batch in data.in_order(split)} == {data.max_length}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_padding_to_the_batch_goes_no_further_than_needed(corpus: str, split: str) -> None:
+    data = ready(corpus, padding="batch")
+    widths = [batch.input_ids.shape[1] for batch in data.in_order(split)]
+    assert widths == [int(batch.lengths.max()) for batch in data.in_order(split)]
+    assert max(widths) <= data.max_length
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 8, 56])
+def test_training_drops_an_incomplete_batch_and_evaluation_does_not(corpus: str, batch_size: int) -> None:
+    data = ready(corpus, batch_size=batch_size)
+    sizes = [len(batch.labels) for batch in data.train_dataloader()]
+    assert sizes == [batch_size] * (56 // batch_size)
+    assert len(data.train_dataloader()) == len(sizes)
+    sizes = [len(batch.labels) for batch in data.predict_dataloader()]
+    assert sum(sizes) == 16
+    assert len(sizes) == len(data.predict_dataloader()) == math.ceil(16 / batch_size)
+
+
+def test_too_few_rows_for_a_batch_are_refused(corpus: str) -> None:
+    data = ready(corpus, batch_size=57)
+    with pytest.raises(UserError, match=r"train split has 56 messages, .* one batch of 57 .*--data\.batch_size"):
+        data.train_dataloader()
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("batch_size", -1), ("max_length", 0)])
+def test_sizes_below_one_are_refused(name: str, value: int) -> None:
+    with pytest.raises(UserError, match=rf"--data\.{name} must be at least 1, not {value}"):
+        SpamDataModule("sample", **{name: value})
+
+
+def test_mistakes_in_the_corpus_are_refused_in_setup(tmp_path: Path) -> None:
+    rare = write_corpus(tmp_path / "rare.csv", [("ham", "hello")] * 5 + [("spam", "win")] * 2)
+    with pytest.raises(UserError, match="class 'spam' has 2"):
+        ready(rare)
+    uniform = write_corpus(tmp_path / "uniform.csv", [("ham", "hello")] * 5)
+    with pytest.raises(UserError, match="one class only"):
+        ready(uniform)
+    with pytest.raises(UserError, match=r"line 7: label 'spam' is none of ham, offer"):
+        ready(rare, labels=["ham", "offer"])
+
+
+def test_a_second_setup_changes_nothing(corpus: str) -> None:
+    data = ready(corpus)
+    before = data.splits
+    data.setup("test")
+    assert data.splits is before
+
+
+def assert_splits_read_back(data: SpamDataModule, directory: Path) -> None:
+    data.write_splits(directory)
+    assert sorted(path.name for path in directory.iterdir()) == ["test.csv", "train.csv", "validation.csv"]
+    for name, rows in data.splits.items():
+        again = read_corpus(str(directory / f"{name}.csv"))
+        assert again.to_dict("list") == rows.to_dict("list")
+
+
+def test_written_splits_read_back_to_the_same_rows(tmp_path: Path) -> None:
+    messages = [(label, text) for label in ("ham", 'spam, or "ad"') for text in AWKWARD]
+    data = ready(write_corpus(tmp_path / "awkward.csv", messages))
+    assert sorted(pd.concat(data.splits.values())["text"]) == sorted(AWKWARD * 2)
+    assert_splits_read_back(data, tmp_path / "run")
+
+
+@pytest.mark.xfail(strict=True, reason="to_csv leaves a lone carriage return unquoted, which ends the row")
+def test_written_splits_keep_a_carriage_return(tmp_path: Path) -> None:
+    path = tmp_path / "returns.tsv"
+    path.write_bytes("".join(f"{label}\tone\rtwo\n" for label in ("ham", "spam") * 5).encode())
+    assert_splits_read_back(ready(str(path)), tmp_path / "run")
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1).filter(str.strip),
+        min_size=10,
+        max_size=20,
+    )
+)
+def test_any_texts_written_read_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    directory = tmp_path_factory.mktemp("any")
+    messages = [(label, text) for label in ("ham", "spam") for text in texts]
+    data = ready(write_corpus(directory / "corpus.csv", messages))
+    assert_splits_read_back(data, directory / "run")

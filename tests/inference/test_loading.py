@@ -1,0 +1,89 @@
+"""A trained classifier gives each text its own verdict, whatever comes beside it."""
+
+import re
+import sys
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.errors import UserError
+from spam_classifier.inference.loading import classify, load_classifier
+
+
+@pytest.fixture(scope="module", params=["last", "last_real"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SpamClassifier:
+    """A few steps on the sample, through a checkpoint."""
+    directory = tmp_path_factory.mktemp("run")
+    pl.seed_everything(1)
+    model = SpamClassifier("random", 2, 32, 2, 512, trainable="all", learning_rate=3e-3, token_position=request.param)
+    trainer = pl.Trainer(
+        max_steps=10,
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        default_root_dir=directory,
+    )
+    trainer.fit(model, SpamDataModule("sample", max_length=60))
+    trainer.save_checkpoint(directory / "model.ckpt")
+    return load_classifier(directory / "model.ckpt")
+
+
+TEXT = st.text(min_size=1, max_size=120).filter(str.strip)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(TEXT, min_size=1, max_size=40), order=st.randoms(use_true_random=False))
+def test_same_probability_alone_in_any_batch_and_in_any_order(
+    model: SpamClassifier, texts: list[str], order: object
+) -> None:
+    together = classify(model, texts)
+    alone = torch.cat([classify(model, [text]) for text in texts])
+    assert torch.allclose(together, alone, atol=1e-6)
+    shuffled = list(range(len(texts)))
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert torch.allclose(classify(model, [texts[i] for i in shuffled]), together[shuffled], atol=1e-6)
+
+
+def test_probabilities_differ_between_texts(model: SpamClassifier) -> None:
+    probabilities = classify(model, ["Win a free prize, call 09061701461 now!", "see you at home later"])
+    assert probabilities.shape == (2, 2)
+    assert probabilities.sum(dim=1).tolist() == pytest.approx([1, 1])
+    assert abs(probabilities[0, 0] - probabilities[1, 0]) > 1e-4
+
+
+def test_long_text_is_cut_as_in_training(model: SpamClassifier) -> None:
+    text = "prize " * 60
+    assert torch.allclose(classify(model, [text]), classify(model, [text + "and much more " * 400]), atol=1e-6)
+
+
+def test_empty_text_is_refused(model: SpamClassifier) -> None:
+    with pytest.raises(UserError, match="text 2 is empty"):
+        classify(model, ["hello", "  "])
+
+
+def test_command_prints_label_and_probability(
+    model: SpamClassifier,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from spam_classifier.predict import main
+
+    checkpoint = max(tmp_path_factory.getbasetemp().rglob("model.ckpt"), key=lambda path: path.stat().st_mtime)
+    texts = ["Win a free prize", "see you\tlater"]
+    monkeypatch.setattr(sys, "argv", ["predict", *texts, "--ckpt_path", str(checkpoint)])
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"checkpoint {checkpoint}"
+    expected = classify(load_classifier(Path(checkpoint)), texts)
+    for line, row in zip(lines[1:], expected, strict=True):
+        label, probability = re.split(r"\t", line)[:2]
+        assert label == ["ham", "spam"][int(row.argmax())]
+        assert float(probability) == pytest.approx(float(row.max()), abs=1e-4)
