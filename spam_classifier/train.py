@@ -17,14 +17,13 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line_errors
-from spam_classifier.evaluation.learning_curves import FILE_NAME as CURVES_FILE
 from spam_classifier.evaluation.learning_curves import LearningCurves
 from spam_classifier.evaluation.predictions_file import FILE_NAME as PREDICTIONS_FILE
 from spam_classifier.evaluation.predictions_file import PredictionsFile
-from spam_classifier.evaluation.summary import duration, metrics_table, two_columns, update_metrics_file
+from spam_classifier.evaluation.summary import fit_summary, update_metrics_file
 from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.models.classifier import SpamClassifier
-from spam_classifier.runs.checkpoints import BEST_PREFIX, LAST_CHECKPOINT, RUNS_DIRECTORY
+from spam_classifier.runs.checkpoints import RUNS_DIRECTORY, best_checkpoint, last_checkpoint
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.settings import take_up_run
 
@@ -136,12 +135,12 @@ class SpamCLI(LightningCLI):
         keeper = self.trainer.checkpoint_callback
         best = keeper.best_model_path if isinstance(keeper, ModelCheckpoint) else ""
         metrics = {name: self._evaluate_quietly(name, best) for name in (TRAIN, VALIDATION)}
-        run_directory = Path(self.trainer.log_dir or ".")
+        run_directory = Path(self.trainer.log_dir or ".")  # asked on every rank: it is broadcast
         if not self.trainer.is_global_zero:
             return
-        update_metrics_file(run_directory, metrics)
+        update_metrics_file(run_directory, metrics, checkpoint=best)
         log_final_metrics(self.trainer, metrics)
-        print("\n" + two_columns(self._closing_table(seconds, best, metrics, run_directory)))
+        print("\n" + fit_summary(self.trainer, seconds, metrics, best))
 
     def _evaluate_quietly(self, split_name: str, checkpoint: str) -> dict[str, float]:
         """Loss and accuracy of a checkpoint ("" for the weights at hand) on a split, kept out of the logs."""
@@ -154,27 +153,6 @@ class SpamCLI(LightningCLI):
         )
         self.trainer.loggers = loggers
         return {"loss": figures[0]["val/loss"], "acc": figures[0]["val/acc"]}
-
-    def _closing_table(
-        self, seconds: float, best: str, metrics: dict[str, dict[str, float]], run_directory: Path
-    ) -> dict[str, str]:
-        data, model = self.datamodule, self.model
-        sizes = {name: len(rows) for name, rows in data.splits.items()}
-        cut = sum(data.truncated.values())
-        parameters = list(model.parameters())
-        learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-        return {
-            "messages": " / ".join(f"{sizes[name]:,}" for name in sizes) + f" ({' / '.join(sizes)}), "
-            f"up to {data.max_length} tokens" + (f", {cut} longer cut" if cut else ""),
-            "parameters": f"{learning:,} learning of {sum(p.numel() for p in parameters):,}",
-            "time": f"{duration(seconds)}, {self.trainer.current_epoch} epochs, {self.trainer.global_step} steps",
-            "result": metrics_table(metrics) + ("\nof the best checkpoint, by validation loss" if best else ""),
-            "checkpoint": best or "none kept",
-            "logs": f"{run_directory} (figure: {CURVES_FILE})",
-            "next": "python -m spam_classifier.train test\n"
-            'python -m spam_classifier.predict "You have won a prize, call now"\n'
-            f"tensorboard --logdir {run_directory.parent}",
-        }
 
     def after_validate(self) -> None:
         """Keep the figures and say them."""
@@ -192,32 +170,13 @@ class SpamCLI(LightningCLI):
     def _keep(self, split_name: str, stage: str) -> None:
         figures = {name: float(self.trainer.callback_metrics[f"{stage}/{name}"]) for name in ("loss", "acc")}
         if self.trainer.is_global_zero and self.run_directory is not None:
-            update_metrics_file(self.run_directory, {split_name: figures})
+            update_metrics_file(self.run_directory, {split_name: figures}, checkpoint=str(self.trainer.ckpt_path))
         messages = len(self.datamodule.splits[split_name])
         self._say(f"{split_name} split, {messages} messages: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}")
 
     def _say(self, text: str) -> None:
         if self.trainer.is_global_zero:
             print(text)
-
-
-def best_checkpoint() -> ModelCheckpoint:
-    """Keep the checkpoint with the lowest validation loss."""
-    return ModelCheckpoint(
-        filename=BEST_PREFIX + "epoch{epoch}-val_loss{val/loss:.4f}",
-        auto_insert_metric_name=False,
-        monitor="val/loss",
-        enable_version_counter=False,
-    )
-
-
-def last_checkpoint() -> ModelCheckpoint:
-    """Keep the checkpoint of the last epoch; ``save_last`` above would write it only when the best improves."""
-    return ModelCheckpoint(
-        filename=LAST_CHECKPOINT.removesuffix(".ckpt"),
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
 
 
 def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, float]]) -> None:

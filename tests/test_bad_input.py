@@ -256,13 +256,13 @@ def test_ctrl_c_in_a_real_run(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert f"continue with: python -m spam_classifier.train fit --ckpt_path {last}" in said
     stopped_at = torch.load(last, weights_only=True)["global_step"]
-    again = subprocess.run(
-        [sys.executable, "-m", "spam_classifier.train", "fit", "--ckpt_path", "last"]
-        + ["--trainer.max_epochs", "-1", "--trainer.max_steps", str(stopped_at + 5)],
+    again = ["fit", "--ckpt_path", "last", "--trainer.max_epochs", "-1", "--trainer.max_steps", str(stopped_at + 5)]
+    continued = subprocess.run(
+        [sys.executable, "-m", "spam_classifier.train", *again],
         cwd=tmp_path,
         env=os.environ,
         capture_output=True,
         text=True,
     )
-    assert again.returncode == 0, again.stderr
+    assert continued.returncode == 0, continued.stderr
     assert torch.load(last, weights_only=True)["global_step"] == stopped_at + 5

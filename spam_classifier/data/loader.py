@@ -92,9 +92,10 @@ class BatchLoader:
         return -(-own // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        batches = self._rows_of_this_process().split(self.batch_size)
-        for rows in batches[self.first_batch() :]:
-            yield self.messages.batch(rows, self.max_length, pad_to_max_length=self.pad_to_max_length)
+        rows = self._rows_of_this_process()
+        for start in range(self.first_batch() * self.batch_size, len(rows), self.batch_size):
+            batch = rows[start : start + self.batch_size]
+            yield self.messages.batch(batch, self.max_length, pad_to_max_length=self.pad_to_max_length)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: seed, epoch and step say it all. The Trainer wants to see that resuming is provided for."""

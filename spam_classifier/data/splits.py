@@ -77,6 +77,11 @@ def split(
                 f"{train_fraction} / {validation_fraction} / rest; add messages or change "
                 "--data.train_fraction and --data.validation_fraction"
             )
+    if absent := sorted(set(corpus["label"]) - set(splits[TRAIN]["label"])):
+        raise UserError(
+            f"no message of class {absent[0]!r} fell into the train split: add messages of it, raise "
+            "--data.train_fraction or try another --data.split_seed"
+        )
     return {name: rows.reset_index(drop=True) for name, rows in splits.items()}
 
 

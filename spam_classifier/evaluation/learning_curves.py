@@ -38,7 +38,8 @@ class LearningCurves(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the loss of the step, as often as it is logged."""
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (batch_idx + 1) % every == 0:
             epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
             self._record(trainer, epoch, "train/loss_step")
 

@@ -4,6 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import lightning.pytorch as pl
+
+from spam_classifier.evaluation.learning_curves import FILE_NAME as CURVES_FILE
+
 METRICS_FILE = "metrics.json"
 Metrics = Mapping[str, float]
 
@@ -18,7 +22,7 @@ def two_columns(rows: Mapping[str, str]) -> str:
 def metrics_table(metrics: Mapping[str, Metrics]) -> str:
     """Loss and accuracy of each split, one line each."""
     lines = [f"{'':<12}{'loss':>8}{'accuracy':>12}"]
-    lines += [f"{split:<12}{figures['loss']:>8.4f}{figures['acc']:>11.2%}" for split, figures in metrics.items()]
+    lines += [f"{split:<12}{figures['loss']:>8.4f}{figures['acc']:>12.2%}" for split, figures in metrics.items()]
     return "\n".join(lines)
 
 
@@ -32,9 +36,42 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def update_metrics_file(run_directory: Path, metrics: Mapping[str, Metrics]) -> None:
-    """Put splits' figures into ``metrics.json``, keeping those of other splits that it holds."""
+def fit_summary(trainer: pl.Trainer, seconds: float, metrics: Mapping[str, Metrics], best: str) -> str:
+    """What ``fit`` says at its end.
+
+    Args:
+        trainer: Has just fitted a SpamClassifier to a SpamDataModule.
+        seconds: Time the training took.
+        metrics: Loss and accuracy of splits.
+        best: Path of the best checkpoint, to which the metrics belong; "" where none was kept.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    sizes = {name: len(rows) for name, rows in data.splits.items()}
+    cut = sum(data.truncated.values())
+    parameters = list(trainer.lightning_module.parameters())
+    learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    run_directory = Path(trainer.log_dir or ".")
+    rows = {
+        "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
+        f"up to {data.max_length} tokens" + (f", {cut} longer cut" if cut else ""),
+        "parameters": f"{learning:,} learning of {sum(parameter.numel() for parameter in parameters):,}",
+        "time": f"{duration(seconds)}, {trainer.current_epoch} epochs, {trainer.global_step} steps",
+        "result": metrics_table(metrics) + ("\nof the best checkpoint, by validation loss" if best else ""),
+        "checkpoint": best or "none kept",
+        "logs": f"{run_directory} (figure: {CURVES_FILE})",
+        "next": "python -m spam_classifier.train test\n"
+        'python -m spam_classifier.predict "You have won a prize, call now"\n'
+        f"tensorboard --logdir {run_directory.parent}",
+    }
+    return two_columns(rows)
+
+
+def update_metrics_file(run_directory: Path, metrics: Mapping[str, Metrics], checkpoint: str) -> None:
+    """Put splits' figures into ``metrics.json`` with the checkpoint's name, keeping those of other splits."""
     path = run_directory / METRICS_FILE
     known = json.loads(path.read_text()) if path.is_file() else {}
-    known.update({split: dict(figures) for split, figures in metrics.items()})
-    path.write_text(json.dumps(known, indent=2) + "\n")
+    name = Path(checkpoint).name
+    known.update({split: {**figures, "checkpoint": name} for split, figures in metrics.items()})
+    unfinished = path.with_suffix(".incomplete")
+    unfinished.write_text(json.dumps(known, indent=2) + "\n")
+    unfinished.replace(path)

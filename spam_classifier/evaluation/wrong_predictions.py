@@ -45,16 +45,18 @@ class WrongPredictions(Callback):
         if not trainer.is_global_zero or not isinstance(trainer.logger, TensorBoardLogger) or data is None:
             return
         messages, names = data.splits["test"], data.label_names
-        lines = [f"{len(mistakes)} of {len(messages)} test messages are predicted wrong.", ""]
-        lines += ["| probability | predicted | true | message |", "| --- | --- | --- | --- |"]
+        shown = f"; the {MOST} most confident mistakes" if len(mistakes) > MOST else ""
+        lines = [f"{len(mistakes)} of {len(messages)} test messages are predicted wrong{shown}.", ""]
+        if mistakes:
+            lines += ["| probability | predicted | true | message |", "| --- | --- | --- | --- |"]
         for confidence, row, predicted in sorted(mistakes, reverse=True)[:MOST]:
-            message = messages.iloc[row]
-            lines.append(f"| {confidence:.4f} | {names[predicted]} | {message['label']} | {_cell(message['text'])} |")
+            label, text = messages.iloc[row][["label", "text"]]
+            lines.append(f"| {confidence:.4f} | {_cell(names[predicted])} | {_cell(label)} | {_cell(text)} |")
         trainer.logger.experiment.add_text("test/wrong_predictions", "\n".join(lines))
 
 
 def _cell(text: str) -> str:
-    """A message as one cell of a Markdown table: literal, on one line."""
+    """Any text as one cell of a Markdown table: literal, on one line."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in "\\`*_{}[]()#|!":
         escaped = escaped.replace(mark, f"\\{mark}" if mark != "|" else "&#124;")

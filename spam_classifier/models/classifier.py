@@ -96,6 +96,8 @@ class SpamClassifier(pl.LightningModule):
         """Take the label names and the maximum length from the datamodule, and check that they fit the model."""
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
+            if not self.label_names:
+                raise UserError("the classes come from the data: give the Trainer a SpamDataModule, not dataloaders")
             return
         if data.max_length > self.shape.context:
             raise UserError(
@@ -109,6 +111,11 @@ class SpamClassifier(pl.LightningModule):
             )
         if self.label_names and self.label_names != data.label_names:
             raise UserError(f"the model tells {self.label_names} apart, the corpus {data.label_names}")
+        if self.label_names and self.hparams["token_position"] == "last" and self.max_length != data.max_length:
+            raise UserError(
+                f"the model reads the last position of rows of {self.max_length} tokens, these have "
+                f"{data.max_length}: set --data.max_length {self.max_length}"
+            )
         self._describe_data(data.label_names, data.max_length)
 
     def _describe_data(self, label_names: list[str], max_length: int) -> None:
@@ -227,6 +234,8 @@ class SpamClassifier(pl.LightningModule):
             [parameter for parameter in self.parameters() if parameter.requires_grad],
             lr=self.hparams["learning_rate"],
             weight_decay=self.hparams["weight_decay"],
+            # the fused step unscales float16 gradients itself, and the Trainer then refuses to clip them
+            fused=self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed",
         )
         warmup = self.hparams["warmup_steps"]
         if self.hparams["schedule"] == "constant" and not warmup:

@@ -1,10 +1,11 @@
-"""Find a run's checkpoints and read what they say of themselves."""
+"""Which checkpoints a run keeps, where they are, and what they say of themselves."""
 
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from spam_classifier.errors import UserError
 
@@ -15,6 +16,25 @@ LAST_CHECKPOINT = "last.ckpt"
 BEST_PREFIX = "best-"
 
 HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
+
+
+def best_checkpoint() -> ModelCheckpoint:
+    """Keep the checkpoint with the lowest validation loss."""
+    return ModelCheckpoint(
+        filename=BEST_PREFIX + "epoch{epoch}-val_loss{val/loss:.4f}",
+        auto_insert_metric_name=False,
+        monitor="val/loss",
+        enable_version_counter=False,
+    )
+
+
+def last_checkpoint() -> ModelCheckpoint:
+    """Keep the checkpoint of the last epoch; ``save_last`` above would write it only when the best improves."""
+    return ModelCheckpoint(
+        filename=LAST_CHECKPOINT.removesuffix(".ckpt"),
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
 
 
 def find_checkpoint(which: str | None, root: Path) -> Path:
@@ -36,13 +56,13 @@ def find_checkpoint(which: str | None, root: Path) -> Path:
             raise UserError(f"--ckpt_path {which}: no such file; give a checkpoint's path, best or last")
         return path
     directory = _newest_checkpoints_directory(root)
-    last = directory / LAST_CHECKPOINT
-    if which == "last":
-        if not last.is_file():
-            raise UserError(f"--ckpt_path last: the newest run has no {last}; give a checkpoint's path, or best")
-        return last
-    best = max(directory.glob(f"{BEST_PREFIX}*.ckpt"), key=_age_key, default=None)
-    return best or last
+    kept = [directory / LAST_CHECKPOINT]
+    if which != "last":
+        kept = [*sorted(directory.glob(f"{BEST_PREFIX}*.ckpt"), key=_age_key, reverse=True), *kept]
+    for checkpoint in kept:
+        if checkpoint.is_file():
+            return checkpoint
+    raise UserError(f"the newest run keeps no {kept[-1]}; give the path of another checkpoint as --ckpt_path")
 
 
 def _newest_checkpoints_directory(root: Path) -> Path:
@@ -73,7 +93,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        hyper_parameters = checkpoint["hyper_parameters"]
+        hyper_parameters = checkpoint["hyper_parameters"] if isinstance(checkpoint, dict) else {}
         complete = "state_dict" in checkpoint and {"label_names", "token_position"} <= set(hyper_parameters)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
         complete = False

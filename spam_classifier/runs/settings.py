@@ -30,7 +30,7 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], Path | None]:
         UserError: The checkpoint or its run's settings can't be found, or it is not ours.
     """
     subcommand = next((word for word in arguments if word in (FIT, *EVALUATIONS)), None)
-    asks_only = any(word in ("-h", "--print_config") or word.startswith("--help") for word in arguments)
+    asks_only = any(word == "-h" or word.startswith(("--help", "--print_config")) for word in arguments)
     if subcommand is None or asks_only:
         return arguments, None
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -49,7 +49,7 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], Path | None]:
     settings = [f"--config={config}"]
     settings += [f"--model.{name}={hyper_parameters[name]}" for name in SHAPE]
     settings += [
-        f"--data.labels={json.dumps(hyper_parameters['label_names'])}",
+        f"--data.labels={json.dumps(hyper_parameters['label_names'], ensure_ascii=False)}",
         f"--data.max_length={hyper_parameters['max_length']}",
     ]
     position = arguments.index(subcommand) + 1

@@ -1,0 +1,129 @@
+"""The learning curves, from real training runs and from points given."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.evaluation.learning_curves import FILE_NAME, LearningCurves, draw
+
+TINY = {"weights": "random", "layers": 1, "width": 8, "heads": 1, "context": 64, "trainable": "last_layer"}
+CURVES = {
+    "train/loss_step": [(0.25, 0.9), (0.5, 0.8), (0.75, 0.7)],
+    "train/loss": [(0.5, 0.8)],
+    "val/loss": [(1.0, 0.6)],
+    "train/acc": [(0.5, 0.5)],
+    "val/acc": [(1.0, 0.75)],
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> SpamDataModule:
+    """56 training messages: 7 batches; 8 for validation: one."""
+    lines = ["label,text", *(f"{label},{label} {number}" for label in ("ham", "spam") for number in range(40))]
+    path = tmp_path / "corpus.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return SpamDataModule(str(path))
+
+
+def trainer(directory: Path, callback: LearningCurves, **options: object) -> pl.Trainer:
+    settings: dict[str, object] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "callbacks": [callback],
+        "default_root_dir": directory,
+        "logger": pl.loggers.CSVLogger(directory, name=None, version="run"),
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "log_every_n_steps": 1,
+        "max_epochs": 2,
+    }
+    return pl.Trainer(**{**settings, **options})
+
+
+def drawn_pixels(path: Path) -> np.ndarray:
+    """The picture, once it is sure that it is a PNG of a sensible size."""
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.width >= 800
+        assert picture.height >= 400
+        return np.asarray(picture.convert("RGB"))
+
+
+def epochs(callback: LearningCurves, name: str) -> list[float]:
+    return [epoch for epoch, _ in callback.curves[name]]
+
+
+def test_a_run_leaves_the_picture_and_its_points(tmp_path: Path, data: SpamDataModule) -> None:
+    callback = LearningCurves()
+    trainer(tmp_path, callback).fit(SpamClassifier(**TINY), data)
+    assert epochs(callback, "train/loss_step") == pytest.approx([step / 7 for step in range(1, 15)])
+    assert epochs(callback, "train/loss") == epochs(callback, "train/acc") == [0.5, 1.5]
+    assert epochs(callback, "val/loss") == epochs(callback, "val/acc") == [1, 2]
+    by_step = [loss for _, loss in callback.curves["train/loss_step"]]
+    by_epoch = [loss for _, loss in callback.curves["train/loss"]]
+    assert by_epoch == pytest.approx([np.mean(by_step[:7]), np.mean(by_step[7:])], abs=1e-5)
+    assert drawn_pixels(tmp_path / "run" / FILE_NAME).std() > 0
+
+
+def test_validation_within_an_epoch_is_placed_within_it(tmp_path: Path, data: SpamDataModule) -> None:
+    callback = LearningCurves()
+    trainer(tmp_path, callback, max_epochs=1, val_check_interval=3).fit(SpamClassifier(**TINY), data)
+    assert epochs(callback, "val/loss") == pytest.approx([3 / 7, 6 / 7])
+
+
+def test_a_continued_run_draws_the_whole(tmp_path: Path, data: SpamDataModule) -> None:
+    first = LearningCurves()
+    run = trainer(tmp_path / "first", first, max_epochs=1)
+    run.fit(SpamClassifier(**TINY), data)
+    run.save_checkpoint(tmp_path / "first.ckpt")
+    second = LearningCurves()
+    trainer(tmp_path / "second", second).fit(SpamClassifier(**TINY), data, ckpt_path=tmp_path / "first.ckpt")
+    for name, points in first.curves.items():
+        assert second.curves[name][: len(points)] == points
+    assert epochs(second, "val/loss") == [1, 2]
+    assert epochs(second, "train/loss_step") == pytest.approx([step / 7 for step in range(1, 15)])
+
+
+def test_state_survives_a_checkpoint_file(tmp_path: Path) -> None:
+    before, after = LearningCurves(), LearningCurves()
+    before.curves = CURVES
+    torch.save(before.state_dict(), tmp_path / "state.pt")
+    after.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert after.curves == CURVES
+
+
+@pytest.mark.parametrize("options", [{"fast_dev_run": True}, {"max_epochs": 0}])
+def test_no_picture_where_nothing_was_learned(tmp_path: Path, data: SpamDataModule, options: dict[str, object]) -> None:
+    trainer(tmp_path, LearningCurves(), **options).fit(SpamClassifier(**TINY), data)
+    assert not list(tmp_path.rglob(FILE_NAME))
+
+
+def test_logging_of_steps_may_be_off(tmp_path: Path, data: SpamDataModule) -> None:
+    callback = LearningCurves()
+    trainer(tmp_path, callback, max_epochs=1, log_every_n_steps=0).fit(SpamClassifier(**TINY), data)
+    assert "train/loss_step" not in callback.curves
+    assert (tmp_path / "run" / FILE_NAME).is_file()
+
+
+@pytest.mark.parametrize("missing", [[], *([name] for name in CURVES), list(CURVES)])
+def test_any_curve_may_be_missing(tmp_path: Path, missing: list[str]) -> None:
+    path = tmp_path / "curves.png"
+    draw({name: points for name, points in CURVES.items() if name not in missing}, 1045, path)
+    assert drawn_pixels(path).std() > 0
+
+
+def test_each_curve_is_drawn(tmp_path: Path) -> None:
+    def pixels(curves: dict) -> np.ndarray:
+        draw(curves, 1045, tmp_path / "curves.png")
+        return drawn_pixels(tmp_path / "curves.png")
+
+    whole = pixels(CURVES)
+    for name in CURVES:
+        without = pixels({other: points for other, points in CURVES.items() if other != name})
+        assert not np.array_equal(whole, without), name

@@ -1,0 +1,82 @@
+"""What the README tells people to type."""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line.split("   #")[0].strip() for kind, block in BLOCKS if kind == "bash" for line in block.splitlines()]
+FIT = "python -m spam_classifier.train fit"
+TABLE_FLAGS = re.findall(r"^\| [^|]+ \| `(--[^`]+)`", README, flags=re.MULTILINE)
+SMALL = shlex.split(
+    "--trainer.limit_train_batches 2 --trainer.limit_val_batches 1 --trainer.max_epochs 1 "
+    "--trainer.accelerator cpu --trainer.devices 1 --trainer.enable_progress_bar false --data.corpus sample "
+    "--model.weights random --model.layers 1 --model.width 16 --model.heads 1 --model.context 512"
+)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make ")])
+def test_make_target_exists(command: str) -> None:
+    target = command.split()[1]
+    assert re.search(rf"^{target}:.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "command", [*(c for c in COMMANDS if c.startswith(FIT)), *(f"{FIT} {flags}" for flags in TABLE_FLAGS)]
+)
+def test_fit_commands(train: Callable, tmp_path: Path, command: str) -> None:
+    """Each runs, on a small model and a small corpus where it names none of its own."""
+    rows = [("spam" if n % 2 else "ham", f"message {n}") for n in range(60)]
+    pd.DataFrame(rows, columns=["label", "text"]).to_csv(tmp_path / "messages.csv", index=False)
+    pd.DataFrame(rows, columns=["topic", "body"]).to_csv(tmp_path / "tickets.csv", index=False)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    flags = shlex.split(command)[4:]
+    if "--ckpt_path" in flags:
+        assert train("fit", *SMALL).code == 0
+        flags += ["--trainer.max_epochs", "2"]
+    else:
+        own_corpus = flags if "--data.corpus" in flags else []
+        flags = [*flags, *SMALL, *own_corpus]
+    done = train("fit", *flags)
+    assert done.code == 0, done.err
+    assert "python -m spam_classifier.train test" in done.out
+
+
+def test_commands_after_fit(
+    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from spam_classifier.predict import main as predict
+
+    assert train("fit", *SMALL).code == 0
+    after = [shlex.split(command)[2:] for command in COMMANDS if re.search(r"train (test|validate|predict)", command)]
+    assert len(after) >= 3
+    for _, *arguments in after:
+        done = train(*arguments)
+        assert done.code == 0, done.err
+    (own,) = (shlex.split(command) for command in COMMANDS if "spam_classifier.predict" in command)
+    monkeypatch.setattr(sys, "argv", own[2:])
+    predict()
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = (block for kind, block in BLOCKS if kind == "python")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example.replace("max_epochs=1", "max_epochs=1, limit_train_batches=2"), "README.md", "exec"), {})
+
+
+def test_every_config_is_named() -> None:
+    assert all(f"configs/{path.name}" in README for path in (ROOT / "configs").glob("*.yaml"))
+
+
+def test_other_commands_are_known() -> None:
+    """What no test here runs is run otherwise: by .ci/run, or it is a program that is installed."""
+    known = ("make ", "python -m spam_classifier.", "source .venv/bin/activate", "tensorboard --logdir lightning_logs")
+    assert [command for command in COMMANDS if command and not command.startswith(known)] == []
