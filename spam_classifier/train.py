@@ -25,7 +25,8 @@ from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.runs.checkpoints import RUNS_DIRECTORY, best_checkpoint, last_checkpoint
 from spam_classifier.runs.interruption import StopCleanly
-from spam_classifier.runs.settings import take_up_run
+from spam_classifier.runs.logger import RunLogger
+from spam_classifier.runs.settings import TakenUpRun, take_up_run
 
 PROGRAM = "python -m spam_classifier.train"
 DESCRIPTION = """Fine-tune GPT-2 into a text classifier. Without flags, fit runs the book's recipe on the SMS Spam
@@ -61,11 +62,11 @@ class SpamCLI(LightningCLI):
     """Lightning's command line over SpamClassifier and SpamDataModule; the signatures hold the book's recipe.
 
     Args:
-        run_directory: Directory of the run that is taken up, None for a new one.
+        run: The run that is taken up, None for a new one.
     """
 
-    def __init__(self, run_directory: Path | None) -> None:
-        self.run_directory = run_directory
+    def __init__(self, run: TakenUpRun | None) -> None:
+        self.run = run
         super().__init__(
             SpamClassifier,
             SpamDataModule,
@@ -89,20 +90,14 @@ class SpamCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A Trainer that logs to TensorBoard and keeps checkpoints, unless flags say otherwise."""
         flags = self._get(self.config_init, "trainer")
-        run, new = self.run_directory, Path(flags.default_root_dir or ".").resolve() / RUNS_DIRECTORY
         callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions()]
-        if self.subcommand == "predict" and run is not None:
-            callbacks.append(PredictionsFile(run))
+        if self.subcommand == "predict" and self.run is not None:
+            callbacks.append(PredictionsFile(self.run.directory))
         if flags.enable_checkpointing is not False and not flags.fast_dev_run:
             callbacks += [best_checkpoint(), last_checkpoint(), StopCleanly()]
         logger = flags.logger
         if logger in (None, True):
-            logger = TensorBoardLogger(
-                run.parent.parent if run else new.parent,
-                run.parent.name if run else new.name,
-                version=run.name if run else None,
-                default_hp_metric=False,
-            )
+            logger = self._new_logger(Path(flags.default_root_dir or "."))
         try:
             return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
         except (ValueError, ModuleNotFoundError, MisconfigurationException) as error:
@@ -111,14 +106,20 @@ class SpamCLI(LightningCLI):
                 "take what this machine has)"
             ) from error
 
+    def _new_logger(self, root: Path) -> RunLogger:
+        if self.run is None:
+            return RunLogger(root.resolve() / RUNS_DIRECTORY, run=None, evaluated_step=None)
+        step = self.run.step if self.run.evaluates else None
+        return RunLogger(self.run.directory.parent, self.run.directory.name, evaluated_step=step)
+
     def after_instantiate_classes(self) -> None:
         """A checkpoint makes loading the pretrained weights needless."""
-        self.model.awaits_checkpoint = self.run_directory is not None
+        self.model.awaits_checkpoint = self.run is not None
         self.started = time.monotonic()
 
     def before_fit(self) -> None:
         """Refuse a checkpoint named in a file, whose run was not taken up."""
-        if self.run_directory is None and self._get(self.config, "ckpt_path"):
+        if self.run is None and self._get(self.config, "ckpt_path"):
             raise UserError("ckpt_path in a --config file: give --ckpt_path on the command line instead")
 
     def before_validate(self) -> None:
@@ -140,7 +141,7 @@ class SpamCLI(LightningCLI):
             return
         update_metrics_file(run_directory, metrics, checkpoint=best)
         log_final_metrics(self.trainer, metrics)
-        print("\n" + fit_summary(self.trainer, seconds, metrics, best))
+        print("\n" + fit_summary(self.trainer, run_directory, seconds, metrics, best))
 
     def _evaluate_quietly(self, split_name: str, checkpoint: str) -> dict[str, float]:
         """Loss and accuracy of a checkpoint ("" for the weights at hand) on a split, kept out of the logs."""
@@ -164,13 +165,13 @@ class SpamCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Say where the predictions are."""
-        assert self.run_directory is not None
-        self._say(f"predictions of the test split: {self.run_directory / PREDICTIONS_FILE}")
+        assert self.run is not None
+        self._say(f"predictions of the test split: {self.run.directory / PREDICTIONS_FILE}")
 
     def _keep(self, split_name: str, stage: str) -> None:
         figures = {name: float(self.trainer.callback_metrics[f"{stage}/{name}"]) for name in ("loss", "acc")}
-        if self.trainer.is_global_zero and self.run_directory is not None:
-            update_metrics_file(self.run_directory, {split_name: figures}, checkpoint=str(self.trainer.ckpt_path))
+        if self.trainer.is_global_zero and self.run is not None:
+            update_metrics_file(self.run.directory, {split_name: figures}, checkpoint=str(self.trainer.ckpt_path))
         messages = len(self.datamodule.splits[split_name])
         self._say(f"{split_name} split, {messages} messages: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}")
 
@@ -200,8 +201,8 @@ def main() -> None:
     """Run the command line."""
     quieten_lightning()
     with one_line_errors():
-        sys.argv[1:], run_directory = take_up_run(sys.argv[1:])
-        SpamCLI(run_directory)
+        sys.argv[1:], run = take_up_run(sys.argv[1:])
+        SpamCLI(run)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

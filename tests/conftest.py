@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read as torch is imported; tests run side by side
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +52,8 @@ def train(
             main()
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # the Trainer ignores it once interrupted
         return Outcome(code, *capsys.readouterr())
 
     return run

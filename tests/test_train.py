@@ -83,10 +83,13 @@ def test_evaluations_rebuild_model_and_data_of_the_newest_run(
     assert "test split, 19 messages: accuracy" in tested.out
     accuracy = json.loads((run / "metrics.json").read_text())["test"]["acc"]
     assert accuracy > 0.6  # chance is a third
-    assert scalars(run)["test/acc"][0][1] == pytest.approx(accuracy)
+    steps = torch.load(best, weights_only=True)["global_step"]
+    assert scalars(run)["test/acc"] == [(steps, pytest.approx(accuracy))]
     assert list((tmp_path / "lightning_logs").iterdir()) == [run]  # it belongs to the run that it tests
 
+    curves = scalars(run)
     assert train("validate", "--ckpt_path", "last").code == 0
+    assert scalars(run) == curves  # a second look adds no points to the curves of training
     predicted = train("predict", f"--ckpt_path={best}")
     assert predicted.code == 0
     table = pd.read_csv(run / "predictions.csv")

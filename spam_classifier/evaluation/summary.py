@@ -36,11 +36,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def fit_summary(trainer: pl.Trainer, seconds: float, metrics: Mapping[str, Metrics], best: str) -> str:
+def fit_summary(
+    trainer: pl.Trainer, run_directory: Path, seconds: float, metrics: Mapping[str, Metrics], best: str
+) -> str:
     """What ``fit`` says at its end.
 
     Args:
         trainer: Has just fitted a SpamClassifier to a SpamDataModule.
+        run_directory: Where the run was logged.
         seconds: Time the training took.
         metrics: Loss and accuracy of splits.
         best: Path of the best checkpoint, to which the metrics belong; "" where none was kept.
@@ -50,7 +53,6 @@ def fit_summary(trainer: pl.Trainer, seconds: float, metrics: Mapping[str, Metri
     cut = sum(data.truncated.values())
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-    run_directory = Path(trainer.log_dir or ".")
     rows = {
         "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
         f"up to {data.max_length} tokens" + (f", {cut} longer cut" if cut else ""),

@@ -234,8 +234,8 @@ class SpamClassifier(pl.LightningModule):
             [parameter for parameter in self.parameters() if parameter.requires_grad],
             lr=self.hparams["learning_rate"],
             weight_decay=self.hparams["weight_decay"],
-            # the fused step unscales float16 gradients itself, and the Trainer then refuses to clip them
-            fused=self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed",
+            # in mixed precision the Trainer refuses to clip gradients before a fused step, which unscales them itself
+            fused=self.device.type in ("cpu", "cuda") and not self.trainer.precision.endswith("mixed"),
         )
         warmup = self.hparams["warmup_steps"]
         if self.hparams["schedule"] == "constant" and not warmup:

@@ -94,7 +94,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         hyper_parameters = checkpoint["hyper_parameters"] if isinstance(checkpoint, dict) else {}
-        complete = "state_dict" in checkpoint and {"label_names", "token_position"} <= set(hyper_parameters)
+        complete = {"state_dict", "global_step"} <= set(checkpoint) and {"label_names", "token_position"} <= set(
+            hyper_parameters
+        )
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
         complete = False
     if not complete:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from spam_classifier.errors import UserError
@@ -12,7 +13,22 @@ EVALUATIONS = ("validate", "test", "predict")
 SHAPE = ("layers", "width", "heads", "context")
 
 
-def take_up_run(arguments: list[str]) -> tuple[list[str], Path | None]:
+@dataclass(frozen=True)
+class TakenUpRun:
+    """A run that a command continues or evaluates.
+
+    Attributes:
+        directory: The run's directory.
+        step: Training steps of the checkpoint.
+        evaluates: Whether the command evaluates the run, rather than continues it.
+    """
+
+    directory: Path
+    step: int
+    evaluates: bool
+
+
+def take_up_run(arguments: list[str]) -> tuple[list[str], TakenUpRun | None]:
     """Expand a command line that continues or evaluates a run, so that it rebuilds the run's model and data.
 
     Lightning restores a model's hyper-parameters from a checkpoint, over what the command line says, and nothing
@@ -23,7 +39,7 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], Path | None]:
         arguments: The command line after the program's name.
 
     Returns:
-        The command line to parse, and the run's directory; the arguments unchanged and None where no run is
+        The command line to parse, and the run; the arguments unchanged and None where no run is
         taken up: ``fit`` without ``--ckpt_path``, and any request for help.
 
     Raises:
@@ -41,7 +57,8 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], Path | None]:
         return arguments, None
 
     checkpoint = find_checkpoint(None if flags.ckpt_path == "null" else flags.ckpt_path, Path(flags.root))
-    hyper_parameters = read_checkpoint(checkpoint)["hyper_parameters"]
+    contents = read_checkpoint(checkpoint)
+    hyper_parameters = contents["hyper_parameters"]
     directory = run_directory(checkpoint)
     config = directory / CONFIG_FILE
     if not config.is_file():
@@ -54,4 +71,4 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], Path | None]:
     ]
     position = arguments.index(subcommand) + 1
     expanded = [*arguments[:position], *settings, *arguments[position:], f"--ckpt_path={checkpoint}"]
-    return expanded, directory
+    return expanded, TakenUpRun(directory, contents["global_step"], evaluates=subcommand != FIT)

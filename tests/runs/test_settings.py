@@ -24,7 +24,7 @@ def put_run(root: Path, version: str = "version_0", **changes: object) -> Path:
     """A run with a config.yaml and one checkpoint; returns the checkpoint."""
     path = root / "lightning_logs" / version / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
-    torch.save({"state_dict": {}, "hyper_parameters": {**HYPER_PARAMETERS, **changes}}, path)
+    torch.save({"state_dict": {}, "global_step": 42, "hyper_parameters": {**HYPER_PARAMETERS, **changes}}, path)
     (path.parent.parent / "config.yaml").write_text("seed_everything: 123\n")
     return path
 
@@ -51,9 +51,11 @@ def settings_of(checkpoint: Path) -> list[str]:
 
 @pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
 def test_evaluation_takes_up_the_newest_run(checkpoint: Path, subcommand: str) -> None:
-    expanded, directory = take_up_run([subcommand])
+    expanded, run = take_up_run([subcommand])
     assert expanded == [subcommand, *settings_of(checkpoint), f"--ckpt_path={checkpoint}"]
-    assert directory == checkpoint.resolve().parent.parent
+    assert run is not None
+    assert (run.directory, run.step) == (checkpoint.resolve().parent.parent, 42)
+    assert run.evaluates == (subcommand != "fit")
 
 
 @pytest.mark.parametrize("subcommand", ["fit", "validate", "test", "predict"])
@@ -64,9 +66,11 @@ def test_the_run_is_named_in_either_form_of_the_flag(
 ) -> None:
     value = value.format(checkpoint=checkpoint)
     flag = [f"--ckpt_path={value}"] if joined else ["--ckpt_path", value]
-    expanded, directory = take_up_run([subcommand, *flag])
+    expanded, run = take_up_run([subcommand, *flag])
     assert expanded == [subcommand, *settings_of(checkpoint), *flag, f"--ckpt_path={checkpoint}"]
-    assert directory == checkpoint.resolve().parent.parent
+    assert run is not None
+    assert (run.directory, run.step) == (checkpoint.resolve().parent.parent, 42)
+    assert run.evaluates == (subcommand != "fit")
 
 
 def test_settings_come_before_the_flags_and_after_the_subcommand(checkpoint: Path) -> None:
@@ -86,9 +90,10 @@ def test_a_flag_wins_over_the_runs_setting(checkpoint: Path) -> None:
 @pytest.mark.parametrize("form", ["--trainer.default_root_dir={root}", "--trainer.default_root_dir {root}"])
 def test_runs_are_looked_for_under_the_root_directory(checkpoint: Path, tmp_path: Path, form: str) -> None:
     other = put_run(tmp_path / "other")
-    expanded, directory = take_up_run(["test", *form.format(root=tmp_path / "other").split()])
+    expanded, run = take_up_run(["test", *form.format(root=tmp_path / "other").split()])
     assert expanded[-1] == f"--ckpt_path={other}"
-    assert directory == other.resolve().parent.parent
+    assert run is not None
+    assert run.directory == other.resolve().parent.parent
 
 
 @pytest.mark.parametrize(

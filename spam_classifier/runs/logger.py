@@ -1,0 +1,30 @@
+"""TensorBoard's events of a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lightning.pytorch.loggers import TensorBoardLogger
+
+
+class RunLogger(TensorBoardLogger):
+    """Logs into a run's directory, in training and when its checkpoint is tested later.
+
+    Outside of training the Trainer logs at step 0, and the epoch with the figures. TensorBoard takes a smaller step
+    for a restart and drops what was logged behind it, so that testing would erase curves of the training.
+
+    Args:
+        runs_directory: Directory of all runs.
+        run: Name of the run's own directory; None for the next ``version_N``.
+        evaluated_step: Step of the checkpoint that is evaluated; None while training.
+    """
+
+    def __init__(self, runs_directory: Path, run: str | None, evaluated_step: int | None) -> None:
+        super().__init__(runs_directory.parent, runs_directory.name, version=run, default_hp_metric=False)
+        self.evaluated_step = evaluated_step
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log figures: all of them while training, else those of the test split, at the checkpoint's step."""
+        if self.evaluated_step is not None:
+            step = self.evaluated_step
+            metrics = {name: value for name, value in metrics.items() if name.startswith("test/")}
+        super().log_metrics(metrics, step)
