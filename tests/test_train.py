@@ -250,7 +250,10 @@ def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics
     runs = [tmp_path / f"lightning_logs/version_{n}" for n in range(2)]
     weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in runs]
     for name, value in weights[0].items():
-        assert torch.allclose(value, weights[1][name], atol=1e-6), name
+        other = weights[1][name]
+        if name.endswith("c_attn.bias"):  # the softmax ignores the keys' bias: Adam scales up the noise of a zero
+            value, other = (bias.view(3, -1)[[0, 2]] for bias in (value, other))
+        assert torch.allclose(value, other, atol=1e-5), name
     metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
     for split in metrics[0]:
         assert metrics[0][split] == pytest.approx(metrics[1][split], abs=1e-5)
