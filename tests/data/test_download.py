@@ -218,8 +218,13 @@ def test_no_network(no_server: tuple[str, ...], cache: Path) -> None:
 
 def test_ctrl_c_leaves_nothing(servers: Servers, cache: Path) -> None:
     servers.answers["/first"] = [press_ctrl_c]
-    with pytest.raises(KeyboardInterrupt):
-        fetch_collection(str(cache))
+    # a process started in the background may have inherited that Ctrl-C is ignored
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fetch_collection(str(cache))
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert contents(cache) == {}
 
 
