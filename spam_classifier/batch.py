@@ -1,6 +1,7 @@
-"""The one structure that crosses from data to models."""
+"""The structures that cross from data to models."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -19,3 +20,48 @@ class Batch(NamedTuple):
     lengths: Tensor
     labels: Tensor
     index: Tensor  # type: ignore[assignment]  # in place of tuple.index, of no use here
+
+
+@runtime_checkable
+class MessageSource(Protocol):
+    """What a model may ask of the loader that gives it batches of a split.
+
+    Attributes:
+        messages: The split's messages; another split, or other messages, are another object.
+        max_length: Tokens that longer messages are cut to.
+    """
+
+    messages: object
+    max_length: int
+
+    def __len__(self) -> int:
+        """Batches in a pass."""
+        ...
+
+    @property
+    def row_lengths(self) -> Tensor:
+        """Real tokens of each message, cut as it is handed out, int64 [N]."""
+        ...
+
+    def gather(self, rows: Tensor, *, pad_to_max_length: bool) -> Batch:
+        """The batch of these rows, int64 [B], padded to the maximum length or to its own longest message."""
+        ...
+
+
+def batches_by_length(row_lengths: Tensor, most_tokens: int) -> Iterator[Tensor]:
+    """Rows in batches of like length, so that hardly any padding is computed: the longest first.
+
+    Args:
+        row_lengths: Tokens of each row, int64 [N].
+        most_tokens: Most tokens in a batch, padding included; a longer row is a batch of its own.
+
+    Yields:
+        Row numbers, int64 [B]; each row once.
+    """
+    order = row_lengths.argsort(descending=True, stable=True)
+    start = 0
+    while start < len(order):
+        longest = int(row_lengths[order[start]])
+        size = max(1, most_tokens // longest)
+        yield order[start : start + size]
+        start += size

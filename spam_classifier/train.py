@@ -148,7 +148,7 @@ class SpamCLI(LightningCLI):
         loggers, self.trainer.loggers = self.trainer.loggers, []
         figures = self.trainer.validate(
             self.model,
-            dataloaders=self.datamodule.in_order(split_name),
+            dataloaders=self.datamodule.each_once(split_name),
             ckpt_path=checkpoint or None,
             verbose=False,
         )

@@ -10,7 +10,7 @@ import torch
 
 from spam_classifier.data.corpora import fetch_corpus, read_corpus
 from spam_classifier.data.encoding import EncodedMessages
-from spam_classifier.data.loader import BatchLoader, EpochOrder
+from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
 from spam_classifier.data.splits import (
     TEST,
     TRAIN,
@@ -41,6 +41,7 @@ class SpamDataModule(pl.LightningDataModule):
         padding: ``longest`` pads every message to the maximum length, as the book does; ``batch`` pads only to
             the longest message of the batch, which is faster and needs ``--model.token_position last_real``.
         batch_size: Messages per batch and device.
+        batch_by_length: Make up training batches of messages of like length, in shuffled order.
 
     Attributes:
         label_names: The classes in the order of their indices, once ``setup`` has run.
@@ -62,6 +63,7 @@ class SpamDataModule(pl.LightningDataModule):
         max_length: int | None = None,
         padding: Literal["longest", "batch"] = "longest",
         batch_size: int = 8,
+        batch_by_length: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -80,6 +82,7 @@ class SpamDataModule(pl.LightningDataModule):
         self.max_length = max_length
         self.padding = padding
         self.batch_size = batch_size
+        self.batch_by_length = batch_by_length
         self.label_names: list[str] = []
         self.splits: dict[str, pd.DataFrame] = {}
         self.encoded: dict[str, EncodedMessages] = {}
@@ -133,34 +136,41 @@ class SpamDataModule(pl.LightningDataModule):
         trainer, seed = self.trainer, torch.initial_seed()
         if trainer is not None:
             seed = trainer.strategy.broadcast(seed)
+        messages = self.encoded[TRAIN]
+        order = EpochOrder(len(messages), seed)
+        if self.batch_by_length:
+            order = BucketedOrder(messages.lengths, seed, self.batch_size * (trainer.world_size if trainer else 1))
         loader = self._loader(
             TRAIN,
-            EpochOrder(len(self.encoded[TRAIN]), seed),
+            order,
             drop_incomplete=True,
             first_batch=lambda: trainer.fit_loop.epoch_loop.batch_idx + 1 if trainer else 0,
         )
         if len(loader) == 0:
             raise UserError(
-                f"the train split has {len(self.encoded[TRAIN])} messages, too few for one batch of "
+                f"the train split has {len(messages)} messages, too few for one batch of "
                 f"{self.batch_size} on each device: lower --data.batch_size"
             )
         return loader
 
     def val_dataloader(self) -> BatchLoader:
-        """The validation split in order."""
-        return self.in_order(VALIDATION)
+        """The validation split, each message once."""
+        return self.each_once(VALIDATION)
 
     def test_dataloader(self) -> BatchLoader:
-        """The test split in order."""
-        return self.in_order(TEST)
+        """The test split, each message once."""
+        return self.each_once(TEST)
 
     def predict_dataloader(self) -> BatchLoader:
-        """The test split in order."""
-        return self.in_order(TEST)
+        """The test split, each message once."""
+        return self.each_once(TEST)
 
-    def in_order(self, split_name: str) -> BatchLoader:
-        """Every message of a split once, in order."""
-        return self._loader(split_name, EpochOrder(len(self.encoded[split_name]), seed=None))
+    def each_once(self, split_name: str) -> BatchLoader:
+        """Every message of a split once: in order, or by length where batches are padded to their own longest."""
+        messages = self.encoded[split_name]
+        by_length = self.padding == "batch"
+        order = LongestFirst(messages.lengths) if by_length else EpochOrder(len(messages), seed=None)
+        return self._loader(split_name, order)
 
     def _loader(self, split_name: str, order: EpochOrder, **options: Any) -> BatchLoader:
         assert self.max_length is not None

@@ -10,9 +10,11 @@ from torch import Tensor
 from spam_classifier.batch import Batch
 from spam_classifier.data.encoding import EncodedMessages
 
+BUCKET = 50  # batches of messages that are sorted by length together
+
 
 class EpochOrder:
-    """The order of a split's rows in each epoch: shuffled from a seed, or as they stand.
+    """The order of a split's rows in each epoch.
 
     Args:
         rows: Number of rows in the split.
@@ -33,6 +35,47 @@ class EpochOrder:
         if self.seed is None:
             return torch.arange(self.rows)
         return torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.rows))
+
+
+class BucketedOrder(EpochOrder):
+    """Shuffled batches of like length: rows are shuffled, sorted by length within buckets, and the batches shuffled.
+
+    Args:
+        lengths: Tokens of each row, int64 [N].
+        seed: Seed of the shuffle.
+        batch_size: Rows of a batch, over all processes.
+    """
+
+    def __init__(self, lengths: Tensor, seed: int, batch_size: int) -> None:
+        super().__init__(len(lengths), seed)
+        self.shuffle_seed = seed
+        self.lengths = lengths
+        self.batch_size = batch_size
+
+    def row_numbers(self) -> Tensor:
+        """The rows of the chosen epoch in order, int64 [rows]; an incomplete batch stays last."""
+        rows = super().row_numbers()
+        whole, rest = rows.tensor_split([len(rows) - len(rows) % self.batch_size])
+        buckets = [bucket[self.lengths[bucket].argsort()] for bucket in whole.split(BUCKET * self.batch_size)]
+        batches = torch.cat(buckets).view(-1, self.batch_size)
+        shuffle = np.random.default_rng((self.shuffle_seed, self.epoch, self.batch_size)).permutation(len(batches))
+        return torch.cat([batches[torch.from_numpy(shuffle)].flatten(), rest])
+
+
+class LongestFirst(EpochOrder):
+    """Rows by their length, the longest first: what is too long for the memory fails at once.
+
+    Args:
+        lengths: Tokens of each row, int64 [N].
+    """
+
+    def __init__(self, lengths: Tensor) -> None:
+        super().__init__(len(lengths), seed=None)
+        self.lengths = lengths
+
+    def row_numbers(self) -> Tensor:
+        """The rows in order, int64 [rows]."""
+        return self.lengths.argsort(descending=True, stable=True)
 
 
 class BatchLoader:
@@ -95,7 +138,16 @@ class BatchLoader:
         rows = self._rows_of_this_process()
         for start in range(self.first_batch() * self.batch_size, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
-            yield self.messages.batch(batch, self.max_length, pad_to_max_length=self.pad_to_max_length)
+            yield self.gather(batch, pad_to_max_length=self.pad_to_max_length)
+
+    @property
+    def row_lengths(self) -> Tensor:
+        """Tokens of each message, cut to the maximum length, int64 [N]."""
+        return self.messages.lengths.clamp(max=self.max_length)
+
+    def gather(self, rows: Tensor, *, pad_to_max_length: bool) -> Batch:
+        """The batch of these rows, int64 [B], padded to the maximum length or to its own longest message."""
+        return self.messages.batch(rows, self.max_length, pad_to_max_length=pad_to_max_length)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: seed, epoch and step say it all. The Trainer wants to see that resuming is provided for."""

@@ -7,16 +7,19 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Accuracy, MeanMetric, Metric
 
-from spam_classifier.batch import Batch
+from spam_classifier.batch import Batch, MessageSource
 from spam_classifier.errors import UserError
+from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates
 from spam_classifier.models.gpt2 import GPT2Backbone
 from spam_classifier.models.pretrained import RANDOM, fetch_weights, load_weights, resolve_shape
-from spam_classifier.models.trainable import Policy, freeze
+from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 
+GIGABYTE = 1e9
 VOCABULARY = 50257
 STAGES = ("train", "val", "test")
 
@@ -43,6 +46,10 @@ class SpamClassifier(pl.LightningModule):
         weight_decay: Weight decay of AdamW.
         schedule: Learning rate after the warm-up: ``constant``, or ``cosine`` down to zero.
         warmup_steps: Steps over which the learning rate rises linearly from zero.
+        frozen_prefix: ``auto`` computes what the frozen blocks make of each message once, and keeps it for all
+            epochs; ``off`` computes it anew each time. The numbers are the same.
+        prefix_memory: Most gigabytes of memory for that, in each process.
+        prefix_disk: Most gigabytes of the run's directory for that, in each process, once the memory is used up.
 
     Attributes:
         label_names: The classes in the order of their logits; empty until the model is configured.
@@ -64,6 +71,9 @@ class SpamClassifier(pl.LightningModule):
         weight_decay: float = 0.1,
         schedule: Literal["constant", "cosine"] = "constant",
         warmup_steps: int = 0,
+        frozen_prefix: Literal["auto", "off"] = "auto",
+        prefix_memory: float = 2.0,
+        prefix_disk: float = 20.0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -86,6 +96,8 @@ class SpamClassifier(pl.LightningModule):
         self.awaits_checkpoint = False
         self.backbone: GPT2Backbone | None = None
         self.head: nn.Linear | None = None
+        self._prefix: FrozenPrefix | None = None
+        self._states: dict[str, HiddenStates | None] = {}
 
     def prepare_data(self) -> None:
         """Download pretrained weights where they have to be; one process of each machine runs this."""
@@ -150,6 +162,15 @@ class SpamClassifier(pl.LightningModule):
         self.metrics = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
         self.metrics.update({f"{stage}_acc": Accuracy(task="multiclass", num_classes=classes) for stage in STAGES})
         freeze(self.backbone, self.head, self.hparams["trainable"])
+        blocks = frozen_blocks(self.backbone, self.hparams["trainable"])
+        if blocks and self.hparams["frozen_prefix"] == "auto":
+            self._prefix = FrozenPrefix(
+                self.backbone,
+                blocks,
+                last_position=self.hparams["token_position"] == "last",
+                memory_budget=self.hparams["prefix_memory"] * GIGABYTE,
+                disk_budget=self.hparams["prefix_disk"] * GIGABYTE,
+            )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what the data of the training run decided from the checkpoint, or check that it is the same."""
@@ -172,15 +193,57 @@ class SpamClassifier(pl.LightningModule):
         """
         assert self.backbone is not None
         assert self.head is not None
-        hidden = self.backbone(input_ids)  # (B, T, width)
+        last_block = len(self.backbone.h) - 1
+        states = self.backbone.before_block(input_ids, last_block)  # (B, T, width)
         if self.hparams["token_position"] == "last":
-            decisive = hidden[:, -1]
+            position = torch.full_like(lengths, input_ids.shape[1] - 1)
         else:
-            decisive = hidden[torch.arange(len(lengths), device=hidden.device), lengths - 1]
-        return self.head(decisive)
+            position = lengths - 1
+        return self.head(self.backbone.at(states, position, last_block))
+
+    def _logits(self, batch: Batch, stage: str) -> Tensor:
+        """Logits of a batch, from its kept hidden states where the stage has them, float [B, classes]."""
+        kept = self._states.get(stage)
+        if kept is None:
+            return self(batch.input_ids, batch.lengths)
+        assert self.backbone is not None
+        assert self.head is not None
+        assert self._prefix is not None
+        states, position = kept.gather(batch.index, self.device)
+        return self.head(self.backbone.at(states, position, self._prefix.blocks))
+
+    def _keep_states(self, stage: str, loader: Any, visits: float) -> None:
+        """Have the hidden states of a stage's messages computed, if each of them is going to be visited."""
+        self._states[stage] = None
+        if self._prefix is not None and isinstance(loader, MessageSource) and visits >= len(loader):
+            self._states[stage] = self._prefix.states_of(loader, self.trainer)
+
+    def on_train_start(self) -> None:
+        """Compute the frozen part of the training messages once, or say why not."""
+        if self._prefix is None:
+            why = "switched off" if self.hparams["frozen_prefix"] == "off" else "no block is frozen"
+        elif self.hparams["dropout"]:
+            why = "dropout is at work in the frozen blocks"
+        else:
+            visits = self.trainer.estimated_stepping_batches * self.trainer.accumulate_grad_batches
+            self._keep_states("train", self.trainer.train_dataloader, visits)
+            return
+        rank_zero_info(f"hidden states are computed anew in each epoch: {why}")
+
+    def on_validation_start(self) -> None:
+        """Compute the frozen part of the validation messages, unless it is kept already."""
+        self._keep_states("val", self.trainer.val_dataloaders, sum(self.trainer.num_val_batches))
+
+    def on_test_start(self) -> None:
+        """Compute the frozen part of the test messages."""
+        self._keep_states("test", self.trainer.test_dataloaders, sum(self.trainer.num_test_batches))
+
+    def on_predict_start(self) -> None:
+        """Compute the frozen part of the messages to predict."""
+        self._keep_states("predict", self.trainer.predict_dataloaders, sum(self.trainer.num_predict_batches))
 
     def _loss(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
-        logits = self(batch.input_ids, batch.lengths)
+        logits = self._logits(batch, stage)
         loss = F.cross_entropy(logits, batch.labels)
         size = len(batch.labels)
         mean_loss = cast(Metric, self.metrics[f"{stage}_loss"])
@@ -223,7 +286,7 @@ class SpamClassifier(pl.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of the batch, float [B, classes]."""
-        return self(batch.input_ids, batch.lengths).softmax(-1)
+        return self._logits(batch, "predict").softmax(-1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over the parameters that learn, and over no others."""

@@ -7,6 +7,7 @@ Parameters carry the names of the published checkpoints. Projections are ``nn.Li
 
 import math
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # PyTorch's own abbreviation
@@ -78,6 +79,36 @@ class CausalSelfAttention(nn.Module):
         )  # (B, heads, T, width/heads)
         return self.c_proj(mixed.transpose(1, 2).reshape(batch, length, width))
 
+    def at(self, normed: Tensor, scale: Tensor, shift: Tensor, position: Tensor) -> Tensor:
+        """The output for one token of each row, for which neither keys nor values need be formed.
+
+        With tokens x_j = scale * n_j + shift, a score is q . (W_k x_j + b_k) = (scale * W_k'q) . n_j + a constant,
+        which the softmax ignores; and since attention weights add up to one, the mixed value is
+        W_v (scale * sum_j a_j n_j + shift) + b_v. Tokens are only ever multiplied by one vector per head.
+
+        Args:
+            normed: Normalised tokens before the layer norm's affine map, float [B, T, width].
+            scale: The layer norm's weight, float [width].
+            shift: The layer norm's bias, float [width].
+            position: Index of each row's token, int64 [B]; later tokens are not seen.
+
+        Returns:
+            float [B, width].
+        """
+        batch, length, width = normed.shape
+        size = width // self.heads
+        query_weight, key_weight, value_weight = self.c_attn.weight.view(3, width, width)
+        query_bias, _, value_bias = self.c_attn.bias.view(3, width)
+        token = normed[torch.arange(batch, device=normed.device), position] * scale + shift  # (B, width)
+        query = F.linear(token, query_weight, query_bias).view(batch, self.heads, size)
+        probe = torch.einsum("bhs,hsw->bhw", query, key_weight.view(self.heads, size, width)) * scale
+        scores = probe @ normed.transpose(1, 2) / math.sqrt(size)  # (B, heads, T)
+        later = torch.arange(length, device=normed.device) > position[:, None]  # (B, T)
+        weights = scores.masked_fill(later[:, None], -torch.inf).softmax(dim=-1)
+        mixed = weights @ normed * scale + shift  # (B, heads, width)
+        value = torch.einsum("bhw,hsw->bhs", mixed, value_weight.view(self.heads, size, width))
+        return self.c_proj(value.reshape(batch, width) + value_bias)
+
 
 class MLP(nn.Module):
     """Two projections around a GELU, applied to each token alone."""
@@ -107,6 +138,26 @@ class Block(nn.Module):
         """Refine the hidden states: float [B, T, width] -> float [B, T, width]."""
         x = x + self.drop(self.attn(self.ln_1(x)))
         return x + self.drop(self.mlp(self.ln_2(x)))
+
+    def at(self, x: Tensor, position: Tensor) -> Tensor:
+        """What ``forward`` gives for one token of each row, without the work for the others.
+
+        While dropout is at work ``forward`` itself runs, as each token draws its own.
+
+        Args:
+            x: Hidden states, float [B, T, width].
+            position: Index of each row's token, int64 [B].
+
+        Returns:
+            float [B, width].
+        """
+        rows = torch.arange(len(x), device=x.device)
+        if self.training and self.drop.p:
+            return self(x)[rows, position]
+        normed = F.layer_norm(x, x.shape[-1:], eps=self.ln_1.eps)
+        token = x[rows, position]
+        token = token + self.attn.at(normed, self.ln_1.weight, self.ln_1.bias, position)
+        return token + self.mlp(self.ln_2(token))
 
 
 class GPT2Backbone(nn.Module):
@@ -161,10 +212,47 @@ class GPT2Backbone(nn.Module):
         Raises:
             UserError: If T is more than the context.
         """
-        x = self.embed(input_ids)  # (B, T, width)
-        for block in self.h:
+        return self.ln_f(self.before_block(input_ids, len(self.h)))
+
+    def before_block(self, input_ids: Tensor, number: int) -> Tensor:
+        """The hidden states that a block reads.
+
+        Args:
+            input_ids: int64 [B, T].
+            number: The block's number from 0; the number of blocks for what the final layer norm reads.
+
+        Returns:
+            float [B, T, width].
+
+        Raises:
+            UserError: If T is more than the context.
+        """
+        x = self.embed(input_ids)
+        for block in self.h[:number]:
             x = block(x)
-        return self.ln_f(x)
+        return x
+
+    def at(self, x: Tensor, position: Tensor, number: int) -> Tensor:
+        """One token's hidden state after the final layer norm; the last block works for that token alone.
+
+        Args:
+            x: What block ``number`` reads, float [B, T, width].
+            position: Index of each row's token, int64 [B]; what stands behind it does not matter.
+            number: The first block to run; the number of blocks if all have run.
+
+        Returns:
+            float [B, width].
+        """
+        if number == len(self.h):
+            return self.ln_f(x[torch.arange(len(x), device=x.device), position])
+        for block in self.h[number:-1]:
+            x = block(x)
+        return self.ln_f(self.last_block.at(x, position))
+
+    @property
+    def last_block(self) -> Block:
+        """The last transformer block."""
+        return cast(Block, self.h[-1])
 
     def _initialise(self) -> None:
         """Draw the weights as GPT-2 does: N(0, 0.02), biases zero, layer norms the identity.

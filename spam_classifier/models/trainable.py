@@ -39,6 +39,12 @@ def trainable_modules(backbone: GPT2Backbone, head: nn.Module, policy: str) -> I
     yield from backbone.h[-blocks:]
 
 
+def frozen_blocks(backbone: GPT2Backbone, policy: str) -> int:
+    """How many of the first blocks are frozen, with the embeddings before them; 0 where the embeddings learn."""
+    learning = {"last_layer": 0, "last_block": 1, "last_two_blocks": 2}
+    return len(backbone.h) - learning[policy] if policy in learning else 0
+
+
 def freeze(backbone: GPT2Backbone, head: nn.Module, policy: str) -> None:
     """Let the policy's parameters learn and no others; calling it again changes nothing."""
     backbone.requires_grad_(False)

@@ -161,14 +161,14 @@ def test_longer_messages_are_counted_and_cut(corpus: str) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_padding_to_the_longest_gives_all_rows_one_length(corpus: str, split: str) -> None:
     data = ready(corpus, padding="longest")
-    assert {batch.input_ids.shape[1] for batch in data.in_order(split)} == {data.max_length}
+    assert {batch.input_ids.shape[1] for batch in data.each_once(split)} == {data.max_length}
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_padding_to_the_batch_goes_no_further_than_needed(corpus: str, split: str) -> None:
     data = ready(corpus, padding="batch")
-    widths = [batch.input_ids.shape[1] for batch in data.in_order(split)]
-    assert widths == [int(batch.lengths.max()) for batch in data.in_order(split)]
+    widths = [batch.input_ids.shape[1] for batch in data.each_once(split)]
+    assert widths == [int(batch.lengths.max()) for batch in data.each_once(split)]
     assert max(widths) <= data.max_length
 
 

@@ -1,0 +1,211 @@
+"""Hidden states behind the frozen blocks: computed once for each message and kept for every epoch.
+
+The embeddings and the blocks before the first one that learns give a message the same hidden states in every epoch,
+so one pass over the messages, without autograd and in batches of like length, replaces one pass per epoch.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+import torch.distributed
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from tqdm import tqdm
+
+from spam_classifier.batch import MessageSource, batches_by_length
+from spam_classifier.models.gpt2 import GPT2Backbone
+
+BATCH_TOKENS = 1024  # the activations of about this many tokens stay in a processor's cache
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """The hidden states of a split's messages, end to end.
+
+    Attributes:
+        tokens: float [total, width], on the CPU.
+        starts: Where each message's states begin, int64 [N].
+        counts: States of each message, int64 [N]: one for each token, or one for the deciding token alone.
+    """
+
+    tokens: Tensor
+    starts: Tensor
+    counts: Tensor
+
+    def gather(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The states of these messages, and where each message's deciding token is: its last state.
+
+        Args:
+            rows: int64 [B].
+            device: Where they are needed.
+
+        Returns:
+            Float [B, T, width], arbitrary behind a message's last state; and int64 [B].
+        """
+        rows = rows.cpu()
+        counts = self.counts[rows]
+        place = torch.arange(int(counts.max()))
+        source = torch.where(place < counts[:, None], self.starts[rows, None] + place, 0)  # (B, T)
+        states, position = self.tokens[source], counts - 1
+        if device.type == "cuda":
+            states = states.pin_memory()
+        return states.to(device, non_blocking=True), position.to(device, non_blocking=True)
+
+
+class FrozenPrefix:
+    """The frozen part of a backbone, and the hidden states it gave.
+
+    States are kept for as long as they are true: for the same messages at the same length, and while the frozen
+    weights hold the same numbers.
+
+    Args:
+        backbone: The backbone.
+        blocks: How many of its first blocks are frozen; where all are, only the deciding token's state is kept.
+        last_position: Whether the last position of the padded row decides, rather than the last real token.
+        memory_budget: Most bytes of states kept in memory.
+        disk_budget: Most bytes of states kept in files of the run's directory, once memory is used up.
+    """
+
+    def __init__(
+        self, backbone: GPT2Backbone, blocks: int, *, last_position: bool, memory_budget: float, disk_budget: float
+    ) -> None:
+        self.backbone = backbone
+        self.blocks = blocks
+        self.last_position = last_position
+        self._memory_left = memory_budget
+        self._disk_left = disk_budget
+        self._kept: dict[tuple[int, int], tuple[object, HiddenStates | None]] = {}
+        self._versions: list[tuple[int, int]] = []
+        self._digest = b""
+
+    def states_of(self, loader: MessageSource, trainer: pl.Trainer) -> HiddenStates | None:
+        """The hidden states of a loader's messages, computed unless they are kept already.
+
+        Every process has to call it: each computes its share, and all get the whole.
+
+        Args:
+            loader: Hands out the messages of a split.
+            trainer: Gives the processes, the precision, the run's directory and the progress bar.
+
+        Returns:
+            The states, or None where they exceed the budgets, which is said.
+        """
+        self._check_weights()
+        key = (id(loader.messages), loader.max_length)
+        if key not in self._kept:  # what is kept holds on to its messages: their id can't pass to others
+            # inference tensors could not be saved for backward, should training read these states
+            with torch.inference_mode(mode=False), torch.no_grad():
+                self._kept[key] = (loader.messages, self._compute(loader, trainer))
+        return self._kept[key][1]
+
+    def _check_weights(self) -> None:
+        """Forget all states if a frozen weight has changed."""
+        frozen = [*self.backbone.wte.parameters(), *self.backbone.wpe.parameters()]
+        frozen += [parameter for block in self.backbone.h[: self.blocks] for parameter in block.parameters()]
+        versions = [(parameter.data_ptr(), parameter._version) for parameter in frozen]
+        if versions == self._versions:
+            return
+        digest = hashlib.sha256()  # restoring a checkpoint writes the same numbers again
+        for parameter in frozen:
+            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        if digest.digest() != self._digest:
+            self._kept.clear()
+        self._versions, self._digest = versions, digest.digest()
+
+    def _compute(self, loader: MessageSource, trainer: pl.Trainer) -> HiddenStates | None:
+        directory = trainer.log_dir  # asked on every rank: it is broadcast
+        lengths = loader.row_lengths
+        if self.last_position:
+            lengths = torch.full_like(lengths, loader.max_length)
+        counts = torch.ones_like(lengths) if self.blocks == len(self.backbone.h) else lengths
+        batches = list(batches_by_length(lengths, BATCH_TOKENS))
+        order = torch.cat(batches)
+        starts = torch.empty_like(counts)
+        starts[order] = counts[order].cumsum(0) - counts[order]
+        tokens = self._allocate(int(counts.sum()), Path(directory or tempfile.gettempdir()))
+        if tokens is None:
+            return None
+        bar = tqdm(
+            desc=f"{self.blocks} frozen blocks",
+            total=len(order),
+            unit=" messages",
+            leave=False,
+            disable=not trainer.is_global_zero or trainer.progress_bar_callback is None,
+        )
+        places = [slice(int(starts[rows[0]]), int(starts[rows[0]] + counts[rows].sum())) for rows in batches]
+        with bar, trainer.precision_plugin.forward_context():
+            for number, (rows, place) in enumerate(zip(batches, places, strict=True)):
+                if number % trainer.world_size == trainer.global_rank:
+                    tokens[place] = self._pass(loader, rows, lengths[rows])
+                bar.update(len(rows))
+        if trainer.world_size > 1:
+            share(tokens, places, self.backbone.wte.weight.device)
+        return HiddenStates(tokens, starts, counts)
+
+    def _pass(self, loader: MessageSource, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Hidden states of a few messages behind the frozen blocks, end to end: float [states, width]."""
+        device, last = self.backbone.wte.weight.device, len(self.backbone.h) - 1
+        input_ids = loader.gather(rows, pad_to_max_length=self.last_position).input_ids.to(device)
+        states = self.backbone.before_block(input_ids, min(self.blocks, last))  # (B, T, width)
+        if self.blocks > last:
+            return self.backbone.last_block.at(states, lengths.to(device) - 1).cpu()
+        real = torch.arange(states.shape[1]) < lengths[:, None]
+        return states[real.to(device)].cpu()
+
+    def _allocate(self, states: int, directory: Path) -> Tensor | None:
+        """Room for so many states: in memory, else in a mapped file, else None; it says which."""
+        shape, dtype = (states, self.backbone.shape.width), self.backbone.wte.weight.dtype
+        size = states * self.backbone.shape.width * dtype.itemsize
+        what = f"hidden states behind {self.blocks} frozen blocks: {states:,} tokens, {size / 1e6:,.0f} MB"
+        if size <= self._memory_left:
+            self._memory_left -= size
+            rank_zero_info(f"{what} in memory")
+            return torch.empty(shape, dtype=dtype)
+        if size <= self._disk_left:
+            with contextlib.suppress(OSError), mapped_file(directory, states * shape[1], dtype) as tensor:
+                self._disk_left -= size
+                rank_zero_info(f"{what} on disk in {directory}, over --model.prefix_memory")
+                return tensor.view(shape)
+        rank_zero_info(f"{what} exceed --model.prefix_memory and --model.prefix_disk: computed anew in each epoch")
+        return None
+
+
+@contextlib.contextmanager
+def mapped_file(directory: Path, size: int, dtype: torch.dtype) -> Iterator[Tensor]:
+    """A flat tensor in a file that has no name any more: it goes with the tensor, however the process ends.
+
+    Raises:
+        OSError: The disk has no room for it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix="frozen_prefix-", dir=directory)
+    try:
+        if hasattr(os, "posix_fallocate"):  # else writing to a full disk would kill the process
+            os.posix_fallocate(handle, 0, size * dtype.itemsize)
+        yield torch.from_file(name, shared=True, size=size, dtype=dtype)
+    finally:
+        os.close(handle)
+        with contextlib.suppress(PermissionError):  # some systems keep a mapped file's name
+            Path(name).unlink()
+
+
+def share(tokens: Tensor, places: list[slice], device: torch.device) -> None:
+    """Give every process the states that the others computed, batch by batch.
+
+    Args:
+        tokens: float [total, width]; this process has filled in every ``world_size``-th place.
+        places: Where each batch's states are.
+        device: Where the processes' back end can communicate.
+    """
+    world_size = torch.distributed.get_world_size()
+    for number, place in enumerate(places):
+        buffer = tokens[place].to(device)
+        torch.distributed.broadcast(buffer, src=number % world_size)
+        tokens[place] = buffer.cpu()
