@@ -1,0 +1,393 @@
+"""Time the whole fine-tuning job, from the encoded corpus to the accuracies of all three splits, four ways.
+
+    python benchmarks/finetune.py --corpus uci --json finetune.json
+    python benchmarks/finetune.py --corpus uci --scale 0.05    # two minutes
+
+All start from the same random weights of GPT-2 124M's shape (or --layers, --width, --heads), see the same splits, let
+the head, the final layer norm and the last block learn, and train 5 epochs of batches of 8 with AdamW:
+
+    ours, book         configs/book.yaml
+    ours, recommended  configs/recommended.yaml
+    book, plain        what the book's chapter 6 describes, loop and model: attention, layer norm and GELU spelt out,
+                       every message padded to the longest, evaluated on 5 + 5 batches every 50 steps and each epoch
+    transformers       GPT2ForSequenceClassification in an equally plain loop, padded to the batch, evaluated on the
+                       validation split each epoch
+
+Each runs in a process of its own, one after the other; the rate of a large float32 matrix product is measured before
+and after each. The bound counts 24 * width^2 FLOP a token and block (its six matrix products) for the frozen blocks
+of each message once, at the rate around the run.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.nn.functional as F  # noqa: N812
+import transformers
+import yaml
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.models.frozen_prefix import FrozenPrefix
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+PADDING_ID = 50256
+EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 5, 8, 5e-5, 0.1
+EVALUATE_EVERY, EVALUATION_BATCHES = 50, 5
+VARIANTS = ("ours, recommended", "ours, book", "transformers", "book, plain")
+
+
+def gemm_rate() -> float:
+    """Matrix products of 2048 x 2048 float32: the best of ten, in FLOP per second."""
+    left, product = torch.randn(2048, 2048), torch.empty(2048, 2048)
+    best = float("inf")
+    for _ in range(11):
+        start = time.perf_counter()
+        torch.mm(left, left, out=product)
+        best = min(best, time.perf_counter() - start)
+    return 2 * 2048**3 / best
+
+
+class Attention(nn.Module):
+    """Masked multi-head attention, spelt out."""
+
+    def __init__(self, width: int, heads: int, context: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.register_buffer("mask", torch.triu(torch.ones(context, context), diagonal=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float [B, T, width] to the same."""
+        batch, length, width = x.shape
+        query, key, value = (
+            project(x).view(batch, length, self.heads, -1).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
+        )
+        scores = query @ key.transpose(2, 3)
+        scores.masked_fill_(self.mask.bool()[:length, :length], -torch.inf)
+        weights = torch.softmax(scores / key.shape[-1] ** 0.5, dim=-1)
+        return self.out((weights @ value).transpose(1, 2).contiguous().view(batch, length, width))
+
+
+class LayerNorm(nn.Module):
+    """Layer norm, spelt out."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float [B, T, width] to the same."""
+        mean, variance = x.mean(dim=-1, keepdim=True), x.var(dim=-1, keepdim=True, unbiased=False)
+        return self.scale * (x - mean) / torch.sqrt(variance + 1e-5) + self.shift
+
+
+class GELU(nn.Module):
+    """GELU by the hyperbolic tangent, spelt out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Elementwise."""
+        return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3))))
+
+
+class PlainBlock(nn.Module):
+    """A transformer block."""
+
+    def __init__(self, width: int, heads: int, context: int) -> None:
+        super().__init__()
+        self.norm_1, self.attention = LayerNorm(width), Attention(width, heads, context)
+        self.norm_2 = LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float [B, T, width] to the same."""
+        x = x + self.attention(self.norm_1(x))
+        return x + self.mlp(self.norm_2(x))
+
+
+class PlainClassifier(nn.Module):
+    """The book's model: every position goes through every block and the head."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        reference = transformers.GPT2Model.from_pretrained(directory)
+        config = reference.config
+        self.tokens, self.positions = reference.wte, reference.wpe
+        self.blocks = nn.Sequential(
+            *(PlainBlock(config.n_embd, config.n_head, config.n_positions) for _ in range(config.n_layer))
+        )
+        self.norm = LayerNorm(config.n_embd)
+        for block, stored in zip(self.blocks, reference.h, strict=True):
+            attention = block.attention
+            weights = stored.attn.c_attn.weight.detach().t().chunk(3)
+            biases = stored.attn.c_attn.bias.detach().chunk(3)
+            for project, weight, bias in zip(
+                (attention.query, attention.key, attention.value), weights, biases, strict=True
+            ):
+                project.load_state_dict({"weight": weight, "bias": bias})
+            for linear, conv in (
+                (attention.out, stored.attn.c_proj),
+                (block.mlp[0], stored.mlp.c_fc),
+                (block.mlp[2], stored.mlp.c_proj),
+            ):
+                linear.load_state_dict({"weight": conv.weight.detach().t(), "bias": conv.bias.detach()})
+        self.requires_grad_(False)
+        self.head = nn.Linear(config.n_embd, 2)
+        self.blocks[-1].requires_grad_(True)
+        self.norm.requires_grad_(True)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Logits of every position, float [B, T, 2]."""
+        x = self.tokens(input_ids) + self.positions(torch.arange(input_ids.shape[1]))
+        return self.head(self.norm(self.blocks(x)))
+
+
+def padded_items(data: SpamDataModule, split: str) -> list[tuple[Tensor, Tensor]]:
+    """The split as a list of (input_ids [T], label), every message padded to the maximum length."""
+    messages = data.encoded[split]
+    batch = messages.batch(torch.arange(len(messages)), data.max_length, pad_to_max_length=True)
+    return list(zip(batch.input_ids, batch.labels, strict=True))
+
+
+def run_plain_book(data: SpamDataModule, weights: Path) -> dict[str, float]:
+    """The chapter's training loop with its evaluation schedule; accuracies of the three splits."""
+    splits = {split: padded_items(data, split) for split in data.encoded}
+    train = DataLoader(splits["train"], BATCH_SIZE, shuffle=True, drop_last=True)
+    evaluated = {split: DataLoader(items, BATCH_SIZE) for split, items in splits.items()}
+    model = PlainClassifier(weights)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+    @torch.no_grad()
+    def look(split: str, batches: int | None, measure: Callable[[Tensor, Tensor], Tensor]) -> float:
+        figures = []
+        for number, (input_ids, labels) in enumerate(evaluated[split]):
+            if number == batches:
+                break
+            figures.append(measure(model(input_ids)[:, -1], labels).float().flatten())
+        return float(torch.cat(figures).mean())
+
+    def right(logits: Tensor, labels: Tensor) -> Tensor:
+        return logits.argmax(-1) == labels
+
+    step = 0
+    for _ in range(EPOCHS):
+        model.train()
+        for input_ids, labels in train:
+            optimizer.zero_grad()
+            F.cross_entropy(model(input_ids)[:, -1], labels).backward()
+            optimizer.step()
+            if step % EVALUATE_EVERY == 0:
+                for split in ("train", "validation"):
+                    look(split, EVALUATION_BATCHES, F.cross_entropy)
+            step += 1
+        for split in ("train", "validation"):
+            look(split, EVALUATION_BATCHES, right)
+    return {split: look(split, None, right) for split in evaluated}
+
+
+def run_transformers(data: SpamDataModule, weights: Path) -> dict[str, float]:
+    """Transformers' sequence classifier in a plain loop, padded to the batch; accuracies of the three splits."""
+    model = transformers.GPT2ForSequenceClassification.from_pretrained(
+        weights, num_labels=2, pad_token_id=PADDING_ID, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0
+    )
+    model.requires_grad_(False)
+    for module in (model.transformer.h[-1], model.transformer.ln_f, model.score):
+        module.requires_grad_(True)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+    def items(split: str) -> list[tuple[Tensor, Tensor]]:
+        ids, lengths = padded_items(data, split), data.encoded[split].lengths
+        return [(row[:length], label) for (row, label), length in zip(ids, lengths.tolist(), strict=True)]
+
+    def collate(batch: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        rows, labels = zip(*batch, strict=True)
+        input_ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING_ID)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
+        return {"input_ids": input_ids, "attention_mask": mask, "labels": torch.stack(labels)}
+
+    splits = {split: items(split) for split in data.encoded}
+    train = DataLoader(splits["train"], BATCH_SIZE, shuffle=True, drop_last=True, collate_fn=collate)
+
+    @torch.no_grad()
+    def accuracy(split: str) -> float:
+        model.eval()
+        right = [model(**batch).logits.argmax(-1) == batch["labels"] for batch in
+                 DataLoader(splits[split], BATCH_SIZE, collate_fn=collate)]  # fmt: skip
+        return float(torch.cat(right).float().mean())
+
+    for _ in range(EPOCHS):
+        model.train()
+        for batch in train:
+            optimizer.zero_grad()
+            model(**batch).loss.backward()
+            optimizer.step()
+        accuracy("validation")
+    return {split: accuracy(split) for split in splits}
+
+
+def run_ours(config: str) -> Callable[[SpamDataModule, Path], dict[str, float]]:
+    """Our fit with a config's settings, then all three splits; notes the seconds and tokens of the frozen pass."""
+
+    def run(data: SpamDataModule, weights: Path) -> dict[str, float]:
+        settings = yaml.safe_load((CONFIGS / config).read_text())
+        model = SpamClassifier(**{**settings["model"], "weights": str(weights)})
+        trainer = pl.Trainer(
+            max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False,
+            enable_model_summary=False, enable_progress_bar=False,
+        )  # fmt: skip
+        trainer.fit(model, data)
+        return {
+            split: trainer.validate(model, dataloaders=data.each_once(split), verbose=False)[0]["val/acc"]
+            for split in data.encoded
+        }
+
+    return run
+
+
+def time_frozen_passes(passes: list[dict[str, float]]) -> None:
+    """Note the seconds, tokens and surrounding matrix product rate of each frozen pass."""
+    original = FrozenPrefix._compute
+
+    def timed(self: FrozenPrefix, *arguments: Any) -> Any:
+        before = gemm_rate()
+        start = time.perf_counter()
+        states = original(self, *arguments)
+        seconds = time.perf_counter() - start
+        tokens = int(states.counts.sum())
+        flop = tokens * self.blocks * 24 * self.backbone.shape.width**2
+        rate = (before + gemm_rate()) / 2
+        passes.append(
+            {"seconds": seconds, "tokens": tokens, "rate": flop / seconds, "share_of_gemm": flop / seconds / rate}
+        )
+        passes[-1]["measuring"] = time.perf_counter() - start - seconds
+        return states
+
+    FrozenPrefix._compute = timed  # type: ignore[method-assign]
+
+
+def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict[str, Any]:
+    """One variant from the encoded corpus to its accuracies, in this process."""
+    pl.seed_everything(123)
+    config = "recommended.yaml" if name == "ours, recommended" else "book.yaml"
+    settings = yaml.safe_load((CONFIGS / config).read_text())["data"]
+    data = SpamDataModule(**{**settings, "corpus": arguments.corpus})
+    data.prepare_data()
+    data.setup("fit")
+    for split, messages in data.encoded.items():
+        rows = torch.arange(max(BATCH_SIZE, int(len(messages) * arguments.scale)))
+        ends = int(messages.offsets[len(rows)])
+        data.encoded[split] = type(messages)(
+            messages.tokens[:ends], messages.offsets[: len(rows) + 1], messages.labels[: len(rows)]
+        )
+    run = {
+        "ours, book": run_ours("book.yaml"),
+        "ours, recommended": run_ours("recommended.yaml"),
+        "book, plain": run_plain_book,
+        "transformers": run_transformers,
+    }[name]
+    passes: list[dict[str, float]] = []
+    time_frozen_passes(passes)
+    before = gemm_rate()
+    start = time.perf_counter()
+    accuracies = run(data, weights)
+    seconds = time.perf_counter() - start - sum(2 * entry.pop("measuring") for entry in passes)
+    padded = {split: len(messages) * data.max_length for split, messages in data.encoded.items()}
+    real = {split: int(messages.lengths.clamp(max=data.max_length).sum()) for split, messages in data.encoded.items()}
+    return {
+        "seconds": seconds,
+        "accuracies": accuracies,
+        "peak_memory_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "gemm_GFLOPs": [before / 1e9, gemm_rate() / 1e9],
+        "frozen_passes": passes,
+        "tokens": sum(real.values()) if name == "ours, recommended" else sum(padded.values()),
+    }
+
+
+def table(results: dict[str, dict[str, Any]], layers: int, width: int) -> str:
+    """The results as Markdown."""
+    lines = [
+        "| variant | seconds | against book, plain | at the bound | against transformers | at the bound "
+        "| peak memory, MB | GEMM, GFLOP/s | test accuracy |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, result in results.items():
+        rate = sum(result["gemm_GFLOPs"]) / 2 * 1e9
+        bound = result["tokens"] * (layers - 1) * 24 * width**2 / rate
+        factors = []
+        for peer in ("book, plain", "transformers"):
+            if peer in results:
+                ours = name.startswith("ours")
+                factors += [
+                    f"{results[peer]['seconds'] / result['seconds']:.1f}",
+                    f"{results[peer]['seconds'] / bound:.1f}" if ours else "",
+                ]
+            else:
+                factors += ["", ""]
+        gemm = " to ".join(f"{value:.0f}" for value in result["gemm_GFLOPs"])
+        lines.append(
+            f"| {name} | {result['seconds']:.1f} | {' | '.join(factors)} | {result['peak_memory_MB']:,.0f} | {gemm} "
+            f"| {result['accuracies']['test']:.2%} |"
+        )
+    for name, result in results.items():
+        for entry in result["frozen_passes"]:
+            lines.append(
+                f"\n{name}: frozen pass over {entry['tokens']:,} tokens in {entry['seconds']:.1f} s, "
+                f"{entry['rate'] / 1e9:.0f} GFLOP/s, {entry['share_of_gemm']:.0%} of the GEMM rate around it"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the variants and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", default="uci", help="uci, sample, or the path of a corpus")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of each split's messages")
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--heads", type=int, default=12)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument("--json", type=Path, help="also write all figures here")
+    parser.add_argument("--in-process", nargs=2, help=argparse.SUPPRESS)  # variant, weights
+    arguments = parser.parse_args()
+    if arguments.in_process:
+        name, weights = arguments.in_process
+        print(json.dumps(run_variant(name, arguments, Path(weights))))
+        return
+    results: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as weights:
+        torch.manual_seed(0)
+        config = transformers.GPT2Config(
+            n_layer=arguments.layers, n_embd=arguments.width, n_head=arguments.heads, n_positions=1024
+        )
+        transformers.GPT2Model(config).save_pretrained(weights)
+        for name in arguments.variants:
+            print(f"running {name} ...", file=sys.stderr, flush=True)
+            done = subprocess.run(
+                [sys.executable, __file__, *sys.argv[1:], "--in-process", name, weights],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            results[name] = json.loads(done.stdout.splitlines()[-1])
+            print(f"  {results[name]['seconds']:.1f} s", file=sys.stderr, flush=True)
+    print(table(results, arguments.layers, arguments.width))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

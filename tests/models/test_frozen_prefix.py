@@ -1,0 +1,185 @@
+"""Kept hidden states and the one-query block give the plain path's numbers."""
+
+import copy
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+
+from spam_classifier import GPT2Backbone, GPT2Shape, SpamClassifier, SpamDataModule
+from spam_classifier.models.frozen_prefix import FrozenPrefix
+
+TINY = {"weights": "random", "layers": 3, "width": 32, "heads": 4, "context": 512}
+POSITIONS = {"last": "longest", "last_real": "batch"}
+
+
+class Losses(pl.Callback):
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        self.losses.append(float(outputs["loss"].detach()))
+
+
+def fit(
+    tmp_path: Path, *, data: dict | None = None, trainer: dict | None = None, **options: object
+) -> tuple[SpamClassifier, list[float], dict[str, float]]:
+    """Fifty steps on the sample; the model, the losses of the steps, and the last validation's figures."""
+    losses = Losses()
+    pl.seed_everything(11)
+    settings = {"max_length": 40, "padding": POSITIONS[str(options.get("token_position", "last"))], **(data or {})}
+    model = SpamClassifier(**{**TINY, "learning_rate": 1e-3, **options})
+    run = pl.Trainer(
+        **{
+            **{"max_steps": 50, "max_epochs": -1, "accelerator": "cpu", "devices": 1, "logger": False},
+            **{"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False},
+            **{"default_root_dir": tmp_path, "callbacks": [losses], "val_check_interval": 25},
+            **(trainer or {}),
+        }
+    )
+    run.fit(model, SpamDataModule("sample", **{"batch_size": 8, **settings}))
+    return model, losses.losses, {name: float(value) for name, value in run.callback_metrics.items()}
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("policy", ["last_layer", "last_block", "last_two_blocks"])
+def test_fifty_steps_with_and_without_reuse_are_the_same(
+    tmp_path: Path, policy: str, position: str, batch_size: int
+) -> None:
+    ends = []
+    for reuse in ("auto", "off"):
+        data = {"batch_size": batch_size, "batch_by_length": position == "last_real", "train_fraction": 0.1}
+        trainer = {"val_check_interval": 10} if batch_size == 8 else {}
+        options = {"trainable": policy, "token_position": position, "frozen_prefix": reuse}
+        model, losses, figures = fit(tmp_path, data=data, trainer=trainer, **options)
+        assert (model._states.get("train") is not None) == (reuse == "auto")
+        ends.append((dict(model.named_parameters()), losses, figures))
+    (kept, kept_losses, kept_figures), (plain, plain_losses, plain_figures) = ends
+    assert len(kept_losses) == 50
+    assert kept_losses == pytest.approx(plain_losses, rel=1e-4)
+    assert kept_figures["val/loss"] == pytest.approx(plain_figures["val/loss"], rel=1e-4)
+    for name, parameter in plain.items():
+        other = kept[name]
+        if name.endswith("c_attn.bias"):  # the softmax ignores the keys' bias: Adam scales up the noise of a zero
+            parameter, other = (bias.view(3, -1)[[0, 2]] for bias in (parameter, other))
+        assert torch.allclose(parameter, other, atol=1e-4), name
+
+
+def test_one_query_equals_the_whole_block() -> None:
+    """Output and gradients for single tokens, behind which anything may stand."""
+    torch.manual_seed(0)
+    backbone = GPT2Backbone(GPT2Shape(layers=2, width=48, heads=3, context=64))
+    for parameter in backbone.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    block = backbone.last_block
+    x = torch.randn(5, 20, 48)
+    position = torch.tensor([19, 0, 7, 12, 1])
+    weight = torch.randn(48)
+    results = []
+    for compute in (lambda x: block(x)[torch.arange(5), position], lambda x: block.at(x, position)):
+        block.zero_grad()
+        leaf = x.clone().requires_grad_()
+        out = compute(leaf)
+        (out * weight).sum().backward()
+        results.append((out.detach(), leaf.grad, {name: p.grad.clone() for name, p in block.named_parameters()}))
+    (whole, whole_x, whole_gradients), (one, one_x, one_gradients) = results
+    assert torch.allclose(whole, one, rtol=1e-5, atol=1e-5)
+    assert torch.allclose(whole_x, one_x, rtol=1e-4, atol=1e-5)
+    for name, gradient in whole_gradients.items():
+        assert torch.allclose(gradient, one_gradients[name], rtol=1e-4, atol=1e-4), name
+    x[1, 1:] = 1e3
+    assert torch.allclose(block.at(x, position)[1], one[1], atol=1e-5)
+
+
+def test_reuse_turns_itself_off_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reasons = {
+        "no block is frozen": {"trainable": "all"},
+        "dropout is at work in the frozen blocks": {"dropout": 0.1},
+        "switched off": {"frozen_prefix": "off"},
+        "exceed --model.prefix_memory and --model.prefix_disk": {"prefix_memory": 1e-6, "prefix_disk": 1e-6},
+    }
+    for reason, options in reasons.items():
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            model, _, _ = fit(tmp_path, trainer={"max_steps": 2, "limit_val_batches": 0}, **options)
+        assert model._states.get("train") is None
+    # 2 steps never visit every message: nothing is computed ahead, and nothing need be said
+    assert "hidden states" not in caplog.text
+    for reason, options in reasons.items():
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            model, _, _ = fit(tmp_path, data={"train_fraction": 0.01}, trainer={"max_steps": 2}, **options)
+        assert model._states.get("train") is None
+        assert reason in caplog.text
+
+
+def test_states_over_the_memory_budget_go_to_disk_and_leave_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, trainer = {"train_fraction": 0.1}, {"val_check_interval": 10}
+    _, in_memory, _ = fit(tmp_path, data=data, trainer=trainer)
+    with caplog.at_level("INFO"):
+        model, on_disk, _ = fit(tmp_path, data=data, trainer=trainer, prefix_memory=0)
+    assert "on disk in" in caplog.text
+    assert model._states["train"] is not None
+    assert on_disk == in_memory
+    assert not list(tmp_path.rglob("frozen_prefix-*"))
+
+
+def test_head_only_keeps_one_vector_per_message(tmp_path: Path) -> None:
+    model, _, _ = fit(
+        tmp_path, data={"train_fraction": 0.1}, trainer={"val_check_interval": 10}, trainable="last_layer"
+    )
+    states = model._states["train"]
+    assert states.tokens.shape == (139, 32)
+
+
+def test_changed_weights_messages_or_lengths_make_new_states(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = GPT2Backbone(GPT2Shape(layers=2, width=16, heads=2, context=512))
+    prefix = FrozenPrefix(backbone, 1, last_position=False, memory_budget=1e9, disk_budget=0)
+    trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
+    data = SpamDataModule("sample", max_length=30, padding="batch")
+    data.setup("test")
+
+    def states(split: str) -> object:
+        return prefix.states_of(data.each_once(split), trainer)
+
+    first = states("test")
+    assert states("test") is first
+    assert states("validation") is not first
+    backbone.load_state_dict(copy.deepcopy(backbone.state_dict()))  # the same numbers, written again
+    assert states("test") is first
+    with torch.no_grad():
+        backbone.h[1].ln_1.weight.add_(1)  # not frozen
+    assert states("test") is first
+    data.max_length = 20
+    shorter = states("test")
+    assert shorter is not first
+    assert int(shorter.counts.max()) == 20
+    with torch.no_grad():
+        backbone.h[0].ln_1.weight[3] += 1e-3
+    changed = states("test")
+    assert changed is not shorter
+    assert not torch.equal(changed.tokens, shorter.tokens)
+    other = SpamDataModule("sample", max_length=20, padding="batch", split_seed=5)
+    other.setup("test")
+    assert prefix.states_of(other.each_once("test"), trainer) is not changed
+
+
+def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = GPT2Backbone(GPT2Shape(layers=3, width=16, heads=2, context=512)).eval()
+    prefix = FrozenPrefix(backbone, 2, last_position=False, memory_budget=1e9, disk_budget=0)
+    trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
+    data = SpamDataModule("sample", max_length=50, padding="batch")
+    data.setup("test")
+    loader = data.each_once("validation")
+    states = prefix.states_of(loader, trainer)
+    for row in (0, 17, 101):
+        batch = loader.gather(torch.tensor([row]), pad_to_max_length=False)
+        kept, position = states.gather(batch.index, torch.device("cpu"))
+        assert int(position) == int(batch.lengths) - 1
+        assert torch.allclose(kept, backbone.before_block(batch.input_ids, 2), atol=1e-5)
