@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 .PHONY: help quickstart test lint reproduce clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
 
 quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded sample: a minute on two cores, no network
 	$(BIN)/python -m spam_classifier.train fit --config configs/quickstart.yaml

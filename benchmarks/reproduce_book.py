@@ -8,6 +8,7 @@ differ in about a quarter of their rows, so bands are compared, not digits: a ba
 (Wilson 1927) around the two published figures.
 """
 
+import argparse
 import math
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 
 from spam_classifier import SpamDataModule
+from spam_classifier.errors import one_line_errors
 from spam_classifier.inference.loading import load_classifier
 from spam_classifier.runs.checkpoints import find_checkpoint
 
@@ -34,7 +36,9 @@ def main() -> None:
     fit = subprocess.run([sys.executable, "-m", "spam_classifier.train", "fit", *sys.argv[1:]], check=False)
     if fit.returncode:
         sys.exit(fit.returncode)
-    last = find_checkpoint("last", Path())
+    flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    flags.add_argument("--trainer.default_root_dir", dest="root", type=Path, default=Path())
+    last = find_checkpoint("last", flags.parse_known_args()[0].root)
     model, data = load_classifier(last), SpamDataModule.load_from_checkpoint(last, weights_only=True)
     data.setup("test")
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, devices=1)
@@ -57,4 +61,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

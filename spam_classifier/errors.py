@@ -20,11 +20,14 @@ def one_line_errors() -> Iterator[None]:
     """Let a command end with one line instead of a traceback where its user made the mistake.
 
     Raises:
-        SystemExit: With status 1 for a UserError or a Trainer that refuses its flags, 130 for Ctrl-C.
+        SystemExit: With status 1 for a UserError, a Trainer that refuses its flags, or a file that can't be used;
+            130 for Ctrl-C.
     """
     try:
         yield
-    except (UserError, MisconfigurationException) as error:
+    except (UserError, MisconfigurationException, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:  # of no file, so nothing a user could mend
+            raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)

@@ -1,6 +1,7 @@
 """Train and evaluate: ``python -m spam_classifier.train {fit,validate,test,predict}``."""
 
 import logging
+import shlex
 import sys
 import time
 import warnings
@@ -23,7 +24,8 @@ from spam_classifier.evaluation.predictions_file import PredictionsFile
 from spam_classifier.evaluation.summary import fit_summary, update_metrics_file
 from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.models.classifier import SpamClassifier
-from spam_classifier.runs.checkpoints import RUNS_DIRECTORY, best_checkpoint, last_checkpoint
+from spam_classifier.run_directory import run_directory
+from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.logger import RunLogger
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
@@ -44,7 +46,8 @@ class OneLineParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message on one line and exit with status 2."""
-        print(f"error: {' '.join(message.split())} (see --help)", file=sys.stderr)
+        hint = '; quote labels: \'["yes", "1"]\'' if "data.labels" in message else ""
+        print(f"error: {' '.join(message.split())} (see --help{hint})", file=sys.stderr)
         self.exit(2)
 
 
@@ -52,10 +55,15 @@ class SaveRunSettings(SaveConfigCallback):
     """Keep the settings of a training run in its directory, without the checkpoint it may have started from."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Save, when fitting."""
-        if stage == "fit":
-            self.config.ckpt_path = None
-            super().setup(trainer, pl_module, stage)
+        """Save, when fitting; paths as they are from anywhere."""
+        if stage != "fit" or run_directory(trainer) is None:
+            return
+        self.config.ckpt_path = None
+        for group, name in (("data", "corpus"), ("data", "cache_dir"), ("model", "weights")):
+            value = self.config[group][name]
+            if value is not None and Path(value).exists():
+                self.config[group][name] = str(Path(value).resolve())
+        super().setup(trainer, pl_module, stage)
 
 
 class SpamCLI(LightningCLI):
@@ -63,10 +71,12 @@ class SpamCLI(LightningCLI):
 
     Args:
         run: The run that is taken up, None for a new one.
+        typed: The flags as the user typed them.
     """
 
-    def __init__(self, run: TakenUpRun | None) -> None:
+    def __init__(self, run: TakenUpRun | None, typed: list[str]) -> None:
         self.run = run
+        self.typed = typed
         super().__init__(
             SpamClassifier,
             SpamDataModule,
@@ -84,6 +94,15 @@ class SpamCLI(LightningCLI):
             load_from_checkpoint_support=False,
         )
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and refuse what Lightning would take up in silence or fail on later."""
+        super().parse_arguments(parser, args)
+        flags = self.config[self.config.subcommand]
+        if flags.ckpt_path and self.run is None:
+            raise UserError("ckpt_path in a --config file: give --ckpt_path on the command line instead")
+        if isinstance(flags.seed_everything, int) and not 0 <= flags.seed_everything < 2**32:
+            raise UserError(f"--seed_everything must be from 0 to 4294967295, not {flags.seed_everything}")
+
     def _parse_ckpt_path(self) -> None:
         """Leave the command line as it is: the settings of the run were put before its flags."""
 
@@ -93,8 +112,10 @@ class SpamCLI(LightningCLI):
         callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions()]
         if self.subcommand == "predict" and self.run is not None:
             callbacks.append(PredictionsFile(self.run.directory))
-        if flags.enable_checkpointing is not False and not flags.fast_dev_run:
-            callbacks += [best_checkpoint(), last_checkpoint(), StopCleanly()]
+        if not flags.fast_dev_run:
+            callbacks.append(StopCleanly(new_run=self.run is None))
+            if flags.enable_checkpointing is not False:
+                callbacks += [best_checkpoint(), last_checkpoint()]
         logger = flags.logger
         if logger in (None, True):
             logger = self._new_logger(Path(flags.default_root_dir or "."))
@@ -113,14 +134,11 @@ class SpamCLI(LightningCLI):
         return RunLogger(self.run.directory.parent, self.run.directory.name, evaluated_step=step)
 
     def after_instantiate_classes(self) -> None:
-        """A checkpoint makes loading the pretrained weights needless."""
+        """A checkpoint makes loading the pretrained weights needless, and its run's messages are expected."""
         self.model.awaits_checkpoint = self.run is not None
+        self.own_messages = not any(word.startswith("--data") for word in self.typed)
+        self.datamodule.keeps_messages = self.run is not None and self.own_messages
         self.started = time.monotonic()
-
-    def before_fit(self) -> None:
-        """Refuse a checkpoint named in a file, whose run was not taken up."""
-        if self.run is None and self._get(self.config, "ckpt_path"):
-            raise UserError("ckpt_path in a --config file: give --ckpt_path on the command line instead")
 
     def before_validate(self) -> None:
         """Say which checkpoint is at work."""
@@ -133,19 +151,30 @@ class SpamCLI(LightningCLI):
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         seconds = time.monotonic() - self.started
-        keeper = self.trainer.checkpoint_callback
-        best = keeper.best_model_path if isinstance(keeper, ModelCheckpoint) else ""
-        metrics = {name: self._evaluate_quietly(name, best) for name in (TRAIN, VALIDATION)}
-        run_directory = Path(self.trainer.log_dir or ".")  # asked on every rank: it is broadcast
+        checkpoint = self._kept_checkpoint()
+        metrics = {name: self._evaluate(name, checkpoint) for name in (TRAIN, VALIDATION)}
+        directory = run_directory(self.trainer)
         if not self.trainer.is_global_zero:
             return
-        update_metrics_file(run_directory, metrics, checkpoint=best)
-        log_final_metrics(self.trainer, metrics)
-        print("\n" + fit_summary(self.trainer, run_directory, seconds, metrics, best))
+        if directory is not None:
+            update_metrics_file(directory, metrics, checkpoint)
+            log_final_metrics(self.trainer, metrics)
+        newest = checkpoint and directory is not None and directory.parent == Path.cwd() / RUNS_DIRECTORY
+        flag = "" if newest else f" --ckpt_path {shlex.quote(checkpoint)}"
+        print("\n" + fit_summary(self.trainer, directory, seconds, metrics, checkpoint, flag))
 
-    def _evaluate_quietly(self, split_name: str, checkpoint: str) -> dict[str, float]:
+    def _kept_checkpoint(self) -> str:
+        """The best checkpoint, else the last one, else ""."""
+        keeper = self.trainer.checkpoint_callback
+        if not isinstance(keeper, ModelCheckpoint):
+            return ""
+        last = Path(keeper.dirpath or ".") / LAST_CHECKPOINT
+        return keeper.best_model_path or (str(last) if last.is_file() else "")
+
+    def _evaluate(self, split_name: str, checkpoint: str) -> dict[str, float]:
         """Loss and accuracy of a checkpoint ("" for the weights at hand) on a split, kept out of the logs."""
         loggers, self.trainer.loggers = self.trainer.loggers, []
+        self.trainer.limit_val_batches = 1.0
         figures = self.trainer.validate(
             self.model,
             dataloaders=self.datamodule.each_once(split_name),
@@ -169,11 +198,18 @@ class SpamCLI(LightningCLI):
         self._say(f"predictions of the test split: {self.run.directory / PREDICTIONS_FILE}")
 
     def _keep(self, split_name: str, stage: str) -> None:
-        figures = {name: float(self.trainer.callback_metrics[f"{stage}/{name}"]) for name in ("loss", "acc")}
-        if self.trainer.is_global_zero and self.run is not None:
-            update_metrics_file(self.run.directory, {split_name: figures}, checkpoint=str(self.trainer.ckpt_path))
-        messages = len(self.datamodule.splits[split_name])
-        self._say(f"{split_name} split, {messages} messages: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}")
+        trainer = self.trainer
+        measured = trainer.callback_metrics
+        if f"{stage}/acc" not in measured:
+            self._say(f"nothing of the {split_name} split was evaluated")
+            return
+        figures = {name: float(measured[f"{stage}/{name}"]) for name in ("loss", "acc")}
+        limit = getattr(trainer, f"limit_{stage}_batches")
+        whole = limit == 1.0 and isinstance(limit, float) and not trainer.fast_dev_run  # type: ignore[attr-defined]
+        if trainer.is_global_zero and self.run is not None and whole and self.own_messages:
+            update_metrics_file(self.run.directory, {split_name: figures}, checkpoint=str(trainer.ckpt_path))
+        part = f"{len(self.datamodule.splits[split_name])} messages" if whole else "a part of it"
+        self._say(f"{split_name} split, {part}: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}")
 
     def _say(self, text: str) -> None:
         if self.trainer.is_global_zero:
@@ -201,8 +237,9 @@ def main() -> None:
     """Run the command line."""
     quieten_lightning()
     with one_line_errors():
-        sys.argv[1:], run = take_up_run(sys.argv[1:])
-        SpamCLI(run)
+        typed = sys.argv[1:]
+        sys.argv[1:], run = take_up_run(typed)
+        SpamCLI(run, typed)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

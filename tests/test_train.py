@@ -113,15 +113,16 @@ class StopAt(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         if trainer.global_step == self.step:
+            self.step = -1
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("step", [9, 13])
+@pytest.mark.parametrize(("step", "flags"), [(9, []), (13, []), (4, ["--trainer.accumulate_grad_batches", "2"])])
 def test_interrupted_run_continues_exactly(
-    train: Callable, fit_topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    train: Callable, fit_topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, flags: list[str]
 ) -> None:
-    """Stopped by Ctrl-C in the middle of the second epoch of seven steps, and at its end."""
-    fit_topics += ["--trainer.max_epochs", "4", "--model.dropout", "0.1", "--model.schedule", "cosine"]
+    """Stopped by Ctrl-C in the middle of the second epoch of seven batches, and at its end."""
+    fit_topics += ["--trainer.max_epochs", "4", "--model.dropout", "0.1", "--model.schedule", "cosine", *flags]
     assert train(*fit_topics, "--trainer.default_root_dir", "whole").code == 0
 
     from spam_classifier import train as module
@@ -138,14 +139,98 @@ def test_interrupted_run_continues_exactly(
     assert train("fit", "--ckpt_path", "last").code == 0
     whole = torch.load("whole/lightning_logs/version_0/checkpoints/last.ckpt", weights_only=True)
     continued = torch.load(last, weights_only=True)
-    assert continued["global_step"] == whole["global_step"] == 28
+    assert continued["global_step"] == whole["global_step"]
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, continued["state_dict"][name]), name
     first, second = scalars(Path("whole/lightning_logs/version_0")), scalars(last.parents[1])
-    assert first["val/loss"] == second["val/loss"]
+    for curve in ("val/loss", "val/acc", "train/loss", "train/acc"):
+        assert [value for _, value in first[curve]] == pytest.approx([value for _, value in second[curve]], abs=1e-6)
     losses = dict(second["train/loss_step"])  # the step at which it stopped is not logged
     assert {step: loss for step, loss in first["train/loss_step"] if step in losses} == losses
-    assert len(losses) >= 27
+    assert len(losses) >= len(first["train/loss_step"]) - 1
+
+
+def test_error_after_training_leaves_the_last_checkpoint_alone(
+    train: Callable, fit_topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evaluation at the end has other weights in hand than those that were trained last."""
+    last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
+    written = []
+
+    def fail(self: pl.LightningModule, *_: object) -> None:
+        if self.trainer.state.fn == "validate":
+            written.append(last.read_bytes())
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("spam_classifier.models.classifier.SpamClassifier.on_validation_start", fail)
+    assert train(*fit_topics, "--trainer.max_epochs", 2).code == 1
+    assert last.read_bytes() == written[0]
+
+
+def test_a_run_without_a_directory_writes_no_files(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("my own\n")
+    (tmp_path / "config.yaml").write_text("trainer: {}\n")
+    before = sorted(tmp_path.iterdir())
+    flags = ["--trainer.logger", "false", "--trainer.enable_checkpointing", "false", "--trainer.max_epochs", "1"]
+    done = train(*fit_topics, *flags, "--config", "config.yaml")
+    assert done.code == 0, done.err
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "train.csv").read_text() == "my own\n"
+
+
+def test_changed_corpus_is_not_tested_as_the_runs(train: Callable, fit_topics: list[str], three_classes: Path) -> None:
+    assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
+    splits = [Path(f"lightning_logs/version_0/{name}.csv").read_bytes() for name in ("train", "test")]
+    with three_classes.open("a") as file:
+        file.write("news,one report more\n")
+    for arguments in (["test"], ["fit", "--ckpt_path", "last", "--trainer.max_epochs", "2"]):
+        refused = train(*arguments)
+        assert refused.code == 1
+        assert "has changed since the run" in refused.err
+    assert [Path(f"lightning_logs/version_0/{name}.csv").read_bytes() for name in ("train", "test")] == splits
+    assert train("test", "--data.corpus", three_classes).code == 0
+
+
+def test_moved_run_keeps_its_best_checkpoint(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
+    assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
+    moved = tmp_path / "elsewhere/run"
+    moved.parent.mkdir()
+    (tmp_path / "lightning_logs/version_0").rename(moved)
+    (best,) = (moved / "checkpoints").glob("best-*")
+    worse = ["--trainer.limit_train_batches", "1", "--trainer.max_epochs", "4"]
+    state = torch.load(moved / "checkpoints/last.ckpt", weights_only=True)
+    state["state_dict"]["head.bias"] += torch.tensor([9.0, 0, -9])  # what follows can't be better
+    torch.save(state, moved / "checkpoints/last.ckpt")
+    done = train("fit", "--ckpt_path", moved / "checkpoints/last.ckpt", *worse)
+    assert done.code == 0, done.err
+    assert list((moved / "checkpoints").glob("best-*")) == [best]
+    assert f"--ckpt_path {best}" in done.out  # no command finds it without
+    assert train("test", "--ckpt_path", best).code == 0
+
+
+def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topics: list[str]) -> None:
+    limited = ["--trainer.limit_val_batches", "0", "--trainer.max_epochs", "1"]
+    done = train(*fit_topics, *limited, "--data.batch_size", 4)
+    assert done.code == 0, done.err
+    metrics = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
+    assert set(metrics) == {"train", "validation"}  # all of both, whatever the training looked at
+    part = train("test", "--trainer.limit_test_batches", 1)
+    assert "test split, a part of it" in part.out
+    assert "nothing of the test split" in train("test", "--trainer.limit_test_batches", 0).out
+    assert set(json.loads(Path("lightning_logs/version_0/metrics.json").read_text())) == {"train", "validation"}
+
+
+def test_diverged_run_says_so(train: Callable, fit_topics: list[str]) -> None:
+    done = train(*fit_topics, "--model.learning_rate", "1e30")
+    assert done.code == 1
+    assert "the training has diverged: lower --model.learning_rate" in done.err
+
+
+def test_runs_that_start_together_get_a_directory_each(tmp_path: Path) -> None:
+    from spam_classifier.runs.logger import RunLogger
+
+    loggers = [RunLogger(tmp_path / "lightning_logs", run=None, evaluated_step=None) for _ in range(3)]
+    assert len({logger.log_dir for logger in loggers}) == 3
 
 
 def test_finished_run_trains_on(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
@@ -239,13 +324,15 @@ def test_real_corpus_with_a_small_model(command: Callable, tmp_path: Path, uci_a
 
 @pytest.mark.slow
 def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics: list[str], tmp_path: Path) -> None:
-    """Three steps under DDP in half-size batches equal three steps of one process, frozen blocks and all."""
-    steps = ["--trainer.max_steps", "3", "--trainer.max_epochs", "-1", "--model.trainable", "last_block"]
+    """Ten steps under DDP in half-size batches, on kept hidden states, equal ten plain ones of one process."""
+    steps = ["--trainer.max_steps", "10", "--trainer.max_epochs", "-1", "--model.trainable", "last_block"]
     steps += ["--trainer.num_sanity_val_steps", "0"]
     pair = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
     ddp = command("spam_classifier.train", *fit_topics, *steps, *pair, cwd=tmp_path)
     assert ddp.code == 0, ddp.err
-    one = command("spam_classifier.train", *fit_topics, *steps, "--data.batch_size", 8, cwd=tmp_path)
+    assert "hidden states behind 1 frozen blocks" in ddp.err
+    single = ["--data.batch_size", "8", "--model.frozen_prefix", "off"]
+    one = command("spam_classifier.train", *fit_topics, *steps, *single, cwd=tmp_path)
     assert one.code == 0, one.err
     runs = [tmp_path / f"lightning_logs/version_{n}" for n in range(2)]
     weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in runs]
@@ -253,10 +340,11 @@ def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics
         other = weights[1][name]
         if name.endswith("c_attn.bias"):  # the softmax ignores the keys' bias: Adam scales up the noise of a zero
             value, other = (bias.view(3, -1)[[0, 2]] for bias in (value, other))
-        assert torch.allclose(value, other, atol=1e-5), name
+        assert torch.allclose(value, other, atol=1e-4), name
     metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
     for split in metrics[0]:
-        assert metrics[0][split] == pytest.approx(metrics[1][split], abs=1e-5)
+        for figure in ("loss", "acc"):
+            assert metrics[0][split][figure] == pytest.approx(metrics[1][split][figure], abs=1e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -63,7 +63,7 @@ def read_corpus(
     labels: Sequence[str] | None = None,
     cache_dir: str | None = None,
 ) -> pd.DataFrame:
-    """Read all labelled messages of a corpus, in file order and exactly as written; never uses the network.
+    """Read all labelled messages of a corpus, in file order, texts exactly as written; never uses the network.
 
     Args:
         corpus: ``uci``, ``sample``, or a path.
@@ -200,7 +200,7 @@ def _collect_messages(records: Iterable[Record], columns: Columns, corpus: str, 
                 f"({', '.join(columns.names)}); {remedy}"
             )
         lines.append(line)
-        labels.append(fields[columns.label])
+        labels.append(fields[columns.label].strip())
         texts.append(fields[columns.text])
     if not lines:
         raise UserError(f"{corpus} has a header and no messages: add labelled ones, or pick another --data.corpus")

@@ -1,6 +1,7 @@
 """Labelled messages as batches: the LightningDataModule."""
 
 import csv
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from spam_classifier.data.splits import (
     undersample,
 )
 from spam_classifier.errors import UserError
+from spam_classifier.run_directory import run_directory
 
 
 class SpamDataModule(pl.LightningDataModule):
@@ -47,6 +49,7 @@ class SpamDataModule(pl.LightningDataModule):
         label_names: The classes in the order of their indices, once ``setup`` has run.
         splits: The messages of ``train``, ``validation`` and ``test``, once ``setup`` has run.
         truncated: How many messages of each split were longer than ``max_length``.
+        keeps_messages: Set it to refuse a checkpoint of a run that had other messages in its splits.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class SpamDataModule(pl.LightningDataModule):
         for name, value in (("max_length", max_length), ("batch_size", batch_size)):
             if value is not None and value < 1:
                 raise UserError(f"--data.{name} must be at least 1, not {value}")
+        if not 0 <= split_seed < 2**32:
+            raise UserError(f"--data.split_seed must be from 0 to 4294967295, not {split_seed}")
         self.corpus = corpus
         self.text_column = text_column
         self.label_column = label_column
@@ -87,21 +92,16 @@ class SpamDataModule(pl.LightningDataModule):
         self.splits: dict[str, pd.DataFrame] = {}
         self.encoded: dict[str, EncodedMessages] = {}
         self.truncated: dict[str, int] = {}
+        self.keeps_messages = False
 
     def prepare_data(self) -> None:
         """Download the corpus where it has to be; one process of each machine runs this."""
         fetch_corpus(self.corpus, self.cache_dir)
 
     def setup(self, stage: str) -> None:
-        """Read, balance, split and encode the corpus, and write the splits into a training run's directory."""
-        if not self.splits:
-            self._read_and_encode()
-        if stage == "fit" and self.trainer is not None:
-            run_directory = self.trainer.log_dir  # asked on every rank: it is broadcast
-            if self.trainer.is_global_zero and run_directory is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-                self.write_splits(Path(run_directory))
-
-    def _read_and_encode(self) -> None:
+        """Read, balance, split and encode the corpus."""
+        if self.splits:
+            return
         corpus = read_corpus(
             self.corpus,
             text_column=self.text_column,
@@ -131,11 +131,33 @@ class SpamDataModule(pl.LightningDataModule):
         for name, rows in self.splits.items():
             rows.to_csv(directory / f"{name}.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
 
+    def state_dict(self) -> dict[str, str]:
+        """What the checkpoint says of the messages: a digest of the three splits."""
+        digest = hashlib.sha256()
+        for rows in self.splits.values():
+            digest.update(rows.to_csv(index=False).encode())
+        return {"splits_sha256": digest.hexdigest()}
+
+    def load_state_dict(self, state_dict: dict[str, str]) -> None:
+        """Compare with what the checkpoint says of its run's messages.
+
+        Raises:
+            UserError: The splits differ and ``keeps_messages`` is set.
+        """
+        if self.keeps_messages and state_dict != self.state_dict():
+            raise UserError(
+                f"--data.corpus {self.corpus} has changed since the run: its splits are others now, and messages of "
+                "the training would be tested; name the corpus with --data.corpus to go on all the same"
+            )
+
     def train_dataloader(self) -> BatchLoader:
-        """Shuffled training batches, the incomplete last one dropped."""
+        """Shuffled training batches, the incomplete last one dropped; writes the splits into the run's directory."""
         trainer, seed = self.trainer, torch.initial_seed()
         if trainer is not None:
             seed = trainer.strategy.broadcast(seed)
+            directory = run_directory(trainer)
+            if trainer.is_global_zero and directory is not None:
+                self.write_splits(directory)
         messages = self.encoded[TRAIN]
         order = EpochOrder(len(messages), seed)
         if self.batch_by_length:
@@ -174,6 +196,9 @@ class SpamDataModule(pl.LightningDataModule):
 
     def _loader(self, split_name: str, order: EpochOrder, **options: Any) -> BatchLoader:
         assert self.max_length is not None
+        rows, processes = len(self.encoded[split_name]), self.trainer.world_size if self.trainer else 1
+        if rows < processes:
+            raise UserError(f"the {split_name} split has {rows} messages for {processes} devices: use fewer devices")
         return BatchLoader(
             self.encoded[split_name],
             order,
@@ -181,6 +206,6 @@ class SpamDataModule(pl.LightningDataModule):
             max_length=self.max_length,
             pad_to_max_length=self.padding == "longest",
             rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
+            world_size=processes,
             **options,
         )

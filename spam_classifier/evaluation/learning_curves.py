@@ -8,6 +8,8 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spam_classifier.run_directory import run_directory
+
 FILE_NAME = "learning_curves.png"
 Curve = list[tuple[float, float]]
 
@@ -55,11 +57,11 @@ class LearningCurves(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw."""
-        directory = trainer.log_dir
-        if trainer.is_global_zero and directory is not None and self.curves and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        directory = run_directory(trainer)
+        if trainer.is_global_zero and directory is not None and self.curves:
             batch_size = getattr(trainer.datamodule, "batch_size", 1)  # type: ignore[attr-defined]
             examples_per_epoch = int(trainer.num_training_batches * batch_size * trainer.world_size)
-            draw(self.curves, examples_per_epoch, Path(directory) / FILE_NAME)
+            draw(self.curves, examples_per_epoch, directory / FILE_NAME)
 
 
 def draw(curves: dict[str, Curve], examples_per_epoch: int, path: Path) -> None:

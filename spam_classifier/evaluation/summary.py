@@ -1,6 +1,7 @@
 """What a command says at its end: a short table, and the same figures as JSON in the run's directory."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,33 +38,44 @@ def duration(seconds: float) -> str:
 
 
 def fit_summary(
-    trainer: pl.Trainer, run_directory: Path, seconds: float, metrics: Mapping[str, Metrics], best: str
+    trainer: pl.Trainer,
+    run_directory: Path | None,
+    seconds: float,
+    metrics: Mapping[str, Metrics],
+    checkpoint: str,
+    next_flag: str,
 ) -> str:
     """What ``fit`` says at its end.
 
     Args:
         trainer: Has just fitted a SpamClassifier to a SpamDataModule.
-        run_directory: Where the run was logged.
+        run_directory: Where the run was logged, if it was.
         seconds: Time the training took.
         metrics: Loss and accuracy of splits.
-        best: Path of the best checkpoint, to which the metrics belong; "" where none was kept.
+        checkpoint: Path of the checkpoint to which the metrics belong; "" where none was kept.
+        next_flag: The flag by which the next commands find it; "" where they find it without.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
     sizes = {name: len(rows) for name, rows in data.splits.items()}
     cut = sum(data.truncated.values())
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    following = []
+    if checkpoint:
+        following.append(f"python -m spam_classifier.train test{next_flag}")
+        following.append(f'python -m spam_classifier.predict "You have won a prize, call now"{next_flag}')
+    if run_directory is not None:
+        following.append(f"tensorboard --logdir {shlex.quote(str(run_directory.parent))}")
     rows = {
         "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
         f"up to {data.max_length} tokens" + (f", {cut} longer cut" if cut else ""),
+        "classes": ", ".join(data.label_names),
         "parameters": f"{learning:,} learning of {sum(parameter.numel() for parameter in parameters):,}",
         "time": f"{duration(seconds)}, {trainer.current_epoch} epochs, {trainer.global_step} steps",
-        "result": metrics_table(metrics) + ("\nof the best checkpoint, by validation loss" if best else ""),
-        "checkpoint": best or "none kept",
-        "logs": f"{run_directory} (figure: {CURVES_FILE})",
-        "next": "python -m spam_classifier.train test\n"
-        'python -m spam_classifier.predict "You have won a prize, call now"\n'
-        f"tensorboard --logdir {run_directory.parent}",
+        "result": metrics_table(metrics),
+        "checkpoint": checkpoint or "none kept",
+        "logs": f"{run_directory} (figure: {CURVES_FILE})" if run_directory else "none kept",
+        "next": "\n".join(following),
     }
     return two_columns(rows)
 

@@ -79,6 +79,11 @@ class SpamClassifier(pl.LightningModule):
         self.save_hyperparameters()
         if not 0 <= dropout < 1:
             raise UserError(f"--model.dropout must be at least 0 and below 1, not {dropout}")
+        if learning_rate <= 0:
+            raise UserError(f"--model.learning_rate must be above 0, not {learning_rate}")
+        for name, value in (("weight_decay", weight_decay), ("warmup_steps", warmup_steps)):
+            if value < 0:
+                raise UserError(f"--model.{name} must be at least 0, not {value}")
         self.shape = resolve_shape(weights, layers, width, heads, context)
         if self.shape.vocabulary != VOCABULARY:
             raise UserError(
@@ -98,6 +103,7 @@ class SpamClassifier(pl.LightningModule):
         self.head: nn.Linear | None = None
         self._prefix: FrozenPrefix | None = None
         self._states: dict[str, HiddenStates | None] = {}
+        self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
 
     def prepare_data(self) -> None:
         """Download pretrained weights where they have to be; one process of each machine runs this."""
@@ -159,7 +165,8 @@ class SpamClassifier(pl.LightningModule):
             load_weights(self.backbone, weights)
         self.head = nn.Linear(self.shape.width, len(self.label_names))
         classes = len(self.label_names)
-        self.metrics = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
+        # left to itself the mean leaves out what is not a number: a run that diverges would look like the best
+        self.metrics = nn.ModuleDict({f"{stage}_loss": MeanMetric(nan_strategy=math.inf) for stage in STAGES})
         self.metrics.update({f"{stage}_acc": Accuracy(task="multiclass", num_classes=classes) for stage in STAGES})
         freeze(self.backbone, self.head, self.hparams["trainable"])
         blocks = frozen_blocks(self.backbone, self.hparams["trainable"])
@@ -177,9 +184,25 @@ class SpamClassifier(pl.LightningModule):
         saved = checkpoint["hyper_parameters"]
         if self.label_names and self.label_names != saved["label_names"]:
             raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {self.label_names}")
+        for name in ("layers", "width", "heads", "context"):
+            if saved[name] != getattr(self.shape, name):
+                raise UserError(
+                    f"--model.{name} {getattr(self.shape, name)}: the checkpoint's backbone has {saved[name]}; "
+                    "leave the flag out"
+                )
+        for name, state in checkpoint.get("metrics_of_the_epoch", {}).items():
+            self._epoch_so_far[name] = state
         if not self.label_names:
             self._describe_data(saved["label_names"], saved["max_length"])
             self.configure_model()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the training metrics hold of an epoch that has not ended, for its means."""
+        done = self.trainer.fit_loop.epoch_loop.batch_idx + 1
+        if self.trainer.world_size == 1 and 0 < done < self.trainer.num_training_batches:
+            checkpoint["metrics_of_the_epoch"] = {
+                name: dict(cast(Metric, self.metrics[name]).metric_state) for name in ("train_loss", "train_acc")
+            }
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits of each message's deciding token.
@@ -219,7 +242,11 @@ class SpamClassifier(pl.LightningModule):
             self._states[stage] = self._prefix.states_of(loader, self.trainer)
 
     def on_train_start(self) -> None:
-        """Compute the frozen part of the training messages once, or say why not."""
+        """Take up the metrics of an epoch that goes on; compute the frozen part of the messages, or say why not."""
+        for name, state in self._epoch_so_far.items():
+            for part, value in state.items():
+                setattr(self.metrics[name], part, value.to(self.device))
+        self._epoch_so_far = {}
         if self._prefix is None:
             why = "switched off" if self.hparams["frozen_prefix"] == "off" else "no block is frozen"
         elif self.hparams["dropout"]:
@@ -279,6 +306,15 @@ class SpamClassifier(pl.LightningModule):
         """Update the validation metrics."""
         self._loss(batch, "val")
 
+    def on_validation_end(self) -> None:
+        """Stop a run that has diverged: no later epoch mends it."""
+        loss = self.trainer.callback_metrics.get("val/loss")
+        if self.trainer.state.fn == "fit" and loss is not None and not torch.isfinite(loss):
+            raise UserError(
+                "the validation loss is not a finite number, the training has diverged: lower --model.learning_rate "
+                "or set --trainer.gradient_clip_val 1"
+            )
+
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Update the test metrics; returns the probabilities, float [B, classes]."""
         _, logits = self._loss(batch, "test")
@@ -303,9 +339,11 @@ class SpamClassifier(pl.LightningModule):
         warmup = self.hparams["warmup_steps"]
         if self.hparams["schedule"] == "constant" and not warmup:
             return optimizer
-        cosine_steps = (
-            int(self.trainer.estimated_stepping_batches) - warmup if self.hparams["schedule"] == "cosine" else None
-        )
+        cosine_steps = None
+        if self.hparams["schedule"] == "cosine":
+            if math.isinf(self.trainer.estimated_stepping_batches):
+                raise UserError("--model.schedule cosine needs an end: set --trainer.max_epochs or --trainer.max_steps")
+            cosine_steps = int(self.trainer.estimated_stepping_batches) - warmup
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, warmup, cosine_steps)
         )

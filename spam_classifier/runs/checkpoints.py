@@ -18,9 +18,25 @@ BEST_PREFIX = "best-"
 HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
 
 
-def best_checkpoint() -> ModelCheckpoint:
+class RunCheckpoint(ModelCheckpoint):
+    """Keeps checkpoints in a run's directory, wherever that has been moved to since."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the state of the run, its paths as they are now."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        state_dict["dirpath"] = str(self.dirpath)
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            state_dict[name] = here(state_dict[name])
+        state_dict["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict)
+
+
+def best_checkpoint() -> RunCheckpoint:
     """Keep the checkpoint with the lowest validation loss."""
-    return ModelCheckpoint(
+    return RunCheckpoint(
         filename=BEST_PREFIX + "epoch{epoch}-val_loss{val/loss:.4f}",
         auto_insert_metric_name=False,
         monitor="val/loss",
@@ -28,9 +44,9 @@ def best_checkpoint() -> ModelCheckpoint:
     )
 
 
-def last_checkpoint() -> ModelCheckpoint:
+def last_checkpoint() -> RunCheckpoint:
     """Keep the checkpoint of the last epoch; ``save_last`` above would write it only when the best improves."""
-    return ModelCheckpoint(
+    return RunCheckpoint(
         filename=LAST_CHECKPOINT.removesuffix(".ckpt"),
         save_on_train_epoch_end=True,
         enable_version_counter=False,

@@ -1,5 +1,7 @@
 """Stop a training run so that it can be continued exactly."""
 
+import shlex
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
+from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT
 
 
@@ -19,9 +22,13 @@ class StopCleanly(Callback):
     A KeyboardInterrupt in the middle of an optimizer step would leave weights that no step count describes, so
     the first Ctrl-C only asks to stop: it is raised at the end of the step at hand, or of the epoch if that was
     its last step. A second one stops at once and leaves the last checkpoint as it was.
+
+    Args:
+        new_run: Whether the run's directory is its own: it is removed if the run fails before its first step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, new_run: bool) -> None:
+        self.new_run = new_run
         self._requested = False
         self._last_is_current = False
         self._former_handler: Any = None
@@ -45,8 +52,9 @@ class StopCleanly(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop here if asked to, unless the epoch ends here."""
-        if batch_idx + 1 < trainer.num_training_batches and self._is_requested(trainer):
+        """Stop here if asked to, unless gradients are still being accumulated or the epoch ends here."""
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and batch_idx + 1 < trainer.num_training_batches and self._is_requested(trainer):
             raise KeyboardInterrupt
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -62,16 +70,23 @@ class StopCleanly(Callback):
             raise KeyboardInterrupt
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Keep the state as the last checkpoint where it is whole, and say how to go on."""
+        """Keep the state as the last checkpoint where it is whole, and say how to go on; clear up a failed start."""
+        if trainer.state.fn != "fit":  # its weights are another checkpoint's by now
+            return
+        if trainer.global_step == 0 and self.new_run:
+            directory = run_directory(trainer)
+            if trainer.is_global_zero and directory is not None:
+                shutil.rmtree(directory, ignore_errors=True)
+            return
         keeper = trainer.checkpoint_callback
-        if not isinstance(keeper, ModelCheckpoint) or keeper.dirpath is None or trainer.global_step == 0:
+        if not isinstance(keeper, ModelCheckpoint) or keeper.dirpath is None:
             return
         last = Path(keeper.dirpath) / LAST_CHECKPOINT
         # alone among several processes, one that failed would wait for the others to save with it
         if not self._last_is_current and (self._requested or trainer.world_size == 1):
             trainer.save_checkpoint(last, weights_only=False)
         if last.is_file():
-            _say(f"stopped; continue with: python -m spam_classifier.train fit --ckpt_path {last}")
+            _say(f"stopped; continue with: python -m spam_classifier.train fit --ckpt_path {shlex.quote(str(last))}")
 
 
 @rank_zero_only

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 
 class RunLogger(TensorBoardLogger):
@@ -21,6 +22,17 @@ class RunLogger(TensorBoardLogger):
     def __init__(self, runs_directory: Path, run: str | None, evaluated_step: int | None) -> None:
         super().__init__(runs_directory.parent, runs_directory.name, version=run, default_hp_metric=False)
         self.evaluated_step = evaluated_step
+
+    def _get_next_version(self) -> int:
+        """Claim the next free number: two runs that start together get one each."""
+        version = super()._get_next_version()
+        while rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            try:
+                (Path(self.root_dir) / f"version_{version}").mkdir(parents=True)
+                break
+            except FileExistsError:
+                version += 1
+        return version
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log figures: all of them while training, else those of the test split, at the checkpoint's step."""

@@ -316,7 +316,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_tsv_reads_back(scratch: Path, messages: list[tuple[str, str]], line_end: str) -> None:
     path = scratch / "messages.tsv"
     path.write_bytes("".join(f"{label}\t{text}{line_end}" for label, text in messages).encode())
-    assert rows(read_corpus(str(path))) == messages
+    assert rows(read_corpus(str(path))) == [(label.strip(), text) for label, text in messages]
 
 
 @given(
@@ -329,7 +329,7 @@ def test_any_csv_reads_back(scratch: Path, messages: list[tuple[str, str]], line
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator=line_end)
         writer.writerow(["label", "text"])
         writer.writerows(messages)
-    assert rows(read_corpus(str(path))) == messages
+    assert rows(read_corpus(str(path))) == [(label.strip(), text) for label, text in messages]
 
 
 @given(messages=st.lists(st.tuples(filled, filled), min_size=1))
@@ -337,4 +337,4 @@ def test_csv_with_minimal_quoting_reads_back(scratch: Path, messages: list[tuple
     path = scratch / "minimal.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("label", "text"), *messages])
-    assert rows(read_corpus(str(path))) == messages
+    assert rows(read_corpus(str(path))) == [(label.strip(), text) for label, text in messages]
