@@ -48,7 +48,10 @@ class MessageSource(Protocol):
         ...
 
 
-def batches_by_length(row_lengths: Tensor, most_tokens: int) -> Iterator[Tensor]:
+BATCH_TOKENS = 1024  # the activations of about this many tokens stay in a processor's cache
+
+
+def batches_by_length(row_lengths: Tensor, most_tokens: int = BATCH_TOKENS) -> Iterator[Tensor]:
     """Rows in batches of like length, so that hardly any padding is computed: the longest first.
 
     Args:

@@ -330,7 +330,7 @@ def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics
     pair = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
     ddp = command("spam_classifier.train", *fit_topics, *steps, *pair, cwd=tmp_path)
     assert ddp.code == 0, ddp.err
-    assert "hidden states behind 1 frozen blocks" in ddp.err
+    assert "hidden states behind frozen block 1" in ddp.err
     single = ["--data.batch_size", "8", "--model.frozen_prefix", "off"]
     one = command("spam_classifier.train", *fit_topics, *steps, *single, cwd=tmp_path)
     assert one.code == 0, one.err

@@ -6,12 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from spam_classifier.batch import batches_by_length
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.runs.checkpoints import read_checkpoint
-
-BATCH_SIZE = 32
 
 
 def load_classifier(checkpoint: Path) -> SpamClassifier:
@@ -39,9 +38,9 @@ def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
             raise UserError(f"text {number} is empty: there is nothing to classify")
     messages = EncodedMessages.from_texts(texts)
     pad_to_max_length = model.hparams["token_position"] == "last"
+    lengths = messages.lengths.clamp(min=model.max_length if pad_to_max_length else 1, max=model.max_length)
     probabilities = torch.empty(len(messages), len(model.label_names))
-    by_length = messages.lengths.argsort(stable=True)
-    for rows in by_length.split(BATCH_SIZE):
+    for rows in batches_by_length(lengths):
         batch = messages.batch(rows, model.max_length, pad_to_max_length=pad_to_max_length)
         probabilities[rows] = model(batch.input_ids, batch.lengths).softmax(-1).float()
     return probabilities

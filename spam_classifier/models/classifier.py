@@ -17,6 +17,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates
 from spam_classifier.models.gpt2 import GPT2Backbone
 from spam_classifier.models.pretrained import RANDOM, fetch_weights, load_weights, resolve_shape
+from spam_classifier.models.schedule import learning_rate_factor
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 
 GIGABYTE = 1e9
@@ -348,20 +349,3 @@ class SpamClassifier(pl.LightningModule):
             optimizer, lambda step: learning_rate_factor(step, warmup, cosine_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def learning_rate_factor(step: int, warmup_steps: int, cosine_steps: int | None) -> float:
-    """Share of the peak learning rate at a step: a linear warm-up, then constant or a half cosine to zero.
-
-    Args:
-        step: Optimizer steps taken.
-        warmup_steps: Steps of the warm-up.
-        cosine_steps: Steps from the end of the warm-up to zero (Loshchilov and Hutter 2017, SGDR, without
-            restarts); None keeps the peak.
-    """
-    if step < warmup_steps:
-        return (step + 1) / (warmup_steps + 1)
-    if cosine_steps is None:
-        return 1.0
-    progress = min(1.0, (step - warmup_steps) / max(1, cosine_steps))
-    return 0.5 * (1 + math.cos(math.pi * progress))

