@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,12 +132,16 @@ class SpamDataModule(pl.LightningDataModule):
         for name, rows in self.splits.items():
             rows.to_csv(directory / f"{name}.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
 
-    def state_dict(self) -> dict[str, str]:
-        """What the checkpoint says of the messages: a digest of the three splits."""
+    @cached_property
+    def _splits_sha256(self) -> str:
         digest = hashlib.sha256()
         for rows in self.splits.values():
             digest.update(rows.to_csv(index=False).encode())
-        return {"splits_sha256": digest.hexdigest()}
+        return digest.hexdigest()
+
+    def state_dict(self) -> dict[str, str]:
+        """What the checkpoint says of the messages: a digest of the three splits."""
+        return {"splits_sha256": self._splits_sha256}
 
     def load_state_dict(self, state_dict: dict[str, str]) -> None:
         """Compare with what the checkpoint says of its run's messages.

@@ -30,11 +30,12 @@ class StopCleanly(Callback):
     def __init__(self, new_run: bool) -> None:
         self.new_run = new_run
         self._requested = False
-        self._last_is_current = False
+        self._last_is_current = True  # until training begins there is nothing newer to keep
         self._former_handler: Any = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take Ctrl-C over."""
+        """Take Ctrl-C over; from here on the state is worth keeping."""
+        self._last_is_current = False
         self._former_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
 
     def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
