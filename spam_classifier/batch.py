@@ -48,7 +48,7 @@ class MessageSource(Protocol):
         ...
 
 
-BATCH_TOKENS = 1024  # the activations of about this many tokens stay in a processor's cache
+BATCH_TOKENS = 768  # the activations of about this many tokens stay in a processor's cache
 
 
 def batches_by_length(row_lengths: Tensor, most_tokens: int = BATCH_TOKENS) -> Iterator[Tensor]:

@@ -117,7 +117,15 @@ class StopAt(pl.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize(("step", "flags"), [(9, []), (13, []), (4, ["--trainer.accumulate_grad_batches", "2"])])
+@pytest.mark.parametrize(
+    ("step", "flags"),
+    [
+        (9, []),
+        (13, []),
+        (4, ["--trainer.accumulate_grad_batches", "2"]),
+        (9, ["--model.trainable", "last_block", "--model.dropout", "0"]),  # on kept hidden states
+    ],
+)
 def test_interrupted_run_continues_exactly(
     train: Callable, fit_topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, flags: list[str]
 ) -> None:

@@ -23,7 +23,6 @@ def load_classifier(checkpoint: Path) -> SpamClassifier:
     return SpamClassifier.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True).eval()
 
 
-@torch.no_grad()
 def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
     """Probabilities of each class for each text, float [N, classes], in the order of the texts.
 
@@ -39,8 +38,9 @@ def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
     messages = EncodedMessages.from_texts(texts)
     pad_to_max_length = model.hparams["token_position"] == "last"
     lengths = messages.lengths.clamp(min=model.max_length if pad_to_max_length else 1, max=model.max_length)
+    batches = list(batches_by_length(lengths))
+    gathered = (messages.batch(rows, model.max_length, pad_to_max_length=pad_to_max_length) for rows in batches)
     probabilities = torch.empty(len(messages), len(model.label_names))
-    for rows in batches_by_length(lengths):
-        batch = messages.batch(rows, model.max_length, pad_to_max_length=pad_to_max_length)
-        probabilities[rows] = model(batch.input_ids, batch.lengths).softmax(-1).float()
+    for rows, logits in zip(batches, model.logits_of(gathered), strict=True):
+        probabilities[rows] = logits.softmax(-1).float()
     return probabilities

@@ -1,6 +1,8 @@
 """The classifier: a GPT-2 backbone with a linear head that reads one token's hidden state."""
 
+import itertools
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
@@ -16,6 +18,7 @@ from spam_classifier.batch import Batch, MessageSource
 from spam_classifier.errors import UserError
 from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates
 from spam_classifier.models.gpt2 import GPT2Backbone
+from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.pretrained import RANDOM, fetch_weights, load_weights, resolve_shape
 from spam_classifier.models.schedule import learning_rate_factor
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
@@ -216,14 +219,35 @@ class SpamClassifier(pl.LightningModule):
             Logits, float [B, classes].
         """
         assert self.backbone is not None
+        return self._read_out(self.backbone.before_block(input_ids, len(self.backbone.h) - 1), lengths)
+
+    def _read_out(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Logits from what the last block reads, float [B, T, width] -> [B, classes]."""
+        assert self.backbone is not None
         assert self.head is not None
-        last_block = len(self.backbone.h) - 1
-        states = self.backbone.before_block(input_ids, last_block)  # (B, T, width)
         if self.hparams["token_position"] == "last":
-            position = torch.full_like(lengths, input_ids.shape[1] - 1)
+            position = torch.full_like(lengths, states.shape[1] - 1)
         else:
             position = lengths - 1
-        return self.head(self.backbone.at(states, position, last_block))
+        return self.head(self.backbone.at(states, position, len(self.backbone.h) - 1))
+
+    def logits_of(self, batches: Iterable[Batch]) -> Iterator[Tensor]:
+        """Logits of one batch after the other, without gradients: what ``forward`` gives, sooner on a CPU.
+
+        Args:
+            batches: The batches, on the model's device.
+
+        Yields:
+            Logits, float [B, classes].
+        """
+        assert self.backbone is not None
+        batches, again = itertools.tee(batches)
+        input_ids = (batch.input_ids for batch in batches)
+        states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1)
+        for batch, of_batch in zip(again, states, strict=True):
+            with torch.no_grad():
+                logits = self._read_out(of_batch, batch.lengths)
+            yield logits
 
     def _logits(self, batch: Batch, stage: str) -> Tensor:
         """Logits of a batch, from its kept hidden states where the stage has them, float [B, classes]."""

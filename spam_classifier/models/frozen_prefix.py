@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from spam_classifier.batch import MessageSource, batches_by_length
 from spam_classifier.models.gpt2 import GPT2Backbone
+from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.run_directory import run_directory
 
 
@@ -135,32 +136,35 @@ class FrozenPrefix:
         tokens = self._allocate(int(counts.sum()), directory)
         if tokens is None:
             return None
+        places = [slice(int(starts[rows[0]]), int(starts[rows[0]] + counts[rows].sum())) for rows in batches]
+        own = range(trainer.global_rank, len(batches), trainer.world_size)
         bar = tqdm(
             desc="frozen blocks",
-            total=len(order),
-            unit=" messages",
+            total=sum(len(batches[number]) for number in own) * self.blocks,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
             leave=False,
             disable=not trainer.is_global_zero or trainer.progress_bar_callback is None,
         )
-        places = [slice(int(starts[rows[0]]), int(starts[rows[0]] + counts[rows].sum())) for rows in batches]
         with bar, trainer.precision_plugin.forward_context():
-            for number, (rows, place) in enumerate(zip(batches, places, strict=True)):
-                if number % trainer.world_size == trainer.global_rank:
-                    tokens[place] = self._pass(loader, rows, lengths[rows])
-                bar.update(len(rows))
+            states = self._pass(loader, [batches[number] for number in own], lengths, bar)
+            for number, of_batch in zip(own, states, strict=True):
+                tokens[places[number]] = of_batch
         if trainer.world_size > 1:
             share(tokens, places, self.backbone.wte.weight.device)
         return HiddenStates(tokens, starts, counts)
 
-    def _pass(self, loader: MessageSource, rows: Tensor, lengths: Tensor) -> Tensor:
-        """Hidden states of a few messages behind the frozen blocks, end to end: float [states, width]."""
+    def _pass(self, loader: MessageSource, batches: list[Tensor], lengths: Tensor, bar: tqdm) -> Iterator[Tensor]:
+        """Hidden states of each batch behind the frozen blocks, messages end to end: float [states, width]."""
         device, last = self.backbone.wte.weight.device, len(self.backbone.h) - 1
-        input_ids = loader.gather(rows, pad_to_max_length=self.last_position).input_ids.to(device)
-        states = self.backbone.before_block(input_ids, min(self.blocks, last))  # (B, T, width)
-        if self.blocks > last:
-            return self.backbone.last_block.at(states, lengths.to(device) - 1).cpu()
-        real = torch.arange(states.shape[1]) < lengths[:, None]
-        return states[real.to(device)].cpu()
+        input_ids = (loader.gather(rows, pad_to_max_length=self.last_position).input_ids.to(device) for rows in batches)
+        all_states = states_before_block(self.backbone, input_ids, min(self.blocks, last), bar.update)
+        for rows, states in zip(batches, all_states, strict=True):  # (B, T, width)
+            if self.blocks > last:
+                yield self.backbone.last_block.at(states, lengths[rows].to(device) - 1).cpu()
+                bar.update(len(rows))
+            else:
+                real = torch.arange(states.shape[1]) < lengths[rows, None]
+                yield states[real.to(device)].cpu()
 
     def _allocate(self, states: int, directory: Path) -> Tensor | None:
         """Room for so many states: in memory, else in a mapped file, else None; it says which."""

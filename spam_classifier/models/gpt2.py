@@ -69,15 +69,19 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix the tokens of a sequence: float [B, T, width] -> float [B, T, width]."""
-        batch, length, width = x.shape
+        return self.c_proj(self.mix(self.c_attn(x)))
+
+    def mix(self, projected: Tensor) -> Tensor:
+        """Attend with query, key and value, side by side: float [B, T, 3 * width] -> float [B, T, width]."""
+        batch, length, width = projected.shape[0], projected.shape[1], projected.shape[2] // 3
         query, key, value = (
             part.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
-            for part in self.c_attn(x).split(width, dim=2)
+            for part in projected.split(width, dim=2)
         )  # each (B, heads, T, width/heads)
         mixed = F.scaled_dot_product_attention(
             query, key, value, is_causal=True, dropout_p=self.dropout if self.training else 0.0
         )  # (B, heads, T, width/heads)
-        return self.c_proj(mixed.transpose(1, 2).reshape(batch, length, width))
+        return mixed.transpose(1, 2).reshape(batch, length, width)
 
     def at(self, normed: Tensor, scale: Tensor, shift: Tensor, position: Tensor) -> Tensor:
         """The output for one token of each row, for which neither keys nor values need be formed.
