@@ -156,7 +156,7 @@ class PlainClassifier(nn.Module):
 def padded_items(data: SpamDataModule, split: str) -> list[tuple[Tensor, Tensor]]:
     """The split as a list of (input_ids [T], label), every message padded to the maximum length."""
     messages = data.encoded[split]
-    batch = messages.batch(torch.arange(len(messages)), data.max_length, pad_to_max_length=True)
+    batch = messages.batch(torch.arange(len(messages)), data.max_length, data.max_length)
     return list(zip(batch.input_ids, batch.labels, strict=True))
 
 
@@ -284,7 +284,8 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
     pl.seed_everything(123)
     config = "recommended.yaml" if name == "ours, recommended" else "book.yaml"
     settings = yaml.safe_load((CONFIGS / config).read_text())["data"]
-    data = SpamDataModule(**{**settings, "corpus": arguments.corpus})
+    same_splits = {"deduplicate": "none", "stratify": False}
+    data = SpamDataModule(**{**settings, **same_splits, "corpus": arguments.corpus})
     data.prepare_data()
     data.setup("fit")
     for split, messages in data.encoded.items():

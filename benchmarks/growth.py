@@ -81,7 +81,7 @@ def main() -> None:
         return
     fetch_corpus(arguments.corpus)
     corpus = read_corpus(arguments.corpus)
-    corpus = undersample(corpus, class_names(corpus), seed=123)
+    corpus, _ = undersample(corpus, class_names(corpus), seed=123)
     plan = [(copies, 5, 2.0) for copies in (1, 4, 16) if copies <= arguments.largest]
     plan += [(1, 1, 2.0), (1, 20, 2.0), (min(4, arguments.largest), 5, 0.0)]
     print("| corpus | epochs | memory for states | messages | seconds | peak memory over imports, MB | states, MB |")

@@ -9,7 +9,6 @@ differ in about a quarter of their rows, so bands are compared, not digits: a ba
 """
 
 import argparse
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -19,16 +18,10 @@ import lightning.pytorch as pl
 from spam_classifier import SpamDataModule
 from spam_classifier.errors import one_line_errors
 from spam_classifier.inference.loading import load_classifier
+from spam_classifier.models.metrics import wilson_interval
 from spam_classifier.runs.checkpoints import find_checkpoint
 
 PUBLISHED = {"train": (0.9721, 0.9663), "validation": (0.9732, 0.9933), "test": (0.9567, 0.9500)}
-
-
-def wilson_interval(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % confidence interval of a share observed on a number of rows."""
-    middle = share + z * z / (2 * rows)
-    spread = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return (middle - spread) / (1 + z * z / rows), (middle + spread) / (1 + z * z / rows)
 
 
 def main() -> None:

@@ -29,10 +29,12 @@ class MessageSource(Protocol):
     Attributes:
         messages: The split's messages; another split, or other messages, are another object.
         max_length: Tokens that longer messages are cut to.
+        padded_length: Tokens that every batch is padded to; None where each is padded to its own longest message.
     """
 
     messages: object
     max_length: int
+    padded_length: int | None
 
     def __len__(self) -> int:
         """Batches in a pass."""
@@ -43,8 +45,8 @@ class MessageSource(Protocol):
         """Real tokens of each message, cut as it is handed out, int64 [N]."""
         ...
 
-    def gather(self, rows: Tensor, *, pad_to_max_length: bool) -> Batch:
-        """The batch of these rows, int64 [B], padded to the maximum length or to its own longest message."""
+    def gather(self, rows: Tensor, padded_length: int | None) -> Batch:
+        """The batch of these rows, int64 [B], padded to that length, or to its own longest message."""
         ...
 
 

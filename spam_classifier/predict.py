@@ -24,9 +24,10 @@ def main() -> None:
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
         model = load_classifier(checkpoint)
         print(f"checkpoint {checkpoint}")
-        for text, probabilities in zip(arguments.texts, classify(model, arguments.texts), strict=True):
-            probability, index = probabilities.max(dim=-1)
-            print(f"{model.label_names[int(index)]}\t{float(probability):.4f}\t{text}")
+        probabilities = classify(model, arguments.texts)
+        verdicts = model.decision.verdict(probabilities)
+        for text, row, verdict in zip(arguments.texts, probabilities, verdicts, strict=True):
+            print(f"{model.label_names[int(verdict)]}\t{float(row[verdict]):.4f}\t{text}")
 
 
 if __name__ == "__main__":

@@ -16,20 +16,23 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from spam_classifier.data.datamodule import SpamDataModule
-from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
+from spam_classifier.data.splits import TEST, VALIDATION
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.learning_curves import LearningCurves
-from spam_classifier.evaluation.predictions_file import FILE_NAME as PREDICTIONS_FILE
-from spam_classifier.evaluation.predictions_file import PredictionsFile
-from spam_classifier.evaluation.summary import fit_summary, update_metrics_file
+from spam_classifier.evaluation.predictions import write_predictions
+from spam_classifier.evaluation.report import REPORT_FILE
+from spam_classifier.evaluation.run_evaluation import RunEvaluation
+from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
 from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.logger import RunLogger
+from spam_classifier.runs.provenance import versions
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
 
+PREDICTIONS_FILE = "predictions.csv"
 PROGRAM = "python -m spam_classifier.train"
 DESCRIPTION = """Fine-tune GPT-2 into a text classifier. Without flags, fit runs the book's recipe on the SMS Spam
 Collection with GPT-2 124M; --config configs/quickstart.yaml takes about a minute and no network.
@@ -110,8 +113,6 @@ class SpamCLI(LightningCLI):
         """A Trainer that logs to TensorBoard and keeps checkpoints, unless flags say otherwise."""
         flags = self._get(self.config_init, "trainer")
         callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions()]
-        if self.subcommand == "predict" and self.run is not None:
-            callbacks.append(PredictionsFile(self.run.directory))
         if not flags.fast_dev_run:
             callbacks.append(StopCleanly(new_run=self.run is None))
             if flags.enable_checkpointing is not False:
@@ -152,12 +153,13 @@ class SpamCLI(LightningCLI):
             return
         seconds = time.monotonic() - self.started
         checkpoint = self._kept_checkpoint()
-        metrics = {name: self._evaluate(name, checkpoint) for name in (TRAIN, VALIDATION)}
         directory = run_directory(self.trainer)
+        done = {"epochs": self.trainer.current_epoch, "steps": self.trainer.global_step, "seconds": seconds}
+        run = {**done, "seed": self._get(self.config, "seed_everything"), "versions": versions()}
+        metrics = self._evaluation(checkpoint, directory).after_fit(run)
         if not self.trainer.is_global_zero:
             return
         if directory is not None:
-            update_metrics_file(directory, metrics, checkpoint)
             log_final_metrics(self.trainer, metrics)
         newest = checkpoint and directory is not None and directory.parent == Path.cwd() / RUNS_DIRECTORY
         flag = "" if newest else f" --ckpt_path {shlex.quote(checkpoint)}"
@@ -171,55 +173,50 @@ class SpamCLI(LightningCLI):
         last = Path(keeper.dirpath or ".") / LAST_CHECKPOINT
         return keeper.best_model_path or (str(last) if last.is_file() else "")
 
-    def _evaluate(self, split_name: str, checkpoint: str) -> dict[str, float]:
-        """Loss and accuracy of a checkpoint ("" for the weights at hand) on a split, kept out of the logs."""
-        loggers, self.trainer.loggers = self.trainer.loggers, []
-        self.trainer.limit_val_batches = 1.0
-        figures = self.trainer.validate(
-            self.model,
-            dataloaders=self.datamodule.each_once(split_name),
-            ckpt_path=checkpoint or None,
-            verbose=False,
-        )
-        self.trainer.loggers = loggers
-        return {"loss": figures[0]["val/loss"], "acc": figures[0]["val/acc"]}
+    def _evaluation(self, checkpoint: str, directory: Path | None) -> RunEvaluation:
+        return RunEvaluation(self.trainer, self.model, self.datamodule, checkpoint, directory)
 
     def after_validate(self) -> None:
-        """Keep the figures and say them."""
-        self._keep(VALIDATION, "val")
+        """Keep the figures of the validation split and say them."""
+        self._evaluated(VALIDATION, "val")
 
     def after_test(self) -> None:
-        """Keep the figures and say them."""
-        self._keep(TEST, "test")
+        """Keep the figures of the test split and of what goes with it, and say them."""
+        self._evaluated(TEST, "test")
 
     def after_predict(self) -> None:
-        """Say where the predictions are."""
+        """Write the predictions of the test split, and say where they are."""
         assert self.run is not None
-        self._say(f"predictions of the test split: {self.run.directory / PREDICTIONS_FILE}")
+        path = self.run.directory / PREDICTIONS_FILE
+        predictions = self.model.predictions
+        if self.trainer.is_global_zero and predictions is not None:
+            write_predictions(path, predictions, self.datamodule.splits[TEST], self.datamodule.label_names)
+        self._say(f"predictions of the test split: {path}")
 
-    def _keep(self, split_name: str, stage: str) -> None:
+    def _evaluated(self, split_name: str, stage: str) -> None:
         trainer = self.trainer
-        measured = trainer.callback_metrics
-        if f"{stage}/acc" not in measured:
+        if f"{stage}/acc" not in trainer.callback_metrics:
             self._say(f"nothing of the {split_name} split was evaluated")
             return
-        figures = {name: float(measured[f"{stage}/{name}"]) for name in ("loss", "acc")}
+        assert self.run is not None
         limit = getattr(trainer, f"limit_{stage}_batches")
         whole = limit == 1.0 and isinstance(limit, float) and not trainer.fast_dev_run  # type: ignore[attr-defined]
-        if trainer.is_global_zero and self.run is not None and whole and self.own_messages:
-            update_metrics_file(self.run.directory, {split_name: figures}, checkpoint=str(trainer.ckpt_path))
-        part = f"{len(self.datamodule.splits[split_name])} messages" if whole else "a part of it"
-        self._say(f"{split_name} split, {part}: accuracy {figures['acc']:.2%}, loss {figures['loss']:.4f}")
+        directory = self.run.directory if self.own_messages else None
+        evaluation = self._evaluation(str(trainer.ckpt_path), directory)
+        figures = {VALIDATION: evaluation.after_validate(whole)} if stage == "val" else evaluation.after_test(whole)
+        self._say(evaluation_summary(figures, self.datamodule.label_names, whole))
+        if whole and directory is not None:
+            self._say(f"report: {directory / REPORT_FILE}")
 
     def _say(self, text: str) -> None:
         if self.trainer.is_global_zero:
             print(text)
 
 
-def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, float]]) -> None:
+def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -> None:
     """Put the hyper-parameters beside the best checkpoint's figures in TensorBoard's table of runs."""
     if isinstance(trainer.logger, TensorBoardLogger):
-        figures = {f"best/{split}_{name}": value for split, pair in metrics.items() for name, value in pair.items()}
+        figures = {f"best/{split}_{name}": pair[name] for split, pair in metrics.items() for name in ("loss", "acc")}
         model, data = trainer.lightning_module.hparams, trainer.datamodule.hparams  # type: ignore[attr-defined]
         trainer.logger.log_hyperparams({**model, **data}, figures)
         trainer.logger.save()

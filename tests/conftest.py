@@ -13,6 +13,10 @@ from typing import NamedTuple
 
 import lightning.pytorch  # noqa: F401  # its log handler has to see the standard error of no single test
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any_machine", deadline=None)  # a first call may load a vocabulary
+settings.load_profile("any_machine")
 
 
 class Outcome(NamedTuple):

@@ -66,6 +66,20 @@ def test_commands_after_fit(
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
+@pytest.mark.slow
+def test_comparisons(command: Callable, tmp_path: Path) -> None:
+    """The baselines of a run, and each sweep with one seed and one size of a small model."""
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    assert command("spam_classifier.train", "fit", *SMALL, cwd=tmp_path).code == 0
+    sweeps = [shlex.split(line)[2:] for line in COMMANDS if "spam_classifier.sweep" in line]
+    assert len(sweeps) == 2
+    for module, *arguments in (["spam_classifier.baseline"], *sweeps):
+        fewer = ["--seeds", "1", *(["--sizes", "8", "--steps", "2"] if "--sizes" in arguments else []), "--", *SMALL]
+        done = command(module, *arguments, *(fewer if arguments else []), cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert "words, logistic regression" in done.out
+
+
 def test_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = (block for kind, block in BLOCKS if kind == "python")
     monkeypatch.chdir(tmp_path)

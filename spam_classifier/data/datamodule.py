@@ -10,14 +10,18 @@ import lightning.pytorch as pl
 import pandas as pd
 import torch
 
+from spam_classifier.data.audit import audit_corpus, audit_splits
 from spam_classifier.data.corpora import fetch_corpus, read_corpus
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
 from spam_classifier.data.splits import (
+    LEFT_OVER,
     TEST,
     TRAIN,
     VALIDATION,
     class_names,
+    deduplicate,
+    first_of_each_class,
     refuse_rare_classes,
     split,
     undersample,
@@ -36,10 +40,15 @@ class SpamDataModule(pl.LightningDataModule):
         label_column: Column of the message's label, in a file with a header.
         labels: The labels in the order of their class indices; default: those of the corpus, sorted.
         cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
-        balance: ``undersample`` draws from each class as many messages as the smallest has; ``none`` keeps all.
+        deduplicate: ``exact`` drops messages that repeat an earlier one, ``near`` also those that nearly do, so
+            that no split holds what another has; ``none``, as in the book, keeps the leak.
+        balance: ``undersample`` draws from each class as many messages as the smallest has, and keeps the others
+            for the evaluation; ``class_weight`` keeps all and weights the loss; ``none`` keeps all.
         train_fraction: Share of the messages for training.
         validation_fraction: Share of the messages for validation; the rest is the test split.
+        stratify: Split each class by itself, so that all splits hold the same shares of the classes.
         split_seed: Seed of the balancing and of the split.
+        train_per_class: Train on at most this many messages of each class; default: all.
         max_length: Cut and pad messages to this many tokens; default: the longest training message.
         padding: ``longest`` pads every message to the maximum length, as the book does; ``batch`` pads only to
             the longest message of the batch, which is faster and needs ``--model.token_position last_real``.
@@ -48,7 +57,10 @@ class SpamDataModule(pl.LightningDataModule):
 
     Attributes:
         label_names: The classes in the order of their indices, once ``setup`` has run.
-        splits: The messages of ``train``, ``validation`` and ``test``, once ``setup`` has run.
+        splits: The messages of ``train``, ``validation``, ``test`` and, after undersampling, ``left_over``, once
+            ``setup`` has run.
+        natural_shares: Share of each class in the corpus as it was read.
+        class_weights: Weight of each class in the loss, 1 unless ``balance`` is ``class_weight``.
         truncated: How many messages of each split were longer than ``max_length``.
         keeps_messages: Set it to refuse a checkpoint of a run that had other messages in its splits.
     """
@@ -60,10 +72,13 @@ class SpamDataModule(pl.LightningDataModule):
         label_column: str = "label",
         labels: list[str] | None = None,
         cache_dir: str | None = None,
-        balance: Literal["undersample", "none"] = "undersample",
+        deduplicate: Literal["none", "exact", "near"] = "none",
+        balance: Literal["undersample", "class_weight", "none"] = "undersample",
         train_fraction: float = 0.7,
         validation_fraction: float = 0.1,
+        stratify: bool = False,
         split_seed: int = 123,
+        train_per_class: int | None = None,
         max_length: int | None = None,
         padding: Literal["longest", "batch"] = "longest",
         batch_size: int = 8,
@@ -71,7 +86,11 @@ class SpamDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        for name, value in (("max_length", max_length), ("batch_size", batch_size)):
+        for name, value in (
+            ("max_length", max_length),
+            ("batch_size", batch_size),
+            ("train_per_class", train_per_class),
+        ):
             if value is not None and value < 1:
                 raise UserError(f"--data.{name} must be at least 1, not {value}")
         if not 0 <= split_seed < 2**32:
@@ -81,10 +100,13 @@ class SpamDataModule(pl.LightningDataModule):
         self.label_column = label_column
         self.labels = labels
         self.cache_dir = cache_dir
+        self.deduplicate = deduplicate
         self.balance = balance
         self.train_fraction = train_fraction
         self.validation_fraction = validation_fraction
+        self.stratify = stratify
         self.split_seed = split_seed
+        self.train_per_class = train_per_class
         self.max_length = max_length
         self.padding = padding
         self.batch_size = batch_size
@@ -93,6 +115,8 @@ class SpamDataModule(pl.LightningDataModule):
         self.splits: dict[str, pd.DataFrame] = {}
         self.encoded: dict[str, EncodedMessages] = {}
         self.truncated: dict[str, int] = {}
+        self.natural_shares: list[float] = []
+        self.class_weights: list[float] = []
         self.keeps_messages = False
 
     def prepare_data(self) -> None:
@@ -103,18 +127,26 @@ class SpamDataModule(pl.LightningDataModule):
         """Read, balance, split and encode the corpus."""
         if self.splits:
             return
-        corpus = read_corpus(
-            self.corpus,
-            text_column=self.text_column,
-            label_column=self.label_column,
-            labels=self.labels,
-            cache_dir=self.cache_dir,
-        )
+        corpus = self.read()
         self.label_names = class_names(corpus, self.labels)
+        counts = corpus["label"].value_counts()
+        self.natural_shares = [float(counts[label]) / len(corpus) for label in self.label_names]
+        corpus = deduplicate(corpus, self.deduplicate)
         refuse_rare_classes(corpus, self.label_names)
+        left_over = corpus[:0]
         if self.balance == "undersample":
-            corpus = undersample(corpus, self.label_names, self.split_seed)
-        self.splits = split(corpus, self.train_fraction, self.validation_fraction, self.split_seed)
+            corpus, left_over = undersample(corpus, self.label_names, self.split_seed)
+        self.splits = split(
+            corpus, self.train_fraction, self.validation_fraction, self.split_seed, stratify=self.stratify
+        )
+        if self.train_per_class:
+            self.splits[TRAIN] = first_of_each_class(self.splits[TRAIN], self.train_per_class)
+        if len(left_over):
+            self.splits[LEFT_OVER] = left_over.reset_index(drop=True)
+        counts = self.splits[TRAIN]["label"].value_counts()
+        self.class_weights = [1.0 for _ in self.label_names]
+        if self.balance == "class_weight":  # so that every class weighs the same in all
+            self.class_weights = [float(counts.sum() / (len(counts) * counts[label])) for label in self.label_names]
         index_of = {label: index for index, label in enumerate(self.label_names)}
         self.encoded = {
             name: EncodedMessages.from_texts(rows["text"].tolist(), rows["label"].map(index_of).tolist())
@@ -126,8 +158,29 @@ class SpamDataModule(pl.LightningDataModule):
             name: int((messages.lengths > self.max_length).sum()) for name, messages in self.encoded.items()
         }
 
+    def read(self) -> pd.DataFrame:
+        """The corpus as it stands in its file: columns ``label`` and ``text``."""
+        return read_corpus(
+            self.corpus,
+            text_column=self.text_column,
+            label_column=self.label_column,
+            labels=self.labels,
+            cache_dir=self.cache_dir,
+        )
+
+    def audit(self) -> dict[str, Any]:
+        """What a reader of results should know: see ``audit_corpus`` and ``audit_splits``."""
+        assert self.max_length is not None
+        lengths = {name: messages.lengths.numpy() for name, messages in self.encoded.items()}
+        return {
+            "corpus": audit_corpus(self.read()),
+            "deduplicate": self.deduplicate,
+            "balance": self.balance,
+            "splits": audit_splits(self.splits, lengths, self.max_length),
+        }
+
     def write_splits(self, directory: Path) -> None:
-        """Write train.csv, validation.csv and test.csv (columns ``label`` and ``text``) into a directory."""
+        """Write a CSV of each split (columns ``label`` and ``text``) into a directory, as in ``train.csv``."""
         directory.mkdir(parents=True, exist_ok=True)
         for name, rows in self.splits.items():
             rows.to_csv(directory / f"{name}.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
@@ -170,6 +223,7 @@ class SpamDataModule(pl.LightningDataModule):
         loader = self._loader(
             TRAIN,
             order,
+            padded_length=None,
             drop_incomplete=True,
             first_batch=lambda: trainer.fit_loop.epoch_loop.batch_idx + 1 if trainer else 0,
         )
@@ -192,15 +246,22 @@ class SpamDataModule(pl.LightningDataModule):
         """The test split, each message once."""
         return self.each_once(TEST)
 
-    def each_once(self, split_name: str) -> BatchLoader:
-        """Every message of a split once: in order, or by length where batches are padded to their own longest."""
+    def each_once(self, split_name: str, padded_length: int | None = None) -> BatchLoader:
+        """Every message of a split once: in order, or by length where batches are padded to their own longest.
+
+        Args:
+            split_name: One of ``splits``.
+            padded_length: Pad to this many tokens; default: as in training.
+        """
         messages = self.encoded[split_name]
         by_length = self.padding == "batch"
         order = LongestFirst(messages.lengths) if by_length else EpochOrder(len(messages), seed=None)
-        return self._loader(split_name, order)
+        return self._loader(split_name, order, padded_length)
 
-    def _loader(self, split_name: str, order: EpochOrder, **options: Any) -> BatchLoader:
+    def _loader(self, split_name: str, order: EpochOrder, padded_length: int | None, **options: Any) -> BatchLoader:
         assert self.max_length is not None
+        if padded_length is None and self.padding == "longest":
+            padded_length = self.max_length
         rows, processes = len(self.encoded[split_name]), self.trainer.world_size if self.trainer else 1
         if rows < processes:
             raise UserError(f"the {split_name} split has {rows} messages for {processes} devices: use fewer devices")
@@ -209,7 +270,7 @@ class SpamDataModule(pl.LightningDataModule):
             order,
             batch_size=self.batch_size,
             max_length=self.max_length,
-            pad_to_max_length=self.padding == "longest",
+            padded_length=padded_length,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=processes,
             **options,

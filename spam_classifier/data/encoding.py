@@ -86,17 +86,17 @@ class EncodedMessages:
         """Tokens of the longest message."""
         return int(self.lengths.max())
 
-    def batch(self, rows: Tensor, max_length: int, *, pad_to_max_length: bool) -> Batch:
+    def batch(self, rows: Tensor, max_length: int, padded_length: int | None = None) -> Batch:
         """Gather messages into a batch, cut to their first ``max_length`` tokens and padded on the right.
 
         Args:
             rows: Which messages, int64 [B].
-            max_length: Longest row allowed, in tokens.
-            pad_to_max_length: Pad every batch to ``max_length``, rather than to its own longest message.
+            max_length: Most tokens of a message.
+            padded_length: Pad the batch to this many tokens, at least ``max_length``; default: to its longest message.
         """
         starts = self.offsets[rows]
         lengths = (self.offsets[rows + 1] - starts).clamp(max=max_length)
-        position = torch.arange(max_length if pad_to_max_length else int(lengths.max()))
+        position = torch.arange(padded_length or int(lengths.max()))
         real = position < lengths[:, None]  # (B, T)
         source = torch.where(real, starts[:, None] + position, 0)
         input_ids = self.tokens[source].long().masked_fill(~real, PADDING_ID)

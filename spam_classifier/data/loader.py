@@ -90,7 +90,7 @@ class BatchLoader:
         order: Order of the rows; the Trainer announces each epoch to it.
         batch_size: Messages per batch and process.
         max_length: Longest row, in tokens; longer messages are cut.
-        pad_to_max_length: Pad every batch to ``max_length`` rather than to its own longest message.
+        padded_length: Pad every batch to this many tokens; None pads to its own longest message.
         drop_incomplete: Leave out the last rows where they do not fill a batch on every process.
         rank: Number of this process.
         world_size: Number of processes.
@@ -104,7 +104,7 @@ class BatchLoader:
         *,
         batch_size: int,
         max_length: int,
-        pad_to_max_length: bool,
+        padded_length: int | None,
         drop_incomplete: bool = False,
         rank: int = 0,
         world_size: int = 1,
@@ -115,7 +115,7 @@ class BatchLoader:
         self.batch_sampler = None  # and it asks for this one along with it
         self.batch_size = batch_size
         self.max_length = max_length
-        self.pad_to_max_length = pad_to_max_length
+        self.padded_length = padded_length
         self.drop_incomplete = drop_incomplete
         self.rank = rank
         self.world_size = world_size
@@ -138,16 +138,16 @@ class BatchLoader:
         rows = self._rows_of_this_process()
         for start in range(self.first_batch() * self.batch_size, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
-            yield self.gather(batch, pad_to_max_length=self.pad_to_max_length)
+            yield self.gather(batch, self.padded_length)
 
     @property
     def row_lengths(self) -> Tensor:
         """Tokens of each message, cut to the maximum length, int64 [N]."""
         return self.messages.lengths.clamp(max=self.max_length)
 
-    def gather(self, rows: Tensor, *, pad_to_max_length: bool) -> Batch:
-        """The batch of these rows, int64 [B], padded to the maximum length or to its own longest message."""
-        return self.messages.batch(rows, self.max_length, pad_to_max_length=pad_to_max_length)
+    def gather(self, rows: Tensor, padded_length: int | None) -> Batch:
+        """The batch of these rows, int64 [B], padded to that length, or to its own longest message."""
+        return self.messages.batch(rows, self.max_length, padded_length)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: seed, epoch and step say it all. The Trainer wants to see that resuming is provided for."""

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from spam_classifier.data.near_duplicates import near_duplicates
 from spam_classifier.errors import UserError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+LEFT_OVER = "left_over"  # what undersampling leaves: unseen in training, evaluated along with the test split
 
 
 def class_names(corpus: pd.DataFrame, labels: Sequence[str] | None = None) -> list[str]:
@@ -30,21 +32,46 @@ def class_names(corpus: pd.DataFrame, labels: Sequence[str] | None = None) -> li
     return names
 
 
-def undersample(corpus: pd.DataFrame, labels: Sequence[str], seed: int) -> pd.DataFrame:
+def deduplicate(corpus: pd.DataFrame, how: str) -> pd.DataFrame:
+    """Keep the first of messages that repeat each other, so that none can stand in two splits.
+
+    Args:
+        corpus: Labelled messages.
+        how: ``none`` keeps all, ``exact`` drops what repeats an earlier message word for word, ``near`` also what
+            nearly does.
+    """
+    if how == "none":
+        return corpus
+    corpus = corpus.drop_duplicates("text")
+    if how == "near":
+        corpus = corpus[[place is None for place in near_duplicates(list(corpus["text"]))]]
+    return corpus.reset_index(drop=True)
+
+
+def undersample(corpus: pd.DataFrame, labels: Sequence[str], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Draw from each class as many messages as the smallest class has, classes in the order of ``labels``.
 
     Classes of the smallest size are kept whole and in order, as the book does with spam.
+
+    Returns:
+        The balanced corpus, and the messages that were left over, in their order.
     """
     smallest = int(corpus["label"].value_counts().min())
     classes = []
     for label in labels:
         rows = corpus[corpus["label"] == label]
         classes.append(rows if len(rows) == smallest else rows.sample(smallest, random_state=seed))
-    return pd.concat(classes)
+    balanced = pd.concat(classes)
+    return balanced, corpus.drop(balanced.index)
+
+
+def first_of_each_class(rows: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The first messages of each class, at most ``number``, in their order."""
+    return rows.groupby("label", sort=False).head(number).reset_index(drop=True)
 
 
 def split(
-    corpus: pd.DataFrame, train_fraction: float, validation_fraction: float, seed: int
+    corpus: pd.DataFrame, train_fraction: float, validation_fraction: float, seed: int, *, stratify: bool = False
 ) -> dict[str, pd.DataFrame]:
     """Shuffle and cut into train, validation and test, with the book's rounding: ``int()`` of the fractions.
 
@@ -53,6 +80,7 @@ def split(
         train_fraction: Share of the rows for training.
         validation_fraction: Share of the rows for validation; what is left is the test split.
         seed: Seed of the shuffle.
+        stratify: Cut each class by itself, so that all splits hold the same shares of the classes.
 
     Raises:
         UserError: The fractions are not fractions, leave a split empty, or leave a class out of training.
@@ -63,12 +91,10 @@ def split(
             "must be above 0 and leave something for the test split: their sum must be below 1"
         )
     shuffled = corpus.sample(frac=1, random_state=seed).reset_index(drop=True)
-    train_end = int(len(shuffled) * train_fraction)
-    validation_end = train_end + int(len(shuffled) * validation_fraction)
+    parts = [rows for _, rows in shuffled.groupby("label")] if stratify else [shuffled]
+    cuts = [_cut(rows, train_fraction, validation_fraction) for rows in parts]
     splits = {
-        TRAIN: shuffled[:train_end],
-        VALIDATION: shuffled[train_end:validation_end],
-        TEST: shuffled[validation_end:],
+        name: pd.concat(pieces).sort_index() for name, pieces in zip(SPLITS, zip(*cuts, strict=True), strict=True)
     }
     for name, rows in splits.items():
         if rows.empty:
@@ -83,6 +109,14 @@ def split(
             "--data.train_fraction or try another --data.split_seed"
         )
     return {name: rows.reset_index(drop=True) for name, rows in splits.items()}
+
+
+def _cut(
+    rows: pd.DataFrame, train_fraction: float, validation_fraction: float
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    train_end = int(len(rows) * train_fraction)
+    validation_end = train_end + int(len(rows) * validation_fraction)
+    return rows[:train_end], rows[train_end:validation_end], rows[validation_end:]
 
 
 def refuse_rare_classes(corpus: pd.DataFrame, labels: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """Loss and accuracy over a training run, as the book draws them: one picture in the run's directory."""
 
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -8,6 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spam_classifier.evaluation.metrics_file import update_metrics
 from spam_classifier.run_directory import run_directory
 
 FILE_NAME = "learning_curves.png"
@@ -61,17 +61,18 @@ class LearningCurves(Callback):
         if trainer.is_global_zero and directory is not None and self.curves:
             batch_size = getattr(trainer.datamodule, "batch_size", 1)  # type: ignore[attr-defined]
             examples_per_epoch = int(trainer.num_training_batches * batch_size * trainer.world_size)
-            draw(self.curves, examples_per_epoch, directory / FILE_NAME)
+            curves = {**self.curves, "examples_per_epoch": examples_per_epoch}
+            update_metrics(directory, {"curves": curves})
+            learning_curves(self.curves, examples_per_epoch).savefig(directory / FILE_NAME, dpi=120)
 
 
-def draw(curves: dict[str, Curve], examples_per_epoch: int, path: Path) -> None:
-    """Draw the learning curves into a PNG.
+def learning_curves(curves: dict[str, Curve], examples_per_epoch: int) -> Figure:
+    """Draw the learning curves.
 
     Args:
         curves: Points (epoch, value) of ``train/loss_step``, ``train/loss``, ``val/loss``, ``train/acc`` and
             ``val/acc``; any may be missing.
         examples_per_epoch: Messages seen in an epoch, for the upper axis.
-        path: The PNG to write.
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
@@ -96,7 +97,7 @@ def draw(curves: dict[str, Curve], examples_per_epoch: int, path: Path) -> None:
         )
         above.set_xlabel("examples seen")
     loss.set_ylim(bottom=0)
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 def _plot(axes: Axes, curves: dict[str, Curve], name: str, label: str, **style: Any) -> None:

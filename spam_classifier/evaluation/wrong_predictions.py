@@ -1,58 +1,40 @@
 """The test messages the classifier got wrong, as a text in TensorBoard."""
 
-from typing import Any
-
 import lightning.pytorch as pl
+import pandas as pd
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
 
-from spam_classifier.evaluation.processes import gather_rows
+from spam_classifier.models.metrics import Predictions
 
 MOST = 100
 
 
 class WrongPredictions(Callback):
-    """Log the test messages whose predicted class is wrong, the most confident mistakes first."""
-
-    def __init__(self) -> None:
-        self._mistakes: list[tuple[float, int, int]] = []
-
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start afresh."""
-        self._mistakes = []
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Tensor,  # type: ignore[override]
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Note the batch's mistakes: confidence, row, predicted class."""
-        confidence, predicted = outputs.max(dim=-1)
-        wrong = predicted != batch.labels
-        self._mistakes += zip(
-            confidence[wrong].tolist(), batch.index[wrong].tolist(), predicted[wrong].tolist(), strict=True
-        )
+    """Log the test messages whose verdict is wrong, the most confident mistakes first."""
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write them down."""
-        mistakes = gather_rows(trainer, self._mistakes)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if not trainer.is_global_zero or not isinstance(trainer.logger, TensorBoardLogger) or data is None:
-            return
-        messages, names = data.splits["test"], data.label_names
-        shown = f"; the {MOST} most confident mistakes" if len(mistakes) > MOST else ""
-        lines = [f"{len(mistakes)} of {len(messages)} test messages are predicted wrong{shown}.", ""]
-        if mistakes:
-            lines += ["| probability | predicted | true | message |", "| --- | --- | --- | --- |"]
-        for confidence, row, predicted in sorted(mistakes, reverse=True)[:MOST]:
-            label, text = messages.iloc[row][["label", "text"]]
-            lines.append(f"| {confidence:.4f} | {_cell(names[predicted])} | {_cell(label)} | {_cell(text)} |")
-        trainer.logger.experiment.add_text("test/wrong_predictions", "\n".join(lines))
+        if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger) and data is not None:
+            text = wrong_predictions(pl_module.predictions, data.splits["test"], data.label_names)  # type: ignore[arg-type]
+            trainer.logger.experiment.add_text("test/wrong_predictions", text)
+
+
+def wrong_predictions(predictions: Predictions, messages: pd.DataFrame, classes: list[str]) -> str:
+    """The wrong ones as a Markdown table, with the probability of the class decided for."""
+    wrong = predictions.verdicts != predictions.labels
+    verdicts = predictions.verdicts[wrong]
+    confidence = predictions.probabilities[wrong].gather(1, verdicts[:, None]).squeeze(1)
+    mistakes = list(zip(confidence.tolist(), predictions.rows[wrong].tolist(), verdicts.tolist(), strict=True))
+    shown = f"; the {MOST} most confident mistakes" if len(mistakes) > MOST else ""
+    lines = [f"{len(mistakes)} of {len(predictions.labels)} test messages are predicted wrong{shown}.", ""]
+    if mistakes:
+        lines += ["| probability | predicted | true | message |", "| --- | --- | --- | --- |"]
+    for probability, row, verdict in sorted(mistakes, reverse=True)[:MOST]:
+        label, text = messages.iloc[row][["label", "text"]]
+        lines.append(f"| {probability:.4f} | {_cell(classes[verdict])} | {_cell(label)} | {_cell(text)} |")
+    return "\n".join(lines)
 
 
 def _cell(text: str) -> str:

@@ -24,7 +24,7 @@ def load_classifier(checkpoint: Path) -> SpamClassifier:
 
 
 def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
-    """Probabilities of each class for each text, float [N, classes], in the order of the texts.
+    """Calibrated probabilities of each class for each text, float [N, classes], in the order of the texts.
 
     Texts are cut to the length the model was trained with. A model that reads the last position of the row gets
     every text padded to that length, as in training, so that a verdict depends on the text alone.
@@ -36,11 +36,11 @@ def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
         if not text.strip():
             raise UserError(f"text {number} is empty: there is nothing to classify")
     messages = EncodedMessages.from_texts(texts)
-    pad_to_max_length = model.hparams["token_position"] == "last"
-    lengths = messages.lengths.clamp(min=model.max_length if pad_to_max_length else 1, max=model.max_length)
+    padded_length = model.max_length if model.hparams["token_position"] == "last" else None
+    lengths = messages.lengths.clamp(min=padded_length or 1, max=model.max_length)
     batches = list(batches_by_length(lengths))
-    gathered = (messages.batch(rows, model.max_length, pad_to_max_length=pad_to_max_length) for rows in batches)
+    gathered = (messages.batch(rows, model.max_length, padded_length) for rows in batches)
     probabilities = torch.empty(len(messages), len(model.label_names))
     for rows, logits in zip(batches, model.logits_of(gathered), strict=True):
-        probabilities[rows] = logits.softmax(-1).float()
+        probabilities[rows] = model.decision.probabilities(logits)
     return probabilities

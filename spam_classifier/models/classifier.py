@@ -16,16 +16,17 @@ from torchmetrics import Accuracy, MeanMetric, Metric
 
 from spam_classifier.batch import Batch, MessageSource
 from spam_classifier.errors import UserError
+from spam_classifier.models.decision import Decision
 from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates
 from spam_classifier.models.gpt2 import GPT2Backbone
+from spam_classifier.models.metrics import Predictions, SeenLogits, classification_metrics
 from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.pretrained import RANDOM, fetch_weights, load_weights, resolve_shape
-from spam_classifier.models.schedule import learning_rate_factor
+from spam_classifier.models.schedule import Schedule, scheduled
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 
 GIGABYTE = 1e9
 VOCABULARY = 50257
-STAGES = ("train", "val", "test")
 
 
 class SpamClassifier(pl.LightningModule):
@@ -50,6 +51,9 @@ class SpamClassifier(pl.LightningModule):
         weight_decay: Weight decay of AdamW.
         schedule: Learning rate after the warm-up: ``constant``, or ``cosine`` down to zero.
         warmup_steps: Steps over which the learning rate rises linearly from zero.
+        threshold: Probability from which a message counts as the second class (spam), of two: a number, ``best_f1``
+            for the highest F1 on the validation split, or ``max_fpr`` for the lowest with few false positives there.
+        max_false_positive_rate: Share of false positives that ``max_fpr`` allows.
         frozen_prefix: ``auto`` computes what the frozen blocks make of each message once, and keeps it for all
             epochs; ``off`` computes it anew each time. The numbers are the same.
         prefix_memory: Most gigabytes of memory for that, in each process.
@@ -58,6 +62,9 @@ class SpamClassifier(pl.LightningModule):
     Attributes:
         label_names: The classes in the order of their logits; empty until the model is configured.
         max_length: Tokens that messages were cut to in training, and padded to for the ``last`` position.
+        decision: Turns logits into probabilities and verdicts; fitted whenever the validation split is looked at in
+            training.
+        predictions: Of the evaluation that ended last.
         awaits_checkpoint: Set it where a checkpoint is about to be restored: pretrained weights are not loaded.
     """
 
@@ -73,8 +80,10 @@ class SpamClassifier(pl.LightningModule):
         token_position: Literal["last", "last_real"] = "last",
         learning_rate: float = 5e-5,
         weight_decay: float = 0.1,
-        schedule: Literal["constant", "cosine"] = "constant",
+        schedule: Schedule = "constant",
         warmup_steps: int = 0,
+        threshold: float | Literal["best_f1", "max_fpr"] = 0.5,
+        max_false_positive_rate: float = 0.01,
         frozen_prefix: Literal["auto", "off"] = "auto",
         prefix_memory: float = 2.0,
         prefix_disk: float = 20.0,
@@ -88,6 +97,10 @@ class SpamClassifier(pl.LightningModule):
         for name, value in (("weight_decay", weight_decay), ("warmup_steps", warmup_steps)):
             if value < 0:
                 raise UserError(f"--model.{name} must be at least 0, not {value}")
+        if isinstance(threshold, float) and not 0 < threshold < 1:
+            raise UserError(f"--model.threshold must be above 0 and below 1, not {threshold}")
+        if not 0 <= max_false_positive_rate <= 1:
+            raise UserError(f"--model.max_false_positive_rate must be from 0 to 1, not {max_false_positive_rate}")
         self.shape = resolve_shape(weights, layers, width, heads, context)
         if self.shape.vocabulary != VOCABULARY:
             raise UserError(
@@ -106,7 +119,9 @@ class SpamClassifier(pl.LightningModule):
         self.backbone: GPT2Backbone | None = None
         self.head: nn.Linear | None = None
         self._prefix: FrozenPrefix | None = None
-        self._states: dict[str, HiddenStates | None] = {}
+        self._states: dict[str, HiddenStates | None] = {}  # of the stages under way
+        self.class_weights: list[float] = []
+        self.predictions: Predictions | None = None
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
 
     def prepare_data(self) -> None:
@@ -138,12 +153,18 @@ class SpamClassifier(pl.LightningModule):
                 f"the model reads the last position of rows of {self.max_length} tokens, these have "
                 f"{data.max_length}: set --data.max_length {self.max_length}"
             )
-        self._describe_data(data.label_names, data.max_length)
+        self._describe_data(data.label_names, data.max_length, data.class_weights)
+        if len(self.label_names) > 2 and self.hparams["threshold"] != 0.5:
+            raise UserError(
+                f"--model.threshold {self.hparams['threshold']} divides two classes, these are {self.label_names}: "
+                "leave it out"
+            )
 
-    def _describe_data(self, label_names: list[str], max_length: int) -> None:
+    def _describe_data(self, label_names: list[str], max_length: int, class_weights: list[float]) -> None:
         self.label_names = list(label_names)
         self.max_length = max_length
-        self.hparams.update(label_names=self.label_names, max_length=max_length)
+        self.class_weights = list(class_weights)
+        self.hparams.update(label_names=self.label_names, max_length=max_length, class_weights=self.class_weights)
 
     @property
     def _restoring(self) -> bool:
@@ -169,9 +190,11 @@ class SpamClassifier(pl.LightningModule):
             load_weights(self.backbone, weights)
         self.head = nn.Linear(self.shape.width, len(self.label_names))
         classes = len(self.label_names)
-        # left to itself the mean leaves out what is not a number: a run that diverges would look like the best
-        self.metrics = nn.ModuleDict({f"{stage}_loss": MeanMetric(nan_strategy=math.inf) for stage in STAGES})
-        self.metrics.update({f"{stage}_acc": Accuracy(task="multiclass", num_classes=classes) for stage in STAGES})
+        self.decision = Decision()
+        # left to itself the mean leaves out what is not a number
+        self.metrics = nn.ModuleDict({"train_loss": MeanMetric(nan_strategy=math.inf)})
+        self.metrics["train_acc"] = Accuracy(task="multiclass", num_classes=classes)
+        self.metrics["seen"] = SeenLogits()
         freeze(self.backbone, self.head, self.hparams["trainable"])
         blocks = frozen_blocks(self.backbone, self.hparams["trainable"])
         if blocks and self.hparams["frozen_prefix"] == "auto":
@@ -194,10 +217,14 @@ class SpamClassifier(pl.LightningModule):
                     f"--model.{name} {getattr(self.shape, name)}: the checkpoint's backbone has {saved[name]}; "
                     "leave the flag out"
                 )
+        rule = self.hparams["threshold"]
+        fits = self._trainer is None or self.trainer.state.fn == "fit"
+        if isinstance(rule, str) and not fits and rule != saved["threshold"]:
+            raise UserError(f"--model.threshold {rule} is fitted in training: give a number, or train with it")
         for name, state in checkpoint.get("metrics_of_the_epoch", {}).items():
             self._epoch_so_far[name] = state
         if not self.label_names:
-            self._describe_data(saved["label_names"], saved["max_length"])
+            self._describe_data(saved["label_names"], saved["max_length"], saved["class_weights"])
             self.configure_model()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -260,11 +287,18 @@ class SpamClassifier(pl.LightningModule):
         states, position = kept.gather(batch.index, self.device)
         return self.head(self.backbone.at(states, position, self._prefix.blocks))
 
-    def _keep_states(self, stage: str, loader: Any, visits: float) -> None:
-        """Have the hidden states of a stage's messages computed, if each of them is going to be visited."""
-        self._states[stage] = None
+    def _enter(self, stage: str, loader: Any, visits: float) -> None:
+        """Have the hidden states of a stage's messages ready, if each of them is going to be visited."""
+        self._use_given_threshold()
+        self._states.pop(stage, None)
         if self._prefix is not None and isinstance(loader, MessageSource) and visits >= len(loader):
             self._states[stage] = self._prefix.states_of(loader, self.trainer)
+
+    def _leave(self, stage: str, loader: Any) -> None:
+        """Let go of the hidden states of messages that are not going to be visited again."""
+        self._states.pop(stage, None)
+        if self._prefix is not None and isinstance(loader, MessageSource) and self.trainer.state.fn != "fit":
+            self._prefix.drop(loader)
 
     def on_train_start(self) -> None:
         """Take up the metrics of an epoch that goes on; compute the frozen part of the messages, or say why not."""
@@ -278,38 +312,43 @@ class SpamClassifier(pl.LightningModule):
             why = "dropout is at work in the frozen blocks"
         else:
             visits = self.trainer.estimated_stepping_batches * self.trainer.accumulate_grad_batches
-            self._keep_states("train", self.trainer.train_dataloader, visits)
+            self._enter("train", self.trainer.train_dataloader, visits)
             return
         rank_zero_info(f"hidden states are computed anew in each epoch: {why}")
 
+    def _use_given_threshold(self) -> None:
+        """A threshold given as a number wins over the checkpoint's."""
+        if not isinstance(self.hparams["threshold"], str):
+            self.decision.threshold.fill_(self.hparams["threshold"])
+
     def on_validation_start(self) -> None:
         """Compute the frozen part of the validation messages, unless it is kept already."""
-        self._keep_states("val", self.trainer.val_dataloaders, sum(self.trainer.num_val_batches))
+        self._enter("val", self.trainer.val_dataloaders, sum(self.trainer.num_val_batches))
 
     def on_test_start(self) -> None:
         """Compute the frozen part of the test messages."""
-        self._keep_states("test", self.trainer.test_dataloaders, sum(self.trainer.num_test_batches))
+        self._enter("test", self.trainer.test_dataloaders, sum(self.trainer.num_test_batches))
+
+    def on_test_end(self) -> None:
+        """Let go of it."""
+        self._leave("test", self.trainer.test_dataloaders)
 
     def on_predict_start(self) -> None:
         """Compute the frozen part of the messages to predict."""
-        self._keep_states("predict", self.trainer.predict_dataloaders, sum(self.trainer.num_predict_batches))
+        self._enter("predict", self.trainer.predict_dataloaders, sum(self.trainer.num_predict_batches))
 
-    def _loss(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
-        logits = self._logits(batch, stage)
-        loss = F.cross_entropy(logits, batch.labels)
-        size = len(batch.labels)
-        mean_loss = cast(Metric, self.metrics[f"{stage}_loss"])
-        accuracy = cast(Metric, self.metrics[f"{stage}_acc"])
-        mean_loss.update(loss.detach(), size)
-        accuracy.update(logits.detach(), batch.labels)
-        self.log_dict(
-            {f"{stage}/loss": mean_loss, f"{stage}/acc": accuracy},
-            on_step=False,
-            on_epoch=True,
-            prog_bar=stage == "val",
-            batch_size=size,
-        )
-        return loss, logits
+    def on_predict_end(self) -> None:
+        """Let go of it."""
+        self._leave("predict", self.trainer.predict_dataloaders)
+
+    @property
+    def _seen(self) -> SeenLogits:
+        """The logits of the evaluation under way."""
+        return cast(SeenLogits, self.metrics["seen"])
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss, with the weights of the classes: float [N, classes] and int64 [N] to float []."""
+        return F.cross_entropy(logits, labels, weight=torch.tensor(self.class_weights, device=logits.device))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout from seed, epoch, step and rank, so that a resumed run draws what the first would have."""
@@ -323,16 +362,57 @@ class SpamClassifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of the batch."""
-        loss, _ = self._loss(batch, "train")
-        self.log("train/loss_step", loss, prog_bar=True, batch_size=len(batch.labels))
+        logits = self._logits(batch, "train")
+        loss = self.cross_entropy(logits, batch.labels)
+        mean_loss, accuracy = (cast(Metric, self.metrics[name]) for name in ("train_loss", "train_acc"))
+        mean_loss.update(loss.detach(), torch.tensor(self.class_weights, device=self.device)[batch.labels].sum())
+        accuracy.update(logits.detach(), batch.labels)
+        size = len(batch.labels)
+        self.log_dict({"train/loss": mean_loss, "train/acc": accuracy}, on_step=False, on_epoch=True, batch_size=size)
+        self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Update the validation metrics."""
-        self._loss(batch, "val")
+        """Take the batch's logits down."""
+        self._seen.update(self._logits(batch, "val"), batch.labels, batch.index)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Take the batch's logits down."""
+        self._seen.update(self._logits(batch, "test"), batch.labels, batch.index)
+
+    def on_validation_epoch_end(self) -> None:
+        """Fit the decision while training; log the figures of the validation split."""
+        self._finish("val", fit_decision=self.trainer.state.fn == "fit" and not self.trainer.sanity_checking)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the figures of the test split."""
+        self._finish("test", fit_decision=False)
+
+    def _finish(self, stage: str, fit_decision: bool) -> None:
+        """Bring a stage's predictions together and log their figures."""
+        predictions = self._conclude(fit_decision)
+        logits, labels = predictions.logits, predictions.labels
+        figures = classification_metrics(predictions.probabilities, predictions.verdicts, labels)
+        main: dict[str, Any] = {"loss": self.cross_entropy(logits, labels), "acc": figures.pop("acc")}
+        for named, shown in ((main, stage == "val"), (dict[str, Any](figures), False)):
+            self.log_dict(
+                {f"{stage}/{name}": value for name, value in named.items()},
+                prog_bar=shown,
+                sync_dist=self.trainer.world_size > 1,  # the same on all processes
+            )
+
+    def _conclude(self, fit_decision: bool) -> Predictions:
+        logits, labels, rows = self._seen.compute()
+        self._seen.reset()
+        if fit_decision and bool(logits.isfinite().all()):
+            self.decision.fit(logits, labels, self.hparams["threshold"], self.hparams["max_false_positive_rate"])
+        probabilities = self.decision.probabilities(logits)
+        self.predictions = Predictions(rows, labels, logits, probabilities, self.decision.verdict(probabilities))
+        return self.predictions
 
     def on_validation_end(self) -> None:
-        """Stop a run that has diverged: no later epoch mends it."""
+        """Let go of the hidden states; stop a run that has diverged: no later epoch mends it."""
+        self._leave("val", self.trainer.val_dataloaders)
         loss = self.trainer.callback_metrics.get("val/loss")
         if self.trainer.state.fn == "fit" and loss is not None and not torch.isfinite(loss):
             raise UserError(
@@ -340,14 +420,15 @@ class SpamClassifier(pl.LightningModule):
                 "or set --trainer.gradient_clip_val 1"
             )
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Update the test metrics; returns the probabilities, float [B, classes]."""
-        _, logits = self._loss(batch, "test")
-        return logits.softmax(-1)
-
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of the batch, float [B, classes]."""
-        return self._logits(batch, "predict").softmax(-1)
+        logits = self._logits(batch, "predict")
+        self._seen.update(logits, batch.labels, batch.index)
+        return self.decision.probabilities(logits)
+
+    def on_predict_epoch_end(self) -> None:
+        """Bring the predictions together."""
+        self._conclude(fit_decision=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over the parameters that learn, and over no others."""
@@ -361,15 +442,9 @@ class SpamClassifier(pl.LightningModule):
             # in mixed precision the Trainer refuses to clip gradients before a fused step, which unscales them itself
             fused=self.device.type in ("cpu", "cuda") and not self.trainer.precision.endswith("mixed"),
         )
-        warmup = self.hparams["warmup_steps"]
-        if self.hparams["schedule"] == "constant" and not warmup:
-            return optimizer
-        cosine_steps = None
-        if self.hparams["schedule"] == "cosine":
-            if math.isinf(self.trainer.estimated_stepping_batches):
-                raise UserError("--model.schedule cosine needs an end: set --trainer.max_epochs or --trainer.max_steps")
-            cosine_steps = int(self.trainer.estimated_stepping_batches) - warmup
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, warmup, cosine_steps)
+        return scheduled(
+            optimizer,
+            self.hparams["schedule"],
+            self.hparams["warmup_steps"],
+            total_steps=self.trainer.estimated_stepping_batches,
         )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -33,11 +33,13 @@ class HiddenStates:
         tokens: float [total, width], on the CPU.
         starts: Where each message's states begin, int64 [N].
         counts: States of each message, int64 [N]: one for each token, or one for the deciding token alone.
+        on_disk: Whether ``tokens`` is a mapped file.
     """
 
     tokens: Tensor
     starts: Tensor
     counts: Tensor
+    on_disk: bool
 
     def gather(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """The states of these messages, and where each message's deciding token is: its last state.
@@ -86,8 +88,7 @@ class FrozenPrefix:
         self._digest = b""
 
     def _forget(self) -> None:
-        self._kept: dict[tuple[int, int], tuple[object, HiddenStates | None]] = {}
-        self._memory_left, self._disk_left = self.memory_budget, self.disk_budget
+        self._kept: dict[tuple[int, int, int | None], tuple[object, HiddenStates | None]] = {}
 
     def states_of(self, loader: MessageSource, trainer: pl.Trainer) -> HiddenStates | None:
         """The hidden states of a loader's messages, computed unless they are kept already.
@@ -102,12 +103,24 @@ class FrozenPrefix:
             The states, or None where they exceed the budgets, which is said.
         """
         self._check_weights()
-        key = (id(loader.messages), loader.max_length)
+        key = self._key(loader)
         if key not in self._kept:  # what is kept holds on to its messages: their id can't pass to others
             # inference tensors could not be saved for backward, should training read these states
             with torch.inference_mode(mode=False), torch.no_grad():
                 self._kept[key] = (loader.messages, self._compute(loader, trainer))
         return self._kept[key][1]
+
+    def drop(self, loader: MessageSource) -> None:
+        """Keep the states of a loader's messages no longer."""
+        self._kept.pop(self._key(loader), None)
+
+    def _key(self, loader: MessageSource) -> tuple[int, int, int | None]:
+        return id(loader.messages), loader.max_length, loader.padded_length if self.last_position else None
+
+    def _left(self, *, on_disk: bool) -> float:
+        """Bytes of a budget that are not used up."""
+        kept = [states.tokens for _, states in self._kept.values() if states is not None and states.on_disk == on_disk]
+        return (self.disk_budget if on_disk else self.memory_budget) - sum(tokens.nbytes for tokens in kept)
 
     def _check_weights(self) -> None:
         """Forget all states if a frozen weight has changed."""
@@ -127,15 +140,17 @@ class FrozenPrefix:
         directory = run_directory(trainer) or Path(tempfile.gettempdir())
         lengths = loader.row_lengths
         if self.last_position:
-            lengths = torch.full_like(lengths, loader.max_length)
+            assert loader.padded_length is not None
+            lengths = torch.full_like(lengths, loader.padded_length)
         counts = torch.ones_like(lengths) if self.blocks == len(self.backbone.h) else lengths
         batches = list(batches_by_length(lengths))
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
-        tokens = self._allocate(int(counts.sum()), directory)
-        if tokens is None:
+        allocated = self._allocate(int(counts.sum()), directory)
+        if allocated is None:
             return None
+        tokens, on_disk = allocated
         places = [slice(int(starts[rows[0]]), int(starts[rows[0]] + counts[rows].sum())) for rows in batches]
         own = range(trainer.global_rank, len(batches), trainer.world_size)
         bar = tqdm(
@@ -151,12 +166,13 @@ class FrozenPrefix:
                 tokens[places[number]] = of_batch
         if trainer.world_size > 1:
             share(tokens, places, self.backbone.wte.weight.device)
-        return HiddenStates(tokens, starts, counts)
+        return HiddenStates(tokens, starts, counts, on_disk)
 
     def _pass(self, loader: MessageSource, batches: list[Tensor], lengths: Tensor, bar: tqdm) -> Iterator[Tensor]:
         """Hidden states of each batch behind the frozen blocks, messages end to end: float [states, width]."""
         device, last = self.backbone.wte.weight.device, len(self.backbone.h) - 1
-        input_ids = (loader.gather(rows, pad_to_max_length=self.last_position).input_ids.to(device) for rows in batches)
+        padded_length = loader.padded_length if self.last_position else None
+        input_ids = (loader.gather(rows, padded_length).input_ids.to(device) for rows in batches)
         all_states = states_before_block(self.backbone, input_ids, min(self.blocks, last), bar.update)
         for rows, states in zip(batches, all_states, strict=True):  # (B, T, width)
             if self.blocks > last:
@@ -166,20 +182,18 @@ class FrozenPrefix:
                 real = torch.arange(states.shape[1]) < lengths[rows, None]
                 yield states[real.to(device)].cpu()
 
-    def _allocate(self, states: int, directory: Path) -> Tensor | None:
-        """Room for so many states: in memory, else in a mapped file, else None; it says which."""
+    def _allocate(self, states: int, directory: Path) -> tuple[Tensor, bool] | None:
+        """Room for so many states, and whether it is a mapped file; None where no budget allows it. It says which."""
         shape, dtype = (states, self.backbone.shape.width), self.backbone.wte.weight.dtype
         size = states * self.backbone.shape.width * dtype.itemsize
         what = f"hidden states behind frozen block {self.blocks}: {states:,} tokens, {size / 1e6:,.0f} MB"
-        if size <= self._memory_left:
-            self._memory_left -= size
+        if size <= self._left(on_disk=False):
             rank_zero_info(f"{what} in memory")
-            return torch.empty(shape, dtype=dtype)
-        if size <= self._disk_left:
+            return torch.empty(shape, dtype=dtype), False
+        if size <= self._left(on_disk=True):
             with contextlib.suppress(OSError), mapped_file(directory, states * shape[1], dtype) as tensor:
-                self._disk_left -= size
                 rank_zero_info(f"{what} on disk in {directory}, over --model.prefix_memory")
-                return tensor.view(shape)
+                return tensor.view(shape), True
         rank_zero_info(f"{what} exceed --model.prefix_memory and --model.prefix_disk: computed anew in each epoch")
         return None
 

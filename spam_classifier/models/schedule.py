@@ -1,6 +1,41 @@
 """The learning rate over a training run."""
 
 import math
+from typing import Literal
+
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+
+from spam_classifier.errors import UserError
+
+Schedule = Literal["constant", "cosine"]
+
+
+def scheduled(
+    optimizer: torch.optim.Optimizer, schedule: str, warmup_steps: int, total_steps: float
+) -> OptimizerLRScheduler:
+    """An optimizer with its learning rate's course, as the Trainer takes it.
+
+    Args:
+        optimizer: Holds the peak learning rate.
+        schedule: ``constant`` or ``cosine``.
+        warmup_steps: Steps of the warm-up.
+        total_steps: Steps of the whole training; infinite where it has no end.
+
+    Raises:
+        UserError: A cosine has no end.
+    """
+    if schedule == "constant" and not warmup_steps:
+        return optimizer
+    cosine_steps = None
+    if schedule == "cosine":
+        if math.isinf(total_steps):
+            raise UserError("--model.schedule cosine needs an end: set --trainer.max_epochs or --trainer.max_steps")
+        cosine_steps = int(total_steps) - warmup_steps
+    course = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, warmup_steps, cosine_steps)
+    )
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": course, "interval": "step"}}
 
 
 def learning_rate_factor(step: int, warmup_steps: int, cosine_steps: int | None) -> float:

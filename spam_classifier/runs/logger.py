@@ -1,10 +1,22 @@
 """TensorBoard's events of a run."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+
+
+def claim_directory(parent: Path, prefix: str, number: int = 0) -> Path:
+    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another."""
+    for free in itertools.count(number):
+        try:
+            (parent / f"{prefix}{free}").mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return parent / f"{prefix}{free}"
+    raise AssertionError
 
 
 class RunLogger(TensorBoardLogger):
@@ -26,12 +38,9 @@ class RunLogger(TensorBoardLogger):
     def _get_next_version(self) -> int:
         """Claim the next free number: two runs that start together get one each."""
         version = super()._get_next_version()
-        while rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            try:
-                (Path(self.root_dir) / f"version_{version}").mkdir(parents=True)
-                break
-            except FileExistsError:
-                version += 1
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            claimed = claim_directory(Path(self.root_dir), "version_", version)
+            version = int(claimed.name.removeprefix("version_"))
         return version
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

@@ -95,7 +95,7 @@ def test_a_file_becomes_batches(corpus: str) -> None:
 def test_the_sample_is_balanced_and_split_with_no_network() -> None:
     data = ready("sample")
     assert data.label_names == ["ham", "spam"]
-    counts = pd.concat(data.splits.values())["label"].value_counts()
+    counts = pd.concat(data.splits[name] for name in ("train", "validation", "test"))["label"].value_counts()
     smallest = read_corpus("sample")["label"].value_counts().min()
     assert counts.to_dict() == {"ham": smallest, "spam": smallest}
     batch = next(iter(data.train_dataloader()))
@@ -112,7 +112,9 @@ def test_labels_stand_in_the_order_given(corpus: str) -> None:
 def test_three_classes_are_balanced(three_classes: str) -> None:
     data = ready(three_classes)
     assert data.label_names == ["ham", "offer", "spam"]
-    assert set(pd.concat(data.splits.values())["label"].value_counts()) == {12}
+    balanced = pd.concat(data.splits[name] for name in ("train", "validation", "test"))
+    assert set(balanced["label"].value_counts()) == {12}
+    assert len(data.splits["left_over"]) == 8 + 18
     assert set(data.encoded["train"].labels.tolist()) == {0, 1, 2}
 
 

@@ -118,7 +118,9 @@ def test_a_batch_equals_messages_padded_one_by_one(data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(messages) - 1), min_size=1, max_size=10))
     max_length = data.draw(st.integers(1, 30))
     full = data.draw(st.booleans())
-    batch = EncodedMessages.from_texts(messages, labels).batch(torch.tensor(rows), max_length, pad_to_max_length=full)
+    batch = EncodedMessages.from_texts(messages, labels).batch(
+        torch.tensor(rows), max_length, max_length if full else None
+    )
     for name, ours, expected in zip(
         Batch._fields, batch, padded_one_by_one(messages, labels, rows, max_length, full), strict=True
     ):

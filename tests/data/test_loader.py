@@ -27,7 +27,7 @@ def loader(rows: int, batch_size: int, seed: int | None = None, **options: objec
         EpochOrder(rows, seed),
         batch_size=batch_size,
         max_length=4,
-        pad_to_max_length=False,
+        padded_length=None,
         **options,
     )
 
@@ -134,13 +134,13 @@ def test_a_batch_carries_its_rows_content() -> None:
         assert batch.lengths.tolist() == [1] * len(batch.index)
 
 
-@pytest.mark.parametrize(("pad_to_max_length", "width"), [(True, 6), (False, 1)])
-def test_padding_is_passed_on(pad_to_max_length: bool, width: int) -> None:
+@pytest.mark.parametrize(("padded_length", "width"), [(6, 6), (12, 12), (None, 1)])
+def test_padding_is_passed_on(padded_length: int | None, width: int) -> None:
     padded = BatchLoader(
         one_token_messages(3),
         EpochOrder(3, None),
         batch_size=2,
         max_length=6,
-        pad_to_max_length=pad_to_max_length,
+        padded_length=padded_length,
     )
     assert [batch.input_ids.shape[1] for batch in padded] == [width, width]

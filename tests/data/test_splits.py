@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.data.corpora import read_corpus
-from spam_classifier.data.splits import class_names, refuse_rare_classes, split, undersample
+from spam_classifier.data.splits import (
+    class_names,
+    deduplicate,
+    first_of_each_class,
+    refuse_rare_classes,
+    split,
+    undersample,
+)
 from spam_classifier.errors import UserError
 
 
@@ -32,7 +39,8 @@ def sms(uci_archive: Path) -> pd.DataFrame:
 
 def test_real_corpus_gives_the_known_sizes(sms: pd.DataFrame) -> None:
     assert len(sms) == 5574
-    balanced = undersample(sms, ["ham", "spam"], seed=123)
+    balanced, left_over = undersample(sms, ["ham", "spam"], seed=123)
+    assert len(left_over) == 4080
     assert balanced["label"].tolist() == ["ham"] * 747 + ["spam"] * 747
     parts = split(balanced, 0.7, 0.1, seed=123)
     assert {name: len(rows) for name, rows in parts.items()} == {
@@ -43,7 +51,7 @@ def test_real_corpus_gives_the_known_sizes(sms: pd.DataFrame) -> None:
 
 
 def test_real_corpus_leaks_36_test_messages_into_train(sms: pd.DataFrame) -> None:
-    parts = split(undersample(sms, ["ham", "spam"], seed=123), 0.7, 0.1, seed=123)
+    parts = split(undersample(sms, ["ham", "spam"], seed=123)[0], 0.7, 0.1, seed=123)
     assert parts["test"]["text"].isin(parts["train"]["text"]).sum() == 36
 
 
@@ -55,7 +63,7 @@ def test_real_corpus_is_split_as_in_the_book(sms: pd.DataFrame) -> None:
     second_cut = first_cut + int(len(frame) * 0.1)
     book = {"train": frame[:first_cut], "validation": frame[first_cut:second_cut], "test": frame[second_cut:]}
 
-    parts = split(undersample(sms, ["ham", "spam"], seed=123), 0.7, 0.1, seed=123)
+    parts = split(undersample(sms, ["ham", "spam"], seed=123)[0], 0.7, 0.1, seed=123)
     assert list(parts) == list(book)
     for name, rows in book.items():
         pd.testing.assert_frame_equal(parts[name], rows.reset_index(drop=True))
@@ -64,18 +72,20 @@ def test_real_corpus_is_split_as_in_the_book(sms: pd.DataFrame) -> None:
 @given(sizes_per_class, seeds)
 def test_undersampling_draws_the_smallest_size_of_each_class(sizes: dict[str, int], seed: int) -> None:
     corpus = corpus_of(**sizes)
-    balanced = undersample(corpus, list(sizes), seed)
+    balanced, left_over = undersample(corpus, list(sizes), seed)
+    assert sorted([*balanced.index, *left_over.index]) == list(corpus.index)
+    pd.testing.assert_frame_equal(left_over, corpus.loc[left_over.index])
     smallest = min(sizes.values())
     assert balanced["label"].tolist() == [label for label in sizes for _ in range(smallest)]
     assert balanced.index.is_unique
     pd.testing.assert_frame_equal(balanced, corpus.loc[balanced.index])
-    pd.testing.assert_frame_equal(balanced, undersample(corpus, list(sizes), seed))
+    pd.testing.assert_frame_equal(balanced, undersample(corpus, list(sizes), seed)[0])
 
 
 @given(sizes_per_class, seeds)
 def test_smallest_classes_are_kept_whole_and_in_order(sizes: dict[str, int], seed: int) -> None:
     corpus = corpus_of(**sizes)
-    balanced = undersample(corpus, list(sizes), seed)
+    balanced, _ = undersample(corpus, list(sizes), seed)
     for label, size in sizes.items():
         if size == min(sizes.values()):
             expected = corpus[corpus["label"] == label]
@@ -97,9 +107,34 @@ def test_splitting_loses_and_repeats_no_row(
         pd.testing.assert_frame_equal(part, parts[name])
 
 
+@given(sizes_per_class, seeds)
+def test_stratified_splits_hold_the_same_shares(sizes: dict[str, int], seed: int) -> None:
+    corpus = corpus_of(**{label: size + 10 for label, size in sizes.items()})
+    parts = split(corpus, 0.7, 0.1, seed, stratify=True)
+    assert sorted(pd.concat(parts.values())["text"]) == sorted(corpus["text"])
+    for label, size in corpus["label"].value_counts().items():
+        counts = {name: int((rows["label"] == label).sum()) for name, rows in parts.items()}
+        assert counts["train"] == int(size * 0.7)
+        assert counts["validation"] == int(size * 0.1)
+    labels = split(corpus_of(ham=100, spam=100), 0.7, 0.1, seed, stratify=True)["train"]["label"].tolist()
+    assert labels != sorted(labels)  # the classes are mixed
+
+
+@pytest.mark.parametrize(("how", "kept"), [("none", [0, 1, 2, 3]), ("exact", [0, 1, 3]), ("near", [0, 3])])
+def test_deduplication_keeps_the_first(how: str, kept: list[int]) -> None:
+    texts = ["Call 08001 now", "call 08002 NOW", "Call 08001 now", "see you"]
+    corpus = pd.DataFrame({"label": ["spam"] * 3 + ["ham"], "text": texts})
+    assert deduplicate(corpus, how)["text"].tolist() == [texts[place] for place in kept]
+
+
+def test_training_on_the_first_of_each_class() -> None:
+    rows = pd.DataFrame({"label": list("aabababb"), "text": list("12345678")})
+    assert first_of_each_class(rows, 2)["text"].tolist() == ["1", "2", "3", "5"]
+
+
 def test_another_seed_gives_another_split_and_other_messages() -> None:
     corpus = corpus_of(ham=200, spam=50)
-    draws = [undersample(corpus, ["ham", "spam"], seed) for seed in (1, 2)]
+    draws = [undersample(corpus, ["ham", "spam"], seed)[0] for seed in (1, 2)]
     assert set(draws[0].index) != set(draws[1].index)
     parts = [split(corpus, 0.7, 0.1, seed) for seed in (1, 2)]
     assert set(parts[0]["test"]["text"]) != set(parts[1]["test"]["text"])

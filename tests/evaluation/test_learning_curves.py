@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from spam_classifier import SpamClassifier, SpamDataModule
-from spam_classifier.evaluation.learning_curves import FILE_NAME, LearningCurves, draw
+from spam_classifier.evaluation.learning_curves import FILE_NAME, LearningCurves, learning_curves
 
 TINY = {"weights": "random", "layers": 1, "width": 8, "heads": 1, "context": 64, "trainable": "last_layer"}
 CURVES = {
@@ -114,13 +114,14 @@ def test_logging_of_steps_may_be_off(tmp_path: Path, data: SpamDataModule) -> No
 @pytest.mark.parametrize("missing", [[], *([name] for name in CURVES), list(CURVES)])
 def test_any_curve_may_be_missing(tmp_path: Path, missing: list[str]) -> None:
     path = tmp_path / "curves.png"
-    draw({name: points for name, points in CURVES.items() if name not in missing}, 1045, path)
+    shown = {name: points for name, points in CURVES.items() if name not in missing}
+    learning_curves(shown, 1045).savefig(path, dpi=120)
     assert drawn_pixels(path).std() > 0
 
 
 def test_each_curve_is_drawn(tmp_path: Path) -> None:
     def pixels(curves: dict) -> np.ndarray:
-        draw(curves, 1045, tmp_path / "curves.png")
+        learning_curves(curves, 1045).savefig(tmp_path / "curves.png", dpi=120)
         return drawn_pixels(tmp_path / "curves.png")
 
     whole = pixels(CURVES)

@@ -1,15 +1,22 @@
 """The tables, durations and metrics.json that close a command."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.evaluation.summary import duration, metrics_table, two_columns, update_metrics_file
+from spam_classifier.evaluation.summary import duration, metrics_table, two_columns
 
-FIGURES = {"train": {"loss": 0.01234, "acc": 0.97211}, "validation": {"loss": 12.5, "acc": 1.0}}
+FIGURES = {
+    "train": {
+        "loss": 0.01234,
+        "acc": 0.97211,
+        "acc_interval": [0.96, 0.98],
+        "messages": 1045,
+        "f1": 0.9,
+        "balanced_acc": 0.8,
+    },
+    "validation": {"loss": 12.5, "acc": 1.0, "acc_interval": [0.97, 1.0], "messages": 149},
+}
 
 
 @pytest.mark.parametrize(
@@ -47,21 +54,12 @@ def test_two_columns_align_values_and_their_further_lines() -> None:
 
 def test_metrics_table_has_a_line_for_each_split() -> None:
     header, *lines = metrics_table(FIGURES).splitlines()
-    assert header.split() == ["loss", "accuracy"]
-    assert [line.split() for line in lines] == [["train", "0.0123", "97.21%"], ["validation", "12.5000", "100.00%"]]
+    assert header.split() == ["messages", "loss", "accuracy", "95", "%", "interval", "F1", "balanced"]
+    assert [line.split() for line in lines] == [
+        ["train", "1,045", "0.0123", "97.21%", "96.00%", "-", "98.00%", "90.00%", "80.00%"],
+        ["validation", "149", "12.5000", "100.00%", "97.00%", "-", "100.00%", "-", "-"],
+    ]
 
 
 def test_metrics_table_is_aligned_on_the_right() -> None:
     assert len({len(line) for line in metrics_table(FIGURES).splitlines()}) == 1
-
-
-def test_metrics_file_keeps_other_splits(tmp_path: Path) -> None:
-    update_metrics_file(tmp_path, FIGURES, checkpoint="run/checkpoints/best-epoch1.ckpt")
-    update_metrics_file(tmp_path, {"train": {"loss": 0.5, "acc": 0.75}}, checkpoint="last.ckpt")
-    text = (tmp_path / "metrics.json").read_text()
-    assert json.loads(text) == {
-        "train": {"loss": 0.5, "acc": 0.75, "checkpoint": "last.ckpt"},
-        "validation": {**FIGURES["validation"], "checkpoint": "best-epoch1.ckpt"},
-    }
-    assert text.endswith("}\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]

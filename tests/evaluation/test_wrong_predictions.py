@@ -15,6 +15,7 @@ from torch import Tensor
 from spam_classifier import SpamDataModule
 from spam_classifier.batch import Batch
 from spam_classifier.evaluation.wrong_predictions import WrongPredictions
+from spam_classifier.models.metrics import Predictions
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -37,9 +38,15 @@ class Scripted(pl.LightningModule):
     def __init__(self, probabilities: Tensor) -> None:
         super().__init__()
         self.probabilities = probabilities
+        self.seen: list[Batch] = []
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.probabilities[batch.index]
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.seen.append(batch)
+
+    def on_test_epoch_end(self) -> None:
+        rows, labels = (torch.cat([getattr(batch, name) for batch in self.seen]) for name in ("index", "labels"))
+        probabilities = self.probabilities[rows]
+        self.predictions = Predictions(rows, labels, probabilities.log(), probabilities, probabilities.argmax(-1))
 
 
 class Cells(HTMLParser):

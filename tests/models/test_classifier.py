@@ -4,10 +4,12 @@ import copy
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 import transformers
+from sklearn.utils.class_weight import compute_class_weight
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import UserError
@@ -65,7 +67,7 @@ def test_logits_equal_transformers_sequence_classifier(tmp_path: Path, position:
     input_ids[torch.arange(16) >= lengths[:, None]] = 50256
 
     model = SpamClassifier(weights=str(tmp_path), token_position=position)
-    model._describe_data(["a", "b", "c"], 16)
+    model._describe_data(["a", "b", "c"], 16, [1.0, 1.0, 1.0])
     model.configure_model()
     from spam_classifier.models.pretrained import load_weights
 
@@ -204,11 +206,61 @@ def test_metrics_are_those_of_the_whole_split(tmp_path: Path, corpus: str) -> No
     run.fit(model, data)
     figures = run.test(model, data, verbose=False)[0]
     messages = data.encoded["test"]
-    batch = messages.batch(torch.arange(len(messages)), data.max_length, pad_to_max_length=True)
+    batch = messages.batch(torch.arange(len(messages)), data.max_length, data.max_length)
     with torch.no_grad():
         logits = model.eval()(batch.input_ids, batch.lengths)
     assert figures["test/loss"] == pytest.approx(float(F.cross_entropy(logits, batch.labels)), abs=1e-6)
     assert figures["test/acc"] == pytest.approx(float((logits.argmax(-1) == batch.labels).float().mean()))
+
+
+def test_classes_weigh_the_same_in_a_weighted_loss(tmp_path: Path, corpus: str) -> None:
+    """The weights are scikit-learn's for ``balanced``, and the loss of a split its weighted mean."""
+    rows = Path(corpus).read_text().splitlines()
+    uneven = tmp_path / "uneven.csv"
+    uneven.write_text("\n".join([rows[0], *rows[1::2], *rows[2:40:2]]) + "\n")
+    data = SpamDataModule(str(uneven), balance="class_weight", stratify=True, batch_size=7)
+    model = SpamClassifier(**TINY, token_position="last_real")
+    run = trainer(tmp_path, max_steps=3, max_epochs=-1)
+    run.fit(model, data)
+    labels = data.encoded["train"].labels
+    assert data.class_weights == pytest.approx(
+        compute_class_weight("balanced", classes=np.array([0, 1]), y=labels.numpy())
+    )
+    figures = run.test(model, data, verbose=False)[0]
+    predictions = model.predictions
+    losses = F.cross_entropy(predictions.logits, predictions.labels, reduction="none")
+    weights = torch.tensor(data.class_weights)[predictions.labels]
+    assert figures["test/loss"] == pytest.approx(float((losses * weights).sum() / weights.sum()), abs=1e-6)
+
+
+def test_decision_is_fitted_on_validation_and_used_by_test(tmp_path: Path, corpus: str) -> None:
+    data = SpamDataModule(corpus, validation_fraction=0.3, train_fraction=0.4)
+    model = SpamClassifier(**TINY, threshold="max_fpr", max_false_positive_rate=0.0)
+    run = trainer(tmp_path, max_epochs=1)
+    run.fit(model, data)
+    labels, scores = model.predictions.labels, model.predictions.probabilities[:, 1]
+    assert model.decision.threshold > scores[labels == 0].max()
+    run.save_checkpoint(tmp_path / "model.ckpt")
+    restored = SpamClassifier.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert torch.equal(restored.decision.threshold, model.decision.threshold)
+    before = float(model.decision.threshold)
+    run.test(model, data, verbose=False)
+    assert float(model.decision.threshold) == before
+    expected = (model.predictions.probabilities[:, 1] >= before).long()
+    assert torch.equal(model.predictions.verdicts, expected)
+
+    given = SpamClassifier(**TINY, threshold=0.25)
+    trainer(tmp_path).test(given, data, ckpt_path=tmp_path / "model.ckpt", verbose=False)
+    assert float(given.decision.threshold) == 0.25
+    other = SpamClassifier(**TINY, threshold="best_f1")
+    with pytest.raises(UserError, match="is fitted in training"):
+        trainer(tmp_path).test(other, data, ckpt_path=tmp_path / "model.ckpt", verbose=False)
+
+
+@pytest.mark.parametrize("options", [{"threshold": 0.0}, {"threshold": 1.0}, {"max_false_positive_rate": 1.5}])
+def test_thresholds_out_of_range_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=next(iter(options))):
+        SpamClassifier(**TINY, **options)
 
 
 def test_dropout_draws_are_a_function_of_the_step(tmp_path: Path, corpus: str) -> None:

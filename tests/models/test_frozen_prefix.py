@@ -230,7 +230,7 @@ def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
     loader = data.each_once("validation")
     states = prefix.states_of(loader, trainer)
     for row in (0, 17, 101):
-        batch = loader.gather(torch.tensor([row]), pad_to_max_length=False)
+        batch = loader.gather(torch.tensor([row]), None)
         kept, position = states.gather(batch.index, torch.device("cpu"))
         assert int(position) == int(batch.lengths) - 1
         assert torch.allclose(kept, backbone.before_block(batch.input_ids, 2), atol=1e-5)

@@ -1,0 +1,79 @@
+"""What a reader of results should know of the data: repeats, leaks between the splits, truncation, lengths."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spam_classifier.data.near_duplicates import near_any, near_duplicates
+from spam_classifier.data.splits import TRAIN
+
+MOST_COMPARED = 100_000  # messages beyond which near-duplicates are not counted: it would take minutes
+
+
+def audit_corpus(corpus: pd.DataFrame) -> dict[str, Any]:
+    """Count a corpus as it was read.
+
+    Returns:
+        ``messages``; ``classes``, the messages of each; ``exact_repeats`` and ``near_duplicates``, messages that
+        repeat an earlier one word for word, or nearly (None where there are too many to compare); and
+        ``contradictions``, exact repeats under another label than the earlier message's.
+    """
+    repeated = corpus["text"].duplicated()
+    first_label = corpus.drop_duplicates("text").set_index("text")["label"]
+    contradicted = corpus.loc[repeated, "label"] != corpus.loc[repeated, "text"].map(first_label)
+    comparable = len(corpus) <= MOST_COMPARED
+    return {
+        "messages": len(corpus),
+        "classes": corpus["label"].value_counts().sort_index().to_dict(),
+        "exact_repeats": int(repeated.sum()),
+        "near_duplicates": sum(place is not None for place in near_duplicates(list(corpus["text"])))
+        if comparable
+        else None,
+        "contradictions": int(contradicted.sum()),
+    }
+
+
+def leaked_rows(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
+    """Which messages of another split also stand in the train split.
+
+    Returns:
+        Frame with the boolean columns ``exact``, word for word, and ``near``, nearly (exact ones included), a row
+        for each of ``rows``; ``near`` is ``exact`` where there are too many to compare.
+    """
+    exact = rows["text"].isin(set(train["text"])).to_numpy()
+    near = exact
+    if len(rows) + len(train) <= MOST_COMPARED:
+        near = np.array(near_any(list(rows["text"]), list(train["text"])), dtype=bool)
+    return pd.DataFrame({"exact": exact, "near": near})
+
+
+def audit_splits(
+    splits: Mapping[str, pd.DataFrame], lengths: Mapping[str, np.ndarray], max_length: int
+) -> dict[str, dict[str, Any]]:
+    """Count each split: messages, classes, tokens, what is cut, and what also stands in the train split.
+
+    Args:
+        splits: The messages of each split.
+        lengths: Tokens of each message before truncation, int64 [N].
+        max_length: Tokens that messages are cut to.
+    """
+    audit = {}
+    for name, rows in splits.items():
+        tokens = lengths[name]
+        audit[name] = {
+            "messages": len(rows),
+            "classes": rows["label"].value_counts().sort_index().to_dict(),
+            "truncated": int((tokens > max_length).sum()),
+            "tokens": {
+                "mean": float(tokens.mean()),
+                "median": float(np.median(tokens)),
+                "95 %": float(np.quantile(tokens, 0.95)),
+                "longest": int(tokens.max()),
+            },
+        }
+        if name != TRAIN:
+            leaked = leaked_rows(rows, splits[TRAIN])
+            audit[name]["also_in_train"] = {"exact": int(leaked["exact"].sum()), "near": int(leaked["near"].sum())}
+    return audit

@@ -1,0 +1,117 @@
+"""The report's pictures, as SVG to stand in a page."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
+
+from spam_classifier.evaluation.predictions import PREFIX
+from spam_classifier.models.metrics import wilson_interval
+
+RELIABILITY_BINS = 10
+LENGTH_BINS = 5
+COLOURS = {"validation": "tab:orange", "test": "tab:blue"}
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an SVG element, with its text as text."""
+    target = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):  # the same page for the same run
+        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    page = target.getvalue()
+    return page[page.index("<svg") :]
+
+
+def roc_and_precision_recall(splits: Mapping[str, pd.DataFrame], classes: Sequence[str], threshold: float) -> Figure:
+    """ROC and precision-recall curves of the second of two classes, the threshold's place marked.
+
+    Args:
+        splits: Predictions of each split.
+        classes: Names of the two classes.
+        threshold: Probability from which a message counts as the second class.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    roc, precision_recall = figure.subplots(1, 2)
+    for name, table in splits.items():
+        scores = torch.tensor(table[PREFIX + classes[1]].to_numpy())
+        labels = torch.tensor((table["label"] == classes[1]).to_numpy(copy=True)).long()
+        if len(labels.unique()) < 2:
+            continue
+        false, true, _ = binary_roc(scores, labels)
+        precision, recall, _ = binary_precision_recall_curve(scores, labels)
+        colour = COLOURS.get(name)
+        roc.plot(false, true, label=name, color=colour, drawstyle="steps-post")
+        precision_recall.plot(recall, precision, label=name, color=colour, drawstyle="steps-pre")
+        taken = scores >= threshold
+        found = float((taken & (labels == 1)).sum())
+        roc.plot(
+            float((taken & (labels == 0)).sum() / (labels == 0).sum()), found / int(labels.sum()), "o", color=colour
+        )
+        if bool(taken.any()):
+            precision_recall.plot(found / int(labels.sum()), found / int(taken.sum()), "o", color=colour)
+    roc.set(xlabel=f"{classes[0]} taken for {classes[1]}", ylabel=f"{classes[1]} found", title="ROC")
+    precision_recall.set(
+        xlabel=f"{classes[1]} found (recall)", ylabel="precision", title="precision and recall", ylim=(-0.02, 1.02)
+    )
+    for axes in (roc, precision_recall):
+        axes.grid(alpha=0.3)
+        axes.legend(title=f"dot: threshold {threshold:.3g}")
+    return figure
+
+
+def reliability(splits: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> Figure:
+    """How often the class decided for is right, against the probability given to it.
+
+    Args:
+        splits: Predictions of each split.
+        classes: Names of the classes.
+    """
+    figure = Figure(figsize=(4.5, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="calibrated")
+    for name, table in splits.items():
+        probabilities = table[[PREFIX + label for label in classes]].to_numpy()
+        confidence = probabilities.max(axis=1)
+        right = np.array(classes)[probabilities.argmax(axis=1)] == table["label"].to_numpy()
+        bins = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+        shown = [(confidence[bins == b].mean(), right[bins == b].mean(), (bins == b).sum()) for b in np.unique(bins)]
+        x, y, messages = (np.array(values) for values in zip(*shown, strict=True))
+        intervals = np.array([wilson_interval(share, rows) for share, rows in zip(y, messages, strict=True)])
+        spread = np.abs(intervals.T - y)
+        axes.errorbar(x, y, yerr=spread, marker="o", capsize=3, label=name, color=COLOURS.get(name))
+    axes.set(xlabel="probability of the most probable class", ylabel="share that is right", title="reliability")
+    axes.set_xlim(1 / len(classes) - 0.02, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split_name: str) -> Figure:
+    """Share of wrong verdicts among short and long messages.
+
+    Args:
+        table: Predictions of a split.
+        tokens: Length of each message, int64 [N].
+        split_name: The split's name.
+    """
+    edges = np.unique(np.quantile(tokens, np.linspace(0, 1, LENGTH_BINS + 1)).round().astype(int))
+    bins = np.clip(np.searchsorted(edges, tokens, side="left") - 1, 0, max(len(edges) - 2, 0))
+    wrong = (table["predicted"] != table["label"]).to_numpy()
+    names, shares, intervals = [], [], []
+    for number in np.unique(bins):
+        chosen = bins == number
+        names.append(f"{tokens[chosen].min()}-{tokens[chosen].max()}\n({chosen.sum()})")
+        shares.append(wrong[chosen].mean())
+        intervals.append(wilson_interval(shares[-1], int(chosen.sum())))
+    figure = Figure(figsize=(4.5, 4), layout="constrained")
+    axes = figure.subplots()
+    spread = np.abs(np.array(intervals).T - np.array(shares))
+    axes.bar(names, shares, yerr=spread, capsize=4, color=COLOURS.get(split_name), alpha=0.7)
+    axes.set(xlabel="tokens (messages)", ylabel="share that is wrong", title=f"length and error, {split_name}")
+    axes.grid(alpha=0.3, axis="y")
+    return figure

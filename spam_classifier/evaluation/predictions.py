@@ -1,0 +1,55 @@
+"""Predictions of a split, message by message, as a CSV in the run's directory."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from spam_classifier.models.metrics import Predictions
+
+DIRECTORY = "predictions"
+PREFIX = "probability_"
+
+
+def predictions_path(run_directory: Path, split_name: str) -> Path:
+    """Where a run keeps a split's predictions."""
+    return run_directory / DIRECTORY / f"{split_name}.csv"
+
+
+def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFrame, classes: Sequence[str]) -> None:
+    """Write label, text, predicted label and calibrated probabilities of each message that was predicted.
+
+    Args:
+        path: The CSV to write.
+        predictions: What the model says.
+        messages: The split: columns ``label`` and ``text``.
+        classes: Names of the classes in the order of their indices.
+    """
+    table = messages.iloc[predictions.rows.tolist()][["label", "text"]].reset_index(drop=True)
+    table["predicted"] = [classes[verdict] for verdict in predictions.verdicts.tolist()]
+    columns = [f"{PREFIX}{name}" for name in classes]
+    table = pd.concat([table, pd.DataFrame(predictions.probabilities.cpu().numpy(), columns=columns)], axis=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".incomplete")
+    table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    unfinished.replace(path)
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read what ``write_predictions`` wrote."""
+    return pd.read_csv(path, keep_default_na=False, dtype={"label": str, "text": str, "predicted": str})
+
+
+def read_messages(path: Path) -> pd.DataFrame:
+    """Read a split of a run, columns ``label`` and ``text``, to the letter."""
+    return pd.read_csv(path, keep_default_na=False, dtype=str)
+
+
+def predictions_of(table: pd.DataFrame, classes: Sequence[str]) -> Predictions:
+    """The predictions that a table of ``read_predictions`` holds, the logarithms of its probabilities as logits."""
+    index = {label: number for number, label in enumerate(classes)}
+    probabilities = torch.tensor(table[[f"{PREFIX}{name}" for name in classes]].to_numpy(dtype=float))
+    labels, verdicts = (torch.tensor(table[column].map(index).to_numpy(dtype=int)) for column in ("label", "predicted"))
+    return Predictions(torch.arange(len(table)), labels, probabilities.log(), probabilities, verdicts)

@@ -1,0 +1,131 @@
+"""A run's report: one self-contained page, made anew from what the run's directory holds."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import yaml
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
+from spam_classifier.evaluation import plots
+from spam_classifier.evaluation.learning_curves import learning_curves
+from spam_classifier.evaluation.metrics_file import read_metrics
+from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
+
+REPORT_FILE = "report.html"
+MOST_MISTAKES = 30
+FIGURES = {
+    "acc": "accuracy",
+    "balanced_acc": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "specificity": "specificity",
+    "auroc": "area under the ROC curve",
+    "average_precision": "average precision",
+    "mcc": "Matthews's correlation",
+    "ece": "expected calibration error",
+    "loss": "loss (cross-entropy)",
+    "log_loss": "loss after calibration",
+}
+PERCENT = ("acc", "balanced_acc", "precision", "recall", "f1", "specificity", "ece")
+
+
+def write_report(run_directory: Path) -> Path:
+    """Write ``report.html`` from the metrics, predictions and settings in a run's directory.
+
+    Messages are shown to the letter: all text is escaped, and the page allows itself no scripts.
+
+    Returns:
+        The page's path.
+    """
+    metrics = read_metrics(run_directory)
+    predictions = {
+        name: read_predictions(predictions_path(run_directory, name))
+        for name in (VALIDATION, TEST, LEFT_OVER)
+        if name in metrics and predictions_path(run_directory, name).is_file()
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("spam_classifier.evaluation", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "share": _share, "number": _number}
+    config = run_directory / "config.yaml"
+    page = environment.get_template("report.html.jinja").render(
+        run=run_directory.name,
+        metrics=metrics,
+        classes=metrics.get("classes", []),
+        splits=[name for name in (TRAIN, VALIDATION, TEST, "natural") if name in metrics],
+        figures=FIGURES,
+        percent_figures=PERCENT,
+        pictures=_pictures(metrics, predictions),
+        mistakes={name: _mistakes(table) for name, table in predictions.items()},
+        settings=_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) if config.is_file() else {},
+    )
+    path = run_directory / REPORT_FILE
+    unfinished = path.with_suffix(".incomplete")
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict[str, Markup]:
+    classes = metrics.get("classes", [])
+    shown = {name: table for name, table in predictions.items() if name != LEFT_OVER}
+    figures: dict[str, Figure] = {}
+    if curves := metrics.get("curves"):
+        points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
+        figures["learning curves"] = learning_curves(points, curves["examples_per_epoch"])
+    if shown and len(classes) == 2:
+        threshold = metrics[next(reversed(shown))]["threshold"]
+        figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, threshold)
+    if shown:
+        figures["reliability diagram"] = plots.reliability(shown, classes)
+        name, table = list(shown.items())[-1]
+        tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
+        figures["length and error"] = plots.errors_by_length(table, tokens, name)
+    # the pictures hold names of classes, which matplotlib escapes
+    return {name: Markup(plots.svg(figure)) for name, figure in figures.items()}
+
+
+def _mistakes(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The wrong predictions, the most confident first."""
+    wrong = table[table["predicted"] != table["label"]]
+    confidence = np.array([row[PREFIX + row["predicted"]] for _, row in wrong.iterrows()], dtype=float)
+    wrong = wrong.assign(confidence=confidence).sort_values("confidence", ascending=False, kind="stable")
+    return wrong[["label", "predicted", "confidence", "text"]].to_dict("records")
+
+
+def _settings(config: dict[str, Any]) -> dict[str, str]:
+    """The settings as flags and values; what is left to its default of none is left out."""
+    flat: dict[str, str] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": text for inner, text in _settings(value).items()}
+        elif value is not None:
+            flat[name] = str(value)
+    return flat
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}".replace("%", " %")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def _share(share: dict[str, Any]) -> str:
+    low, high = share["interval"]
+    return f"{_percent(share['share'])} ({share['hits']} of {share['messages']:,}; {_percent(low)} to {_percent(high)})"

@@ -1,0 +1,149 @@
+"""Evaluate a run's checkpoint on its splits, and keep figures, predictions and the report in the run's directory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from spam_classifier.data.audit import leaked_rows
+from spam_classifier.data.datamodule import SpamDataModule
+from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
+from spam_classifier.evaluation.figures import (
+    at_natural_shares,
+    changed_verdicts,
+    left_over_figures,
+    part_of,
+    split_figures,
+)
+from spam_classifier.evaluation.metrics_file import update_metrics
+from spam_classifier.evaluation.predictions import predictions_path, write_predictions
+from spam_classifier.evaluation.report import write_report
+from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.models.metrics import Predictions
+
+
+class RunEvaluation:
+    """Evaluates with the Trainer at hand, on all its processes; the first one writes.
+
+    Args:
+        trainer: Has fitted the model to the data, or tested it.
+        model: The classifier.
+        data: The datamodule.
+        checkpoint: The checkpoint to evaluate; "" for the weights at hand.
+        run_directory: Where to keep what is found; None keeps nothing.
+    """
+
+    def __init__(
+        self,
+        trainer: pl.Trainer,
+        model: SpamClassifier,
+        data: SpamDataModule,
+        checkpoint: str,
+        run_directory: Path | None,
+    ) -> None:
+        self.trainer = trainer
+        self.model = model
+        self.data = data
+        self.checkpoint = checkpoint
+        self.run_directory = run_directory
+
+    def after_fit(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Evaluate the train and the validation split.
+
+        Args:
+            run: What else there is to say of the run.
+
+        Returns:
+            The figures of both.
+        """
+        figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
+        self._keep({**figures, "run": run, "audit": self.data.audit() if self._writes else {}})
+        return figures
+
+    def after_validate(self, whole: bool) -> dict[str, Any]:
+        """Figures of the validation split, whose evaluation has just ended; kept if it was a whole one."""
+        assert self.model.predictions is not None
+        figures = self._figures(VALIDATION, self.model.predictions, keep=whole)
+        if whole:
+            self._keep({VALIDATION: figures})
+        return figures
+
+    def after_test(self, whole: bool) -> dict[str, dict[str, Any]]:
+        """Figures of the test split, whose evaluation has just ended, and of what goes with it.
+
+        Args:
+            whole: Whether all of it was evaluated; of a part nothing is kept, and nothing goes with it.
+
+        Returns:
+            ``test``; ``left_over`` and ``natural`` (the classes in their natural shares) where undersampling left
+            messages over; ``padding``, where a verdict depends on it: the share of test messages whose verdict changes
+            when they are padded to twice the length.
+        """
+        test = self.model.predictions
+        assert test is not None
+        found: dict[str, dict[str, Any]] = {TEST: self._figures(TEST, test, keep=whole)}
+        if not whole:
+            return found
+        splits = self.data.splits
+        leaked = leaked_rows(splits[TEST], splits[TRAIN])
+        for kind in ("exact", "near"):
+            clean = torch.from_numpy(~leaked[kind].to_numpy(copy=True)).to(test.labels.device)
+            if not bool(clean.all()) and bool(clean.any()):
+                found[TEST][f"without_{kind}_leak"] = split_figures(part_of(test, clean))
+        if self.model.hparams["token_position"] == "last":
+            assert self.data.max_length is not None
+            twice = min(2 * self.data.max_length, self.model.shape.context)
+            found["padding"] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
+        if LEFT_OVER in splits:
+            left_over = self.predict(LEFT_OVER)
+            found[LEFT_OVER] = left_over_figures(left_over)
+            natural = at_natural_shares(test, left_over, self.data.natural_shares)
+            found["natural"] = {"shares": self.data.natural_shares, **split_figures(natural)}
+            self._keep_predictions(LEFT_OVER, left_over)
+        self._keep(found)
+        return found
+
+    def predict(self, split_name: str, padded_length: int | None = None) -> Predictions:
+        """Predictions of a whole split, kept out of the logs."""
+        trainer, loggers = self.trainer, self.trainer.loggers
+        trainer.loggers, trainer.limit_val_batches = [], 1.0
+        trainer.validate(
+            self.model,
+            dataloaders=self.data.each_once(split_name, padded_length),
+            ckpt_path=self.checkpoint or None,
+            verbose=False,
+        )
+        trainer.loggers = loggers
+        assert self.model.predictions is not None
+        return self.model.predictions
+
+    def _figures(self, split_name: str, predictions: Predictions, *, keep: bool = True) -> dict[str, Any]:
+        decision = self.model.decision
+        figures = {
+            "loss": float(self.model.cross_entropy(predictions.logits, predictions.labels)),
+            **split_figures(predictions),
+            "temperature": float(decision.temperature),
+            "threshold": float(decision.threshold),
+            "checkpoint": Path(self.checkpoint).name,
+        }
+        if keep and split_name != TRAIN:
+            self._keep_predictions(split_name, predictions)
+        return figures
+
+    @property
+    def _writes(self) -> bool:
+        return self.run_directory is not None and self.trainer.is_global_zero
+
+    def _keep_predictions(self, split_name: str, predictions: Predictions) -> None:
+        if self._writes:
+            assert self.run_directory is not None
+            path = predictions_path(self.run_directory, split_name)
+            write_predictions(path, predictions, self.data.splits[split_name], self.data.label_names)
+
+    def _keep(self, figures: Mapping[str, Any]) -> None:
+        if self._writes:
+            assert self.run_directory is not None
+            update_metrics(self.run_directory, {**figures, "classes": self.data.label_names})
+            write_report(self.run_directory)

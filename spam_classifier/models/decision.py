@@ -1,0 +1,118 @@
+"""From logits to a verdict: calibrated probabilities, and the threshold above which a message counts as positive.
+
+Both are fitted on validation messages. With two classes the second one is the positive class (spam).
+"""
+
+import torch
+from torch import Tensor, nn
+
+HIGHEST_TEMPERATURE = 20.0
+
+
+class Decision(nn.Module):
+    """A temperature and a threshold, kept in the checkpoint with the weights.
+
+    Attributes:
+        temperature: What logits are divided by, float [].
+        threshold: Probability of the positive class from which a message counts as positive, float []; of use with two
+            classes only.
+    """
+
+    temperature: Tensor
+    threshold: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("temperature", torch.tensor(1.0))
+        self.register_buffer("threshold", torch.tensor(0.5))
+
+    def fit(self, logits: Tensor, labels: Tensor, rule: float | str, max_false_positive_rate: float) -> None:
+        """Choose the temperature, and with two classes the threshold.
+
+        Args:
+            logits: float [N, classes], of validation messages.
+            labels: int64 [N].
+            rule: The threshold itself, ``best_f1`` (the highest F1), or ``max_fpr`` (the lowest with at most
+                ``max_false_positive_rate``).
+            max_false_positive_rate: Most negatives to be taken for positives, as a share.
+        """
+        self.temperature.fill_(fit_temperature(logits, labels))
+        if not isinstance(rule, str):
+            self.threshold.fill_(rule)
+            return
+        scores, positive = self.probabilities(logits)[:, 1].double(), labels == 1
+        if rule == "best_f1":
+            self.threshold.fill_(best_f1_threshold(scores, positive))
+        else:
+            self.threshold.fill_(threshold_by_false_positives(scores, positive, max_false_positive_rate))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Calibrated probabilities of logits, float [N, classes] to the same."""
+        return (logits.float() / self.temperature).softmax(-1)
+
+    def verdict(self, probabilities: Tensor) -> Tensor:
+        """The class that is decided for, of probabilities float [N, classes]: int64 [N]."""
+        if probabilities.shape[1] == 2:
+            return (probabilities[:, 1] >= self.threshold).long()
+        return probabilities.argmax(-1)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature with the lowest cross-entropy (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+
+    Cross-entropy is convex in the inverse temperature, so its slope has one root, found by bisection. Where no logits
+    contradict their labels it only falls, and the temperature stays 1.
+
+    Args:
+        logits: float [N, classes].
+        labels: int64 [N].
+    """
+    logits = logits.double()
+    true = logits.gather(1, labels[:, None]).squeeze(1)
+
+    def slope(inverse: float) -> float:
+        expected = ((inverse * logits).softmax(-1) * logits).sum(-1)
+        return float((expected - true).mean())
+
+    low, high = 1 / HIGHEST_TEMPERATURE, HIGHEST_TEMPERATURE
+    if not slope(high) > 0:
+        return 1.0
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
+    return 1 / high
+
+
+def best_f1_threshold(scores: Tensor, positive: Tensor) -> float:
+    """The threshold with the highest F1, midway between two scores; of several the one nearest to 0.5.
+
+    Args:
+        scores: Probability of the positive class, float64 [N].
+        positive: Which messages are positive, bool [N].
+    """
+    scores, order = scores.sort(descending=True)
+    found = positive[order].cumsum(0)  # true positives if the cut is behind each score
+    taken = torch.arange(1, len(scores) + 1, device=scores.device)
+    f1 = 2 * found / (taken + positive.sum())
+    below = torch.cat([scores[1:], scores.new_zeros(1)])
+    f1[:-1][scores[:-1] == scores[1:]] = -1  # no cut between equal scores
+    thresholds = (scores + below) / 2
+    best = thresholds[f1 == f1.max()]
+    return float(best[(best - 0.5).abs().argmin()])
+
+
+def threshold_by_false_positives(scores: Tensor, positive: Tensor, rate: float) -> float:
+    """The lowest threshold at which at most this share of the negatives counts as positive.
+
+    Args:
+        scores: Probability of the positive class, float64 [N].
+        positive: Which messages are positive, bool [N].
+        rate: The share, from 0 to 1.
+    """
+    negatives = scores[~positive].sort(descending=True).values
+    allowed = int(rate * len(negatives))
+    if allowed >= len(negatives):
+        return 0.0
+    barred = negatives[allowed]  # the highest score that must stay below
+    above = scores[scores > barred]
+    return float((barred + (above.min() if len(above) else 1.0)) / 2)

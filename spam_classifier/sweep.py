@@ -1,0 +1,185 @@
+"""Run configs over several seeds and sizes of the train split: ``python -m spam_classifier.sweep``."""
+
+import argparse
+import itertools
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.evaluation.metrics_file import read_metrics
+from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
+from spam_classifier.runs.logger import claim_directory
+
+DESCRIPTION = """Train each config once for every seed, which draws the splits, the initial weights and the order of the
+messages, and print the mean and the spread of the validation figures; two configs are also compared seed by seed.
+Choose by these. --test adds the test split's figures, for the choice that has been made. --baselines adds the linear
+baselines on the same splits, --sizes the learning curve over messages per class."""
+EPILOG = "What stands behind -- are flags of every fit, as in: sweep configs/book.yaml -- --data.corpus sample"
+FIGURES = {"f1": "F1", "balanced_acc": "balanced accuracy", "acc": "accuracy", "false_positive_rate": "false positives"}
+
+
+def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: Path) -> pd.DataFrame:
+    """Train every config at every size with every seed, in processes of their own.
+
+    Returns:
+        A row for each run, split and model: ``config``, ``size``, ``seed``, ``split``, ``model`` and the figures.
+
+    Raises:
+        UserError: A run fails.
+    """
+    from spam_classifier.baseline import compare
+
+    plan = list(itertools.product(arguments.configs, arguments.sizes or [None], arguments.seeds))
+    rows: list[dict[str, object]] = []
+    for config, size, seed in tqdm(plan, desc="runs", unit=" run"):
+        root = directory / config.stem / (f"{size}_per_class" if size else "all") / f"seed_{seed}"
+        command = [*("fit", "--config", config, "--seed_everything", seed, "--data.split_seed", seed), *flags]
+        if size:
+            command += ["--data.train_per_class", size, *_fixed_steps(arguments.steps)]
+        where = ["--trainer.default_root_dir", root]
+        _run([*command, *where, "--trainer.enable_progress_bar", "false"], root)
+        if arguments.test:
+            _run(["test", *where], root)
+        run = next((root / RUNS_DIRECTORY).iterdir())
+        compared = compare(run) if arguments.baselines else {}
+        metrics = read_metrics(run)
+        for split in ("validation", "test", "natural"):
+            if split in metrics:
+                for model, figures in {"GPT-2": metrics[split], **compared.get(split, {})}.items():
+                    false = figures.get("false_positives", {}).get("share")
+                    named = {name: figures.get(name) for name in FIGURES} | {"false_positive_rate": false}
+                    what = {"config": config.stem, "size": size or 0, "seed": seed, "split": split, "model": model}
+                    rows.append({**what, **named})
+        pd.DataFrame(rows).to_csv(directory / "sweep.csv", index=False)  # whatever is done, if the next run fails
+    return pd.DataFrame(rows)
+
+
+def _fixed_steps(steps: int) -> list[object]:
+    """Flags for the same number of steps whatever the size, with ten looks at the validation split."""
+    often = ["--trainer.check_val_every_n_epoch", "null", "--trainer.val_check_interval", max(1, steps // 10)]
+    return ["--trainer.max_epochs", -1, "--trainer.max_steps", steps, *often]
+
+
+def _run(arguments: Sequence[object], root: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "spam_classifier.train", *map(str, arguments)]
+    with (root / "output.txt").open("a", encoding="utf-8") as output:
+        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        lines = (root / "output.txt").read_text(encoding="utf-8").splitlines()
+        error = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+        raise UserError(f"a run failed: {error or root / 'output.txt'} ({shlex.join(command[1:])})")
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over the seeds, a row for each config, size, split and model."""
+    groups = runs.groupby(["split", "config", "size", "model"], sort=False)[list(FIGURES)]
+    mean, spread = groups.mean() * 100, groups.std() * 100
+    table = pd.DataFrame({FIGURES[name]: mean[name].map("{:.2f}".format) for name in FIGURES})
+    for name in FIGURES:
+        table[FIGURES[name]] += spread[name].map(lambda value: "" if pd.isna(value) else f" ± {value:.2f}")
+    table.insert(0, "seeds", groups.size())
+    table = table.reset_index()
+    table["size"] = table["size"].map(lambda size: size or "all")
+    return table
+
+
+def paired_differences(runs: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Each pair of models, trained by a config or linear, compared seed by seed on a split.
+
+    Returns:
+        A row for each split, size and pair: the mean ``difference`` (second minus first, in percentage points), its
+        95 % interval by Student's t, and ``p`` of the paired t-test.
+    """
+    from scipy.stats import ttest_rel
+
+    rows = []
+    for (split, size), of_split in runs.groupby(["split", "size"], sort=False):
+        by_seed = of_split.pivot_table(index="seed", columns=["config", "model"], values=figure, sort=False).dropna()
+        for first, second in itertools.combinations(by_seed.columns, 2):
+            if len(by_seed) < 2 or not (first[1] == second[1] or first[0] == second[0]):
+                continue
+            test = ttest_rel(by_seed[second], by_seed[first])
+            interval = test.confidence_interval()
+            rows.append(
+                {
+                    "split": split,
+                    "size": size or "all",
+                    "first": f"{first[1]}, {first[0]}",
+                    "second": f"{second[1]}, {second[0]}",
+                    "difference": 100 * float((by_seed[second] - by_seed[first]).mean()),
+                    "low": 100 * float(interval.low),
+                    "high": 100 * float(interval.high),
+                    "p": float(test.pvalue),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def draw_learning_curve(runs: pd.DataFrame, figure_name: str, path: Path) -> None:
+    """Draw a figure against the messages per class, with the spread over the seeds."""
+    from matplotlib.figure import Figure
+
+    splits = list(dict.fromkeys(runs["split"]))
+    figure = Figure(figsize=(6 * len(splits), 4.5), layout="constrained")
+    for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
+        for (config, model), rows in runs[runs["split"] == split].groupby(["config", "model"], sort=False):
+            by_size = rows.groupby("size")[figure_name]
+            mean, spread = by_size.mean(), by_size.std().fillna(0)
+            axes.errorbar(mean.index, mean, yerr=spread, marker="o", capsize=3, label=f"{model}, {config}")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sorted(runs["size"].unique()), labels=[str(size) for size in sorted(runs["size"].unique())])
+        axes.set(xlabel="training messages per class", ylabel=FIGURES[figure_name], title=split)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """A frame as a Markdown table."""
+    rows = [list(map(str, table.columns)), ["---"] * len(table.columns)]
+    rows += [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row] for row in table.to_numpy()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def main() -> None:
+    """Train, summarise, compare."""
+    words = sys.argv[1:]
+    place = words.index("--") if "--" in words else len(words)
+    own, flags = words[:place], words[place + 1 :]
+    parser = argparse.ArgumentParser(
+        prog="python -m spam_classifier.sweep", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
+    )
+    parser.add_argument("configs", type=Path, nargs="+", help="config files of fit")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="(default: 1 2 3 4 5)")
+    parser.add_argument("--sizes", type=int, nargs="+", help="training messages per class, for a learning curve")
+    parser.add_argument("--steps", type=int, default=300, help="training steps of each run with --sizes (default: 300)")
+    parser.add_argument("--baselines", action="store_true", help="the linear baselines, too")
+    parser.add_argument("--test", action="store_true", help="look at the test split, too")
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
+    )
+    arguments = parser.parse_args(own)
+    with one_line_errors():
+        for config in arguments.configs:
+            config.open().close()
+        directory = claim_directory(arguments.root.resolve() / RUNS_DIRECTORY, "sweep_")
+        runs = train_runs(arguments, flags, directory)
+        parts = [to_markdown(summarise(runs))]
+        if len(arguments.seeds) > 1:
+            parts += [f"{FIGURES['f1']}, compared seed by seed:", to_markdown(paired_differences(runs, "f1"))]
+        if arguments.sizes:
+            draw_learning_curve(runs, "f1", directory / "learning_curve.png")
+        text = "\n\n".join(parts) + "\n"
+        (directory / "sweep.md").write_text(text, encoding="utf-8")
+        print(f"\n{text}\nkept in {directory}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The audit of the data, on corpora whose repeats are known."""
+
+import numpy as np
+import pandas as pd
+
+from spam_classifier import SpamDataModule
+from spam_classifier.data.audit import audit_corpus, audit_splits, leaked_rows
+
+
+def messages(*texts: str, label: str = "ham") -> pd.DataFrame:
+    return pd.DataFrame({"label": label, "text": texts})
+
+
+def test_repeats_and_contradictions_are_counted() -> None:
+    corpus = pd.concat(
+        [
+            messages("see you at 5", "see you at 6", "see you at 5", "other words"),
+            messages("other words", "win", label="spam"),
+        ],
+        ignore_index=True,
+    )
+    assert audit_corpus(corpus) == {
+        "messages": 6,
+        "classes": {"ham": 4, "spam": 2},
+        "exact_repeats": 2,
+        "near_duplicates": 3,
+        "contradictions": 1,
+    }
+
+
+def test_leaks_are_told_apart() -> None:
+    leaked = leaked_rows(messages("a b c", "call 1", "new"), messages("a b c", "call 2"))
+    assert leaked["exact"].tolist() == [True, False, False]
+    assert leaked["near"].tolist() == [True, True, False]
+
+
+def test_splits_are_counted() -> None:
+    splits = {"train": messages("a", "b"), "test": messages("a", "long text", label="spam")}
+    lengths = {"train": np.array([1, 3]), "test": np.array([1, 9])}
+    audit = audit_splits(splits, lengths, max_length=3)
+    assert audit["train"]["truncated"] == 0
+    assert "also_in_train" not in audit["train"]
+    assert audit["test"] == {
+        "messages": 2,
+        "classes": {"spam": 2},
+        "truncated": 1,
+        "tokens": {"mean": 5.0, "median": 5.0, "95 %": 8.6, "longest": 9},
+        "also_in_train": {"exact": 1, "near": 1},
+    }
+
+
+def test_real_corpus_as_the_book_splits_it(uci_archive) -> None:
+    data = SpamDataModule(str(uci_archive))
+    data.setup("fit")
+    audit = data.audit()
+    assert audit["corpus"]["messages"] == 5574
+    assert audit["corpus"]["exact_repeats"] == 403
+    assert audit["corpus"]["near_duplicates"] == 604
+    assert audit["splits"]["test"]["also_in_train"]["exact"] == 36
+    assert audit["splits"]["left_over"]["messages"] == 4080
+
+
+def test_real_corpus_as_recommended_has_no_leak(uci_archive) -> None:
+    data = SpamDataModule(str(uci_archive), deduplicate="near", stratify=True)
+    data.setup("fit")
+    splits = data.audit()["splits"]
+    assert set(splits) == {"train", "validation", "test", "left_over"}
+    for name in ("validation", "test", "left_over"):
+        assert splits[name]["also_in_train"] == {"exact": 0, "near": 0}
+    assert splits["test"]["classes"]["ham"] == splits["test"]["classes"]["spam"]

@@ -1,0 +1,113 @@
+"""The report of a run: complete, self-contained, and safe with hostile text."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from spam_classifier.evaluation.figures import left_over_figures, split_figures
+from spam_classifier.evaluation.metrics_file import update_metrics
+from spam_classifier.evaluation.predictions import (
+    predictions_of,
+    predictions_path,
+    read_messages,
+    read_predictions,
+    write_predictions,
+)
+from spam_classifier.evaluation.report import write_report
+from spam_classifier.models.metrics import Predictions
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }} {% for %}",
+    "</td></table><style>*{display:none}</style>",
+    "line one\nline two\r\n'quoted' \"text\", with commas",
+]
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def make_run(directory: Path, classes: list[str], texts: list[str]) -> Path:
+    """A run's directory, each message there once as each class and decided for at random."""
+    torch.manual_seed(0)
+    rows = [(label, text) for text in texts for label in classes]
+    messages = pd.DataFrame(rows, columns=["label", "text"])
+    labels = torch.tensor([classes.index(label) for label in messages["label"]])
+    probabilities = torch.rand(len(labels), len(classes)).softmax(-1)
+    found = Predictions(torch.arange(len(labels)), labels, probabilities.log(), probabilities, probabilities.argmax(-1))
+    figures = {**split_figures(found), "loss": 0.5, "temperature": 1.2, "threshold": 0.5, "checkpoint": "best.ckpt"}
+    directory.mkdir()
+    update_metrics(directory, {"validation": figures, "test": figures, "classes": classes})
+    for split in ("validation", "test"):
+        write_predictions(predictions_path(directory, split), found, messages, classes)
+    return directory
+
+
+@pytest.mark.parametrize("classes", [["ham", "spam"], ["a", "b<i>", "$c$ & d_e^f"]])
+def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, classes: list[str]) -> None:
+    page = write_report(make_run(tmp_path / "run", classes, HOSTILE)).read_text()
+    parsed = Page(page)
+    assert "script" not in parsed.elements
+    assert "img" not in parsed.elements
+    assert not any(name.startswith("on") for name, _ in parsed.attributes)
+    shown = "".join(parsed.words)
+    for text in HOSTILE:
+        assert text.replace("\r\n", "\n") in shown.replace("\r\n", "\n")
+    for name in classes:
+        assert name in shown
+    assert "default-src 'none'" in page
+
+
+def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
+    page = write_report(make_run(tmp_path / "run", ["ham", "spam"], ["one", "two"] * 8)).read_text()
+    links = [value for name, value in Page(page).attributes if name in ("src", "href", "xlink:href") and value]
+    assert all(link.startswith("#") for link in links)
+    assert not re.search(r"url\((?!['\"]?#)", page)
+    assert page.count("<svg") == 3  # no learning curves without any points
+    assert 'name="viewport"' in page
+
+
+def test_test_part_appears_after_test(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", ["ham", "spam"], ["one", "two", "three"] * 5)
+    whole = write_report(run).read_text()
+    update_metrics(run, {"left_over": left_over_figures(predictions_of(read_predictions(
+        predictions_path(run, "test")), ["ham", "spam"]))})  # fmt: skip
+    assert "of unseen ham taken for spam" in write_report(run).read_text()
+    assert "has not been looked at" not in whole
+    metrics = (run / "metrics.json").read_text()
+    (run / "metrics.json").write_text(metrics.replace('"test"', '"other"').replace('"left_over"', '"unused"'))
+    early = write_report(run).read_text()
+    assert "has not been looked at yet" in early
+    assert "validation accuracy" in early
+
+
+def test_predictions_and_messages_read_back(tmp_path: Path) -> None:
+    texts = [*HOSTILE, "NA", "", "007", " spaces "]
+    run = make_run(tmp_path / "run", ["NA", "1"], texts)
+    table = read_predictions(predictions_path(run, "test"))
+    assert table["text"].tolist()[::2] == texts
+    assert set(table["label"]) == {"NA", "1"}
+    again = predictions_of(table, ["NA", "1"])
+    assert split_figures(again)["confusion"] == split_figures(predictions_of(table, ["NA", "1"]))["confusion"]
+    assert again.probabilities.sum(1).tolist() == pytest.approx([1] * len(table), abs=1e-6)
+    assert read_messages(predictions_path(run, "test"))["text"].tolist()[::2] == texts

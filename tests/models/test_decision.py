@@ -1,0 +1,88 @@
+"""Temperature and threshold against exhaustive searches."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from spam_classifier.models.decision import (
+    Decision,
+    best_f1_threshold,
+    fit_temperature,
+    threshold_by_false_positives,
+)
+
+SCORED = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=1, max_size=30)
+
+
+def unpack(scored: list[tuple[float, bool]]) -> tuple[torch.Tensor, torch.Tensor]:
+    scores, positive = zip(*scored, strict=True)
+    return torch.tensor(scores, dtype=torch.float64), torch.tensor(positive)
+
+
+@given(SCORED.filter(lambda scored: any(positive for _, positive in scored)))
+def test_no_threshold_has_a_higher_f1(scored: list[tuple[float, bool]]) -> None:
+    scores, positive = unpack(scored)
+    found = f1_score(positive, scores >= best_f1_threshold(scores, positive))
+    others = [f1_score(positive, scores >= threshold) for threshold in torch.linspace(0, 1, 201)]
+    assert found >= max(others) - 1e-9
+
+
+@given(SCORED, st.integers(0, 10).map(lambda n: n / 10))
+def test_false_positives_stay_within_the_rate_and_no_lower_threshold_does(
+    scored: list[tuple[float, bool]], rate: float
+) -> None:
+    scores, positive = unpack(scored)
+    negatives = int((~positive).sum())
+
+    def false_positives(threshold: float) -> int:
+        return int(((scores >= threshold) & ~positive).sum())
+
+    threshold = threshold_by_false_positives(scores, positive, rate)
+    assert false_positives(threshold) <= rate * negatives + 1e-9
+    lower = [score for score in scores.tolist() if score < threshold]
+    if lower:
+        assert false_positives(max(lower)) > int(rate * negatives)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("true_temperature", [0.5, 3.0])
+def test_temperature_has_the_lowest_cross_entropy(classes: int, true_temperature: float) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    logits = 2 * torch.randn(2000, classes, generator=generator)
+    labels = torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
+    scaled = logits * true_temperature
+    found = fit_temperature(scaled, labels)
+    assert found == pytest.approx(true_temperature, rel=0.2)
+    loss = F.cross_entropy(scaled.double() / found, labels)
+    for other in (0.97 * found, 1.03 * found):
+        assert F.cross_entropy(scaled.double() / other, labels) > loss
+
+
+def test_without_mistakes_the_temperature_stays_one() -> None:
+    logits = torch.tensor([[2.0, 0], [0, 1.0], [3.0, 1.0]])
+    assert fit_temperature(logits, torch.tensor([0, 1, 0])) == 1.0
+
+
+def test_calibration_changes_no_verdict_of_the_plain_rule() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(200, 2), torch.randint(0, 2, (200,))
+    decision = Decision()
+    decision.fit(logits, labels, 0.5, 0.01)
+    assert float(decision.temperature) != 1.0
+    assert torch.equal(decision.verdict(decision.probabilities(logits)), logits.argmax(-1))
+
+
+def test_decision_travels_with_the_weights() -> None:
+    decision, restored = Decision(), Decision()
+    logits = torch.tensor([[1.0, 0], [0, 1.0], [0.2, 0.0], [0.0, 0.1]])
+    decision.fit(logits, torch.tensor([0, 1, 1, 0]), "best_f1", 0.01)
+    restored.load_state_dict(decision.state_dict())
+    assert float(restored.threshold) == float(decision.threshold) != 0.5
+    assert float(restored.temperature) == float(decision.temperature)
+    high = torch.tensor([[0.1, 0.9], [0.6, 0.4]])
+    restored.threshold.fill_(0.95)
+    assert restored.verdict(high).tolist() == [0, 0]
+    assert restored.verdict(torch.tensor([[0.1, 0.2, 0.7]])).tolist() == [2]
