@@ -41,7 +41,9 @@ def fit_topics(three_classes: Path) -> list[str]:
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     events = EventAccumulator(str(run))
     events.Reload()
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    found = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    # files of one second are read in the order of their names, in which the tenth comes before the second
+    return {tag: sorted(points, key=lambda point: point[0]) for tag, points in found.items()}
 
 
 def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import yaml
@@ -58,7 +59,7 @@ def write_report(run_directory: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "share": _share, "number": _number}
+    environment.filters |= {"percent": _percent, "interval": _interval, "number": _number}
     config = run_directory / "config.yaml"
     page = environment.get_template("report.html.jinja").render(
         run=run_directory.name,
@@ -68,6 +69,7 @@ def write_report(run_directory: Path) -> Path:
         figures=FIGURES,
         percent_figures=PERCENT,
         pictures=_pictures(metrics, predictions),
+        most_mistakes=MOST_MISTAKES,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
         settings=_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) if config.is_file() else {},
     )
@@ -82,17 +84,18 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> 
     classes = metrics.get("classes", [])
     shown = {name: table for name, table in predictions.items() if name != LEFT_OVER}
     figures: dict[str, Figure] = {}
-    if curves := metrics.get("curves"):
-        points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
-        figures["learning curves"] = learning_curves(points, curves["examples_per_epoch"])
-    if shown and len(classes) == 2:
-        threshold = metrics[next(reversed(shown))]["threshold"]
-        figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, threshold)
-    if shown:
-        figures["reliability diagram"] = plots.reliability(shown, classes)
-        name, table = list(shown.items())[-1]
-        tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
-        figures["length and error"] = plots.errors_by_length(table, tokens, name)
+    with mpl.rc_context({"text.parse_math": False}):  # a class may be called $x$
+        if curves := metrics.get("curves"):
+            points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
+            figures["learning curves"] = learning_curves(points, curves["examples_per_epoch"])
+        if shown and len(classes) == 2:
+            threshold = metrics[next(reversed(shown))]["threshold"]
+            figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, threshold)
+        if shown:
+            figures["reliability diagram"] = plots.reliability(shown, classes)
+            name, table = list(shown.items())[-1]
+            tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
+            figures["length and error"] = plots.errors_by_length(table, tokens, name)
     # the pictures hold names of classes, which matplotlib escapes
     return {name: Markup(plots.svg(figure)) for name, figure in figures.items()}
 
@@ -117,7 +120,7 @@ def _settings(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}".replace("%", " %")
+    return "-" if value is None else f"{value:.2%}".replace("%", "\u00a0%")
 
 
 def _number(value: float | None) -> str:
@@ -126,6 +129,6 @@ def _number(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
-def _share(share: dict[str, Any]) -> str:
+def _interval(share: dict[str, Any]) -> str:
     low, high = share["interval"]
-    return f"{_percent(share['share'])} ({share['hits']} of {share['messages']:,}; {_percent(low)} to {_percent(high)})"
+    return f"{share['hits']:,} of {share['messages']:,}; 95 % interval {_percent(low)} to {_percent(high)}"

@@ -402,8 +402,7 @@ class SpamClassifier(pl.LightningModule):
             )
 
     def _conclude(self, fit_decision: bool) -> Predictions:
-        logits, labels, rows = self._seen.compute()
-        self._seen.reset()
+        logits, labels, rows = self._seen.in_order()
         if fit_decision and bool(logits.isfinite().all()):
             self.decision.fit(logits, labels, self.hparams["threshold"], self.hparams["max_false_positive_rate"])
         probabilities = self.decision.probabilities(logits)

@@ -49,13 +49,19 @@ class SeenLogits(Metric):
         self.labels.append(labels)
         self.rows.append(rows)
 
-    def compute(self) -> tuple[Tensor, Tensor, Tensor]:
-        """All logits, labels and rows, in the order of the rows."""
-        logits, labels, rows = (
-            value if isinstance(value, Tensor) else torch.cat(value) for value in (self.logits, self.labels, self.rows)
-        )  # gathered over processes they are tensors already
+    def compute(self) -> dict[str, Tensor]:
+        """All that was seen, by name."""
+        states = {"logits": self.logits, "labels": self.labels, "rows": self.rows}
+        # gathered over processes they are tensors already
+        return {name: value if isinstance(value, Tensor) else torch.cat(value) for name, value in states.items()}
+
+    def in_order(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All logits, labels and rows, in the order of the rows, of all processes; and start afresh."""
+        seen = self.compute()
+        rows = seen["rows"].reshape(-1)  # compute makes a scalar of a tensor with one element
         order = rows.argsort()
-        return logits[order], labels[order], rows[order]
+        self.reset()
+        return seen["logits"].reshape(len(rows), -1)[order], seen["labels"].reshape(-1)[order], rows[order]
 
 
 def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tensor) -> dict[str, float]:

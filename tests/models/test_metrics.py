@@ -56,6 +56,8 @@ def test_what_a_missing_class_leaves_undefined_is_left_out() -> None:
     found = classification_metrics(probabilities, probabilities.argmax(-1), torch.tensor([0, 0, 0]))
     assert set(found) == {"acc", "ece"}
     assert found["acc"] == pytest.approx(2 / 3)
+    one = classification_metrics(probabilities[:1], torch.tensor([0]), torch.tensor([0]))
+    assert one == {"acc": 1.0, "ece": pytest.approx(0.1)}
 
 
 def test_wilson_interval_of_the_books_test_split() -> None:
@@ -69,7 +71,9 @@ def test_logits_come_back_in_the_order_of_the_rows() -> None:
     for rows in ([4, 0], [2], [3, 1]):
         index = torch.tensor(rows)
         seen.update(torch.stack([index, -index], 1), index % 2, index)
-    logits, labels, rows = seen.compute()
+    logits, labels, rows = seen.in_order()
     assert rows.tolist() == [0, 1, 2, 3, 4]
     assert logits[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert labels.tolist() == [0, 1, 0, 1, 0]
+    seen.update(torch.tensor([[1.0, 2.0]]), torch.tensor([1]), torch.tensor([7]))
+    assert [part.tolist() for part in seen.in_order()] == [[[1.0, 2.0]], [1], [7]]
