@@ -90,6 +90,9 @@ def test_evaluations_rebuild_model_and_data_of_the_newest_run(
     accuracy = json.loads((run / "metrics.json").read_text())["test"]["acc"]
     assert accuracy > 0.6  # chance is a third
     steps = torch.load(best, weights_only=True)["global_step"]
+    pictures = EventAccumulator(str(run)).Reload().Tags()["images"]
+    assert "report/reliability diagram" in pictures
+    assert "report/learning curves" in pictures
     assert scalars(run)["test/acc"] == [(steps, pytest.approx(accuracy))]
     assert list((tmp_path / "lightning_logs").iterdir()) == [run]  # it belongs to the run that it tests
 

@@ -47,11 +47,9 @@ def write_report(run_directory: Path) -> Path:
         The page's path.
     """
     metrics = read_metrics(run_directory)
-    predictions = {
-        name: read_predictions(predictions_path(run_directory, name))
-        for name in (VALIDATION, TEST, LEFT_OVER)
-        if name in metrics and predictions_path(run_directory, name).is_file()
-    }
+    predictions = _read_predictions(run_directory, metrics)
+    # the pictures hold names of classes, which matplotlib escapes
+    pictures = {name: Markup(plots.svg(figure)) for name, figure in _draw(metrics, predictions).items()}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spam_classifier.evaluation", "."),
         autoescape=True,
@@ -68,7 +66,7 @@ def write_report(run_directory: Path) -> Path:
         splits=[name for name in (TRAIN, VALIDATION, TEST, "natural") if name in metrics],
         figures=FIGURES,
         percent_figures=PERCENT,
-        pictures=_pictures(metrics, predictions),
+        pictures=pictures,
         most_mistakes=MOST_MISTAKES,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
         settings=_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) if config.is_file() else {},
@@ -80,7 +78,18 @@ def write_report(run_directory: Path) -> Path:
     return path
 
 
-def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict[str, Markup]:
+def report_pictures(run_directory: Path) -> dict[str, Figure]:
+    """The pictures of a run's report, by their titles."""
+    metrics = read_metrics(run_directory)
+    return _draw(metrics, _read_predictions(run_directory, metrics))
+
+
+def _read_predictions(run_directory: Path, metrics: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    paths = {name: predictions_path(run_directory, name) for name in (VALIDATION, TEST, LEFT_OVER) if name in metrics}
+    return {name: read_predictions(path) for name, path in paths.items() if path.is_file()}
+
+
+def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict[str, Figure]:
     classes = metrics.get("classes", [])
     shown = {name: table for name, table in predictions.items() if name != LEFT_OVER}
     figures: dict[str, Figure] = {}
@@ -96,8 +105,7 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> 
             name, table = list(shown.items())[-1]
             tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
             figures["length and error"] = plots.errors_by_length(table, tokens, name)
-    # the pictures hold names of classes, which matplotlib escapes
-    return {name: Markup(plots.svg(figure)) for name, figure in figures.items()}
+    return figures
 
 
 def _mistakes(table: pd.DataFrame) -> list[dict[Hashable, Any]]:

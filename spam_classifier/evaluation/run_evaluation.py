@@ -19,9 +19,10 @@ from spam_classifier.evaluation.figures import (
 )
 from spam_classifier.evaluation.metrics_file import update_metrics
 from spam_classifier.evaluation.predictions import predictions_path, write_predictions
-from spam_classifier.evaluation.report import write_report
+from spam_classifier.evaluation.report import report_pictures, write_report
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.metrics import Predictions
+from spam_classifier.runs.logger import RunLogger
 
 
 class RunEvaluation:
@@ -147,3 +148,21 @@ class RunEvaluation:
             assert self.run_directory is not None
             update_metrics(self.run_directory, {**figures, "classes": self.data.label_names})
             write_report(self.run_directory)
+            self._show_in_tensorboard(self.run_directory, figures)
+
+    def _show_in_tensorboard(self, run_directory: Path, figures: Mapping[str, Any]) -> None:
+        """The report's pictures, and the figures of the messages that no stage of the Trainer logs."""
+        logger = self.trainer.logger
+        if not isinstance(logger, RunLogger):
+            return
+        for title, figure in report_pictures(run_directory).items():
+            logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
+        also = {
+            f"test/{name}_{figure}": value
+            for name in ("natural", LEFT_OVER)
+            for figure, value in figures.get(name, {}).items()
+            if isinstance(value, float)
+        }
+        if share := figures.get(LEFT_OVER, {}).get("false_positives"):
+            also[f"test/{LEFT_OVER}_false_positive_rate"] = share["share"]
+        logger.log_metrics(also, logger.step_of(self.trainer))

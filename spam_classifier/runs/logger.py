@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
+import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -42,6 +43,10 @@ class RunLogger(TensorBoardLogger):
             claimed = claim_directory(Path(self.root_dir), "version_", version)
             version = int(claimed.name.removeprefix("version_"))
         return version
+
+    def step_of(self, trainer: pl.Trainer) -> int:
+        """The step that figures belong to: of the checkpoint that is evaluated, else of the training."""
+        return trainer.global_step if self.evaluated_step is None else self.evaluated_step
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log figures: all of them while training, else those of the test split, at the checkpoint's step."""
