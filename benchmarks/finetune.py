@@ -284,7 +284,7 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
     pl.seed_everything(123)
     config = "recommended.yaml" if name == "ours, recommended" else "book.yaml"
     settings = yaml.safe_load((CONFIGS / config).read_text())["data"]
-    same_splits = {"deduplicate": "none", "stratify": False}
+    same_splits = {"deduplicate": "none", "balance": "undersample", "stratify": False}
     data = SpamDataModule(**{**settings, **same_splits, "corpus": arguments.corpus})
     data.prepare_data()
     data.setup("fit")

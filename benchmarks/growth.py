@@ -2,7 +2,7 @@
 
     python benchmarks/growth.py --corpus uci
 
-Trains configs/recommended.yaml on a GPT-2 of --layers blocks with random weights: the corpus 1, 4 and 16 times over,
+Trains as configs/recommended.yaml does a GPT-2 of --layers blocks with random weights, on a balanced corpus: it 1, 4 and 16 times over,
 each copy with its words in another order, for five epochs; and the corpus itself for 1, 5 and 20 epochs. Each run has
 a process of its own. The last one gets no memory for the hidden states, so that they are kept on disk.
 """

@@ -257,7 +257,11 @@ def test_runs_that_start_together_get_a_directory_each(tmp_path: Path) -> None:
 
 def test_finished_run_trains_on(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
     assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
+    assert train("test").code == 0
+    metrics = tmp_path / "lightning_logs/version_0/metrics.json"
+    assert "test" in json.loads(metrics.read_text())
     assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3).code == 0
+    assert "test" not in json.loads(metrics.read_text())  # it was of another checkpoint
     assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
     longer, whole = (
         torch.load(tmp_path / f"lightning_logs/version_{n}/checkpoints/last.ckpt", weights_only=True) for n in range(2)

@@ -127,8 +127,8 @@ def refuse_rare_classes(corpus: pd.DataFrame, labels: Sequence[str]) -> None:
     """
     counts = corpus["label"].value_counts()
     for label in labels:
-        if counts[label] < len(SPLITS):
+        if (count := counts.get(label, 0)) < len(SPLITS):
             raise UserError(
-                f"class {label!r} has {counts[label]} message(s), too few to split into train, validation and "
+                f"class {label!r} has {count} message(s), too few to split into train, validation and "
                 f"test: give it at least {len(SPLITS)}, or check that --data.label_column names the labels"
             )

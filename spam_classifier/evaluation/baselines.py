@@ -9,7 +9,7 @@ import torch
 
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError
-from spam_classifier.evaluation.figures import at_natural_shares, split_figures
+from spam_classifier.evaluation.figures import NATURAL, at_natural_shares, split_figures
 from spam_classifier.models.metrics import Predictions
 
 try:
@@ -26,7 +26,6 @@ except ModuleNotFoundError as error:
     ) from error
 
 REGULARISATIONS = (1.0, 10.0, 100.0)  # inverse strengths, of which the validation split chooses
-NATURAL = "natural"
 OF_PROBABILITIES = ("ece", "log_loss")  # figures that ask for probabilities, which a linear SVM does not give
 
 

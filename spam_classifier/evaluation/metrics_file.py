@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,14 @@ def read_metrics(run_directory: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def update_metrics(run_directory: Path, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Put figures into the file, in place of those of the same names; gives all that it holds then."""
-    known = {**read_metrics(run_directory), **_finite(figures)}
+def update_metrics(run_directory: Path, figures: Mapping[str, Any], *, outdated: Collection[str] = ()) -> None:
+    """Put figures into the file, in place of those of the same names, and take those out that they make outdated."""
+    known = {name: value for name, value in read_metrics(run_directory).items() if name not in outdated}
+    known |= _finite(figures)
     path = run_directory / METRICS_FILE
     unfinished = path.with_suffix(".incomplete")
     unfinished.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     unfinished.replace(path)
-    return known
 
 
 def _finite(value: Any) -> Any:

@@ -11,6 +11,7 @@ from spam_classifier.data.audit import leaked_rows
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation.figures import (
+    NATURAL,
     at_natural_shares,
     changed_verdicts,
     left_over_figures,
@@ -23,6 +24,9 @@ from spam_classifier.evaluation.report import report_pictures, write_report
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.metrics import Predictions
 from spam_classifier.runs.logger import RunLogger
+
+PADDING = "padding"
+BASELINES = "baselines"  # compared with predictions that an evaluation replaces
 
 
 class RunEvaluation:
@@ -60,7 +64,10 @@ class RunEvaluation:
             The figures of both.
         """
         figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
-        self._keep({**figures, "run": run, "audit": self.data.audit() if self._writes else {}})
+        self._keep(
+            {**figures, "run": run, "audit": self.data.audit() if self._writes else {}},
+            outdated=(TEST, LEFT_OVER, NATURAL, PADDING),
+        )
         return figures
 
     def after_validate(self, whole: bool) -> dict[str, Any]:
@@ -96,12 +103,12 @@ class RunEvaluation:
         if self.model.hparams["token_position"] == "last":
             assert self.data.max_length is not None
             twice = min(2 * self.data.max_length, self.model.shape.context)
-            found["padding"] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
+            found[PADDING] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
         if LEFT_OVER in splits:
             left_over = self.predict(LEFT_OVER)
             found[LEFT_OVER] = left_over_figures(left_over)
             natural = at_natural_shares(test, left_over, self.data.natural_shares)
-            found["natural"] = {"shares": self.data.natural_shares, **split_figures(natural)}
+            found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
             self._keep_predictions(LEFT_OVER, left_over)
         self._keep(found)
         return found
@@ -143,10 +150,11 @@ class RunEvaluation:
             path = predictions_path(self.run_directory, split_name)
             write_predictions(path, predictions, self.data.splits[split_name], self.data.label_names)
 
-    def _keep(self, figures: Mapping[str, Any]) -> None:
+    def _keep(self, figures: Mapping[str, Any], outdated: tuple[str, ...] = ()) -> None:
         if self._writes:
             assert self.run_directory is not None
-            update_metrics(self.run_directory, {**figures, "classes": self.data.label_names})
+            known = {**figures, "classes": self.data.label_names}
+            update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
             write_report(self.run_directory)
             self._show_in_tensorboard(self.run_directory, figures)
 
@@ -159,7 +167,7 @@ class RunEvaluation:
             logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
         also = {
             f"test/{name}_{figure}": value
-            for name in ("natural", LEFT_OVER)
+            for name in (NATURAL, LEFT_OVER)
             for figure, value in figures.get(name, {}).items()
             if isinstance(value, float)
         }

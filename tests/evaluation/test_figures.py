@@ -70,3 +70,5 @@ def test_metrics_file_keeps_what_is_not_replaced(tmp_path: Path) -> None:
     assert json.loads(text) == {"train": {"loss": 0.5, "share": [1, None]}, "validation": {"acc": 1.0}}
     assert read_metrics(tmp_path) == json.loads(text)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+    update_metrics(tmp_path, {"train": 1}, outdated=("validation", "unknown"))
+    assert read_metrics(tmp_path) == {"train": 1}
