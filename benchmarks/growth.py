@@ -2,9 +2,9 @@
 
     python benchmarks/growth.py --corpus uci
 
-Trains as configs/recommended.yaml does a GPT-2 of --layers blocks with random weights, on a balanced corpus: it 1, 4 and 16 times over,
-each copy with its words in another order, for five epochs; and the corpus itself for 1, 5 and 20 epochs. Each run has
-a process of its own. The last one gets no memory for the hidden states, so that they are kept on disk.
+Trains a GPT-2 of --layers blocks with random weights as configs/recommended.yaml does, on the balanced corpus: 1, 4
+and 16 times over, each copy with its words in another order, for five epochs; and once over for 1, 5 and 20 epochs.
+Each run has a process of its own. The last one gets no memory for the hidden states, so that they are kept on disk.
 """
 
 import argparse

@@ -1,25 +1,29 @@
 """Run configs over several seeds and sizes of the train split: ``python -m spam_classifier.sweep``."""
 
 import argparse
+import hashlib
+import importlib
 import itertools
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
+from spam_classifier.data.splits import SPLITS
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
 from spam_classifier.runs.logger import claim_directory
 
 DESCRIPTION = """Train each config once for every seed, which draws the splits, the initial weights and the order of the
-messages, and print the mean and the spread of the validation figures; two configs are also compared seed by seed.
-Choose by these. --test adds the test split's figures, for the choice that has been made. --baselines adds the linear
-baselines on the same splits, --sizes the learning curve over messages per class."""
+messages, and print the mean and the spread of the validation figures; configs with the same splits are also compared
+seed by seed. Choose by these. --test adds the test split's figures, for the choice that has been made. --baselines adds
+the linear baselines on the same splits, --sizes the learning curve over messages per class."""
 EPILOG = "What stands behind -- are flags of every fit, as in: sweep configs/book.yaml -- --data.corpus sample"
 FIGURES = {"f1": "F1", "balanced_acc": "balanced accuracy", "acc": "accuracy", "false_positive_rate": "false positives"}
 
@@ -28,7 +32,8 @@ def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: P
     """Train every config at every size with every seed, in processes of their own.
 
     Returns:
-        A row for each run, split and model: ``config``, ``size``, ``seed``, ``split``, ``model`` and the figures.
+        A row for each run, split and model: ``config``, ``size``, ``seed``, ``split``, ``model``, ``messages`` (a
+        digest of the run's splits) and the figures.
 
     Raises:
         UserError: A run fails.
@@ -49,12 +54,14 @@ def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: P
         run = next((root / RUNS_DIRECTORY).iterdir())
         compared = compare(run) if arguments.baselines else {}
         metrics = read_metrics(run)
+        messages = hashlib.sha256(b"".join((run / f"{name}.csv").read_bytes() for name in SPLITS)).hexdigest()[:12]
         for split in ("validation", "test", "natural"):
             if split in metrics:
                 for model, figures in {"GPT-2": metrics[split], **compared.get(split, {})}.items():
                     false = figures.get("false_positives", {}).get("share")
                     named = {name: figures.get(name) for name in FIGURES} | {"false_positive_rate": false}
                     what = {"config": config.stem, "size": size or 0, "seed": seed, "split": split, "model": model}
+                    what["messages"] = messages
                     rows.append({**what, **named})
         pd.DataFrame(rows).to_csv(directory / "sweep.csv", index=False)  # whatever is done, if the next run fails
     return pd.DataFrame(rows)
@@ -84,6 +91,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({FIGURES[name]: mean[name].map("{:.2f}".format) for name in FIGURES})
     for name in FIGURES:
         table[FIGURES[name]] += spread[name].map(lambda value: "" if pd.isna(value) else f" ± {value:.2f}")
+    table = table.loc[:, ~mean.isna().all().to_numpy()]  # false positives are of two classes
     table.insert(0, "seeds", groups.size())
     table = table.reset_index()
     table["size"] = table["size"].map(lambda size: size or "all")
@@ -91,7 +99,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired_differences(runs: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Each pair of models, trained by a config or linear, compared seed by seed on a split.
+    """Each pair of models, trained by a config or linear, compared seed by seed where they had the same messages.
 
     Returns:
         A row for each split, size and pair: the mean ``difference`` (second minus first, in percentage points), its
@@ -101,9 +109,12 @@ def paired_differences(runs: pd.DataFrame, figure: str) -> pd.DataFrame:
 
     rows = []
     for (split, size), of_split in runs.groupby(["split", "size"], sort=False):
-        by_seed = of_split.pivot_table(index="seed", columns=["config", "model"], values=figure, sort=False).dropna()
+        options: dict[str, Any] = {"index": "seed", "columns": ["config", "model"], "sort": False}
+        by_seed = of_split.pivot_table(values=figure, **options).dropna()
+        messages = of_split.pivot_table(values="messages", aggfunc="first", **options).loc[by_seed.index]
         for first, second in itertools.combinations(by_seed.columns, 2):
-            if len(by_seed) < 2 or not (first[1] == second[1] or first[0] == second[0]):
+            alike = first[1] == second[1] or first[0] == second[0]
+            if len(by_seed) < 2 or not alike or not messages[first].equals(messages[second]):
                 continue
             test = ttest_rel(by_seed[second], by_seed[first])
             interval = test.confidence_interval()
@@ -132,7 +143,8 @@ def draw_learning_curve(runs: pd.DataFrame, figure_name: str, path: Path) -> Non
         for (config, model), rows in runs[runs["split"] == split].groupby(["config", "model"], sort=False):
             by_size = rows.groupby("size")[figure_name]
             mean, spread = by_size.mean(), by_size.std().fillna(0)
-            axes.errorbar(mean.index, mean, yerr=spread, marker="o", capsize=3, label=f"{model}, {config}")
+            label = f"{model}, {config}".replace("$", r"\$")
+            axes.errorbar(mean.index, mean, yerr=spread, marker="o", capsize=3, label=label)
         axes.set_xscale("log", base=2)
         axes.set_xticks(sorted(runs["size"].unique()), labels=[str(size) for size in sorted(runs["size"].unique())])
         axes.set(xlabel="training messages per class", ylabel=FIGURES[figure_name], title=split)
@@ -146,6 +158,27 @@ def to_markdown(table: pd.DataFrame) -> str:
     rows = [list(map(str, table.columns)), ["---"] * len(table.columns)]
     rows += [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row] for row in table.to_numpy()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse at once what would fail or mislead after hours.
+
+    Raises:
+        UserError: A config, seed or size is named twice, a size is none, or scikit-learn is missing.
+        OSError: A config can't be read.
+    """
+    importlib.import_module("spam_classifier.evaluation.baselines")
+    for config in arguments.configs:
+        config.open().close()
+    for what, values in (
+        ("config", [config.stem for config in arguments.configs]),
+        ("seed", arguments.seeds),
+        ("size", arguments.sizes or []),
+    ):
+        if len(set(values)) < len(values):
+            raise UserError(f"a {what} is given twice: {', '.join(map(str, values))}; name each once")
+    if min(arguments.sizes or [1]) < 1:
+        raise UserError("--sizes are messages per class, at least 1")
 
 
 def main() -> None:
@@ -167,17 +200,17 @@ def main() -> None:
     )
     arguments = parser.parse_args(own)
     with one_line_errors():
-        for config in arguments.configs:
-            config.open().close()
+        check(arguments)
         directory = claim_directory(arguments.root.resolve() / RUNS_DIRECTORY, "sweep_")
         runs = train_runs(arguments, flags, directory)
         parts = [to_markdown(summarise(runs))]
-        if len(arguments.seeds) > 1:
-            parts += [f"{FIGURES['f1']}, compared seed by seed:", to_markdown(paired_differences(runs, "f1"))]
-        if arguments.sizes:
-            draw_learning_curve(runs, "f1", directory / "learning_curve.png")
+        differences = paired_differences(runs, "f1") if len(arguments.seeds) > 1 else pd.DataFrame()
+        if len(differences):
+            parts += [f"{FIGURES['f1']}, compared seed by seed:", to_markdown(differences)]
         text = "\n\n".join(parts) + "\n"
         (directory / "sweep.md").write_text(text, encoding="utf-8")
+        if arguments.sizes:
+            draw_learning_curve(runs, "f1", directory / "learning_curve.png")
         print(f"\n{text}\nkept in {directory}")
 
 

@@ -137,8 +137,8 @@ class SpamCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """A checkpoint makes loading the pretrained weights needless, and its run's messages are expected."""
         self.model.awaits_checkpoint = self.run is not None
-        self.own_messages = not any(word.startswith("--data") for word in self.typed)
-        self.datamodule.keeps_messages = self.run is not None and self.own_messages
+        own_messages = not any(word.startswith("--data") for word in self.typed)
+        self.datamodule.keeps_messages = self.run is not None and own_messages
         self.started = time.monotonic()
 
     def before_validate(self) -> None:
@@ -201,12 +201,15 @@ class SpamCLI(LightningCLI):
         assert self.run is not None
         limit = getattr(trainer, f"limit_{stage}_batches")
         whole = limit == 1.0 and isinstance(limit, float) and not trainer.fast_dev_run  # type: ignore[attr-defined]
-        directory = self.run.directory if self.own_messages else None
+        directory = self.run.directory if self.datamodule.same_messages else None
         evaluation = self._evaluation(str(trainer.ckpt_path), directory)
         figures = {VALIDATION: evaluation.after_validate(whole)} if stage == "val" else evaluation.after_test(whole)
         self._say(evaluation_summary(figures, self.datamodule.label_names, whole))
-        if whole and directory is not None:
-            self._say(f"report: {directory / REPORT_FILE}")
+        if whole:
+            kept = (
+                f"report: {directory / REPORT_FILE}" if directory else "not kept: these are not the run's own messages"
+            )
+            self._say(kept)
 
     def _say(self, text: str) -> None:
         if self.trainer.is_global_zero:

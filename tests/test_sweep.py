@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from spam_classifier.sweep import FIGURES, paired_differences, summarise, to_markdown
+from spam_classifier.sweep import FIGURES, main, paired_differences, summarise, to_markdown
 
 SMALL = [
     *("--model.weights", "random", "--model.layers", "1", "--model.width", "16", "--model.heads", "1"),
@@ -17,11 +17,13 @@ SMALL = [
 ]
 
 
-def runs_of(first: list[float], second: list[float]) -> pd.DataFrame:
+def runs_of(first: list[float], second: list[float], *, same_splits: bool = True) -> pd.DataFrame:
     rows = []
     for config, values in (("one", first), ("two", second)):
+        splits = "splits" if same_splits else config
         for seed, value in enumerate(values):
             what = {"config": config, "size": 0, "seed": seed, "split": "validation", "model": "GPT-2"}
+            what["messages"] = f"{splits} of seed {seed}"
             rows.append({**what, **dict.fromkeys(FIGURES, value)})
     return pd.DataFrame(rows)
 
@@ -40,6 +42,36 @@ def test_configs_are_compared_seed_by_seed() -> None:
     # differences 2, 2, 1, 3: mean 2, standard error 0.408, Student's t of three degrees 3.182
     assert (row["low"], row["high"]) == (pytest.approx(2 - 1.299, abs=1e-3), pytest.approx(2 + 1.299, abs=1e-3))
     assert 0.01 < row["p"] < 0.02
+
+
+def test_figures_of_other_messages_are_not_paired() -> None:
+    assert paired_differences(runs_of([0.9, 0.8], [0.7, 0.6], same_splits=False), "f1").empty
+
+
+@pytest.mark.parametrize(
+    ("flags", "refusal"),
+    [
+        (["missing.yaml"], "missing.yaml"),
+        (["plain.yaml", "plain.yaml"], "a config is given twice"),
+        (["plain.yaml", "--seeds", "1", "1"], "a seed is given twice"),
+        (["plain.yaml", "--sizes", "0"], "at least 1"),
+    ],
+)
+def test_what_would_mislead_is_refused_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    refusal: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain.yaml").touch()
+    monkeypatch.setattr(sys, "argv", ["sweep", *flags])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert refusal in capsys.readouterr().err
+    assert not (tmp_path / "lightning_logs").exists()
 
 
 @pytest.mark.slow

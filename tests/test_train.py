@@ -366,11 +366,11 @@ def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics
         other = weights[1][name]
         if name.endswith("c_attn.bias"):  # the softmax ignores the keys' bias: Adam scales up the noise of a zero
             value, other = (bias.view(3, -1)[[0, 2]] for bias in (value, other))
-        assert torch.allclose(value, other, atol=1e-4), name
+        assert torch.allclose(value, other, atol=1e-4, rtol=1e-2 if name.startswith("decision.") else 1e-5), name
     metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
     for split in ("train", "validation"):
         for figure, value in metrics[0][split].items():
-            if figure not in ("checkpoint", "confusion", "false_positives", "acc_interval"):
+            if figure not in ("checkpoint", "confusion", "false_positives", "acc_interval", "ece", "temperature"):
                 assert value == pytest.approx(metrics[1][split][figure], abs=1e-3), figure
         assert metrics[0][split]["confusion"] == metrics[1][split]["confusion"]
 

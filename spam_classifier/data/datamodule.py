@@ -62,6 +62,7 @@ class SpamDataModule(pl.LightningDataModule):
         natural_shares: Share of each class in the corpus as it was read.
         class_weights: Weight of each class in the loss, 1 unless ``balance`` is ``class_weight``.
         truncated: How many messages of each split were longer than ``max_length``.
+        same_messages: Whether the checkpoint that was restored is of a run with these very splits.
         keeps_messages: Set it to refuse a checkpoint of a run that had other messages in its splits.
     """
 
@@ -118,6 +119,7 @@ class SpamDataModule(pl.LightningDataModule):
         self.natural_shares: list[float] = []
         self.class_weights: list[float] = []
         self.keeps_messages = False
+        self.same_messages = False
 
     def prepare_data(self) -> None:
         """Download the corpus where it has to be; one process of each machine runs this."""
@@ -127,7 +129,13 @@ class SpamDataModule(pl.LightningDataModule):
         """Read, balance, split and encode the corpus."""
         if self.splits:
             return
-        corpus = self.read()
+        corpus = self._as_read = read_corpus(
+            self.corpus,
+            text_column=self.text_column,
+            label_column=self.label_column,
+            labels=self.labels,
+            cache_dir=self.cache_dir,
+        )
         self.label_names = class_names(corpus, self.labels)
         counts = corpus["label"].value_counts()
         self.natural_shares = [float(counts[label]) / len(corpus) for label in self.label_names]
@@ -158,22 +166,12 @@ class SpamDataModule(pl.LightningDataModule):
             name: int((messages.lengths > self.max_length).sum()) for name, messages in self.encoded.items()
         }
 
-    def read(self) -> pd.DataFrame:
-        """The corpus as it stands in its file: columns ``label`` and ``text``."""
-        return read_corpus(
-            self.corpus,
-            text_column=self.text_column,
-            label_column=self.label_column,
-            labels=self.labels,
-            cache_dir=self.cache_dir,
-        )
-
     def audit(self) -> dict[str, Any]:
         """What a reader of results should know: see ``audit_corpus`` and ``audit_splits``."""
         assert self.max_length is not None
         lengths = {name: messages.lengths.numpy() for name, messages in self.encoded.items()}
         return {
-            "corpus": audit_corpus(self.read()),
+            "corpus": audit_corpus(self._as_read),
             "deduplicate": self.deduplicate,
             "balance": self.balance,
             "splits": audit_splits(self.splits, lengths, self.max_length),
@@ -193,7 +191,7 @@ class SpamDataModule(pl.LightningDataModule):
         return digest.hexdigest()
 
     def state_dict(self) -> dict[str, str]:
-        """What the checkpoint says of the messages: a digest of the three splits."""
+        """What the checkpoint says of the messages: a digest of the splits."""
         return {"splits_sha256": self._splits_sha256}
 
     def load_state_dict(self, state_dict: dict[str, str]) -> None:
@@ -202,7 +200,8 @@ class SpamDataModule(pl.LightningDataModule):
         Raises:
             UserError: The splits differ and ``keeps_messages`` is set.
         """
-        if self.keeps_messages and state_dict != self.state_dict():
+        self.same_messages = state_dict == self.state_dict()
+        if self.keeps_messages and not self.same_messages:
             raise UserError(
                 f"--data.corpus {self.corpus} has changed since the run: its splits are others now, and messages of "
                 "the training would be tested; name the corpus with --data.corpus to go on all the same"

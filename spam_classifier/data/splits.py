@@ -92,7 +92,7 @@ def split(
         )
     shuffled = corpus.sample(frac=1, random_state=seed).reset_index(drop=True)
     parts = [rows for _, rows in shuffled.groupby("label")] if stratify else [shuffled]
-    cuts = [_cut(rows, train_fraction, validation_fraction) for rows in parts]
+    cuts = [_cut(rows, train_fraction, validation_fraction, least=int(stratify)) for rows in parts]
     splits = {
         name: pd.concat(pieces).sort_index() for name, pieces in zip(SPLITS, zip(*cuts, strict=True), strict=True)
     }
@@ -112,10 +112,11 @@ def split(
 
 
 def _cut(
-    rows: pd.DataFrame, train_fraction: float, validation_fraction: float
+    rows: pd.DataFrame, train_fraction: float, validation_fraction: float, least: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    train_end = int(len(rows) * train_fraction)
-    validation_end = train_end + int(len(rows) * validation_fraction)
+    """Cut into three parts; ``least`` rows are left to each, if there are enough."""
+    train_end = min(max(least, int(len(rows) * train_fraction)), len(rows) - 2 * least)
+    validation_end = min(train_end + max(least, int(len(rows) * validation_fraction)), len(rows) - least)
     return rows[:train_end], rows[train_end:validation_end], rows[validation_end:]
 
 

@@ -46,7 +46,7 @@ def roc_and_precision_recall(splits: Mapping[str, pd.DataFrame], classes: Sequen
         precision, recall, _ = binary_precision_recall_curve(scores, labels)
         colour = COLOURS.get(name)
         roc.plot(false, true, label=name, color=colour, drawstyle="steps-post")
-        precision_recall.plot(recall, precision, label=name, color=colour, drawstyle="steps-pre")
+        precision_recall.plot(recall, precision, label=name, color=colour, drawstyle="steps-post")
         taken = scores >= threshold
         found = float((taken & (labels == 1)).sum())
         roc.plot(
@@ -65,7 +65,7 @@ def roc_and_precision_recall(splits: Mapping[str, pd.DataFrame], classes: Sequen
 
 
 def reliability(splits: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> Figure:
-    """How often the class decided for is right, against the probability given to it.
+    """How often the most probable class is right, against its probability.
 
     Args:
         splits: Predictions of each split.

@@ -1,6 +1,5 @@
 """A run's report: one self-contained page, made anew from what the run's directory holds."""
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from spam_classifier.evaluation.predictions import PREFIX, predictions_path, rea
 
 REPORT_FILE = "report.html"
 MOST_MISTAKES = 30
+MOST_CHARACTERS = 2000
 FIGURES = {
     "acc": "accuracy",
     "balanced_acc": "balanced accuracy",
@@ -38,18 +38,18 @@ FIGURES = {
 PERCENT = ("acc", "balanced_acc", "precision", "recall", "f1", "specificity", "ece")
 
 
-def write_report(run_directory: Path) -> Path:
+def write_report(run_directory: Path) -> dict[str, Figure]:
     """Write ``report.html`` from the metrics, predictions and settings in a run's directory.
 
     Messages are shown to the letter: all text is escaped, and the page allows itself no scripts.
 
     Returns:
-        The page's path.
+        The page's pictures, by their titles.
     """
     metrics = read_metrics(run_directory)
-    predictions = _read_predictions(run_directory, metrics)
-    # the pictures hold names of classes, which matplotlib escapes
-    pictures = {name: Markup(plots.svg(figure)) for name, figure in _draw(metrics, predictions).items()}
+    paths = {name: predictions_path(run_directory, name) for name in (VALIDATION, TEST, LEFT_OVER) if name in metrics}
+    predictions = {name: read_predictions(path) for name, path in paths.items() if path.is_file()}
+    pictures = _draw(metrics, predictions)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spam_classifier.evaluation", "."),
         autoescape=True,
@@ -66,8 +66,9 @@ def write_report(run_directory: Path) -> Path:
         splits=[name for name in (TRAIN, VALIDATION, TEST, "natural") if name in metrics],
         figures=FIGURES,
         percent_figures=PERCENT,
-        pictures=pictures,
-        most_mistakes=MOST_MISTAKES,
+        # they hold names of classes, which matplotlib escapes
+        pictures={title: Markup(plots.svg(figure)) for title, figure in pictures.items()},
+        most_characters=MOST_CHARACTERS,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
         settings=_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) if config.is_file() else {},
     )
@@ -75,18 +76,7 @@ def write_report(run_directory: Path) -> Path:
     unfinished = path.with_suffix(".incomplete")
     unfinished.write_text(page, encoding="utf-8")
     unfinished.replace(path)
-    return path
-
-
-def report_pictures(run_directory: Path) -> dict[str, Figure]:
-    """The pictures of a run's report, by their titles."""
-    metrics = read_metrics(run_directory)
-    return _draw(metrics, _read_predictions(run_directory, metrics))
-
-
-def _read_predictions(run_directory: Path, metrics: dict[str, Any]) -> dict[str, pd.DataFrame]:
-    paths = {name: predictions_path(run_directory, name) for name in (VALIDATION, TEST, LEFT_OVER) if name in metrics}
-    return {name: read_predictions(path) for name, path in paths.items() if path.is_file()}
+    return pictures
 
 
 def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict[str, Figure]:
@@ -97,7 +87,7 @@ def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict
         if curves := metrics.get("curves"):
             points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
             figures["learning curves"] = learning_curves(points, curves["examples_per_epoch"])
-        if shown and len(classes) == 2:
+        if any(set(table["label"]) == set(classes) for table in shown.values()) and len(classes) == 2:
             threshold = metrics[next(reversed(shown))]["threshold"]
             figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, threshold)
         if shown:
@@ -108,12 +98,15 @@ def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict
     return figures
 
 
-def _mistakes(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """The wrong predictions, the most confident first."""
+def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
+    """How many predictions are wrong, and the most confident of them."""
     wrong = table[table["predicted"] != table["label"]]
-    confidence = np.array([row[PREFIX + row["predicted"]] for _, row in wrong.iterrows()], dtype=float)
-    wrong = wrong.assign(confidence=confidence).sort_values("confidence", ascending=False, kind="stable")
-    return wrong[["label", "predicted", "confidence", "text"]].to_dict("records")
+    probabilities = wrong[[name for name in wrong.columns if name.startswith(PREFIX)]]
+    column = probabilities.columns.get_indexer([PREFIX + name for name in wrong["predicted"]])
+    confidence = probabilities.to_numpy()[np.arange(len(wrong)), column]
+    shown = wrong.assign(confidence=confidence).sort_values("confidence", ascending=False, kind="stable")
+    shown = shown[["label", "predicted", "confidence", "text"]].head(MOST_MISTAKES)
+    return {"count": len(wrong), "shown": shown.to_dict("records")}
 
 
 def _settings(config: dict[str, Any]) -> dict[str, str]:

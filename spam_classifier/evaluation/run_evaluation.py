@@ -6,10 +6,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from matplotlib.figure import Figure
 
 from spam_classifier.data.audit import leaked_rows
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
+from spam_classifier.errors import UserError
 from spam_classifier.evaluation.figures import (
     NATURAL,
     at_natural_shares,
@@ -20,7 +22,7 @@ from spam_classifier.evaluation.figures import (
 )
 from spam_classifier.evaluation.metrics_file import update_metrics
 from spam_classifier.evaluation.predictions import predictions_path, write_predictions
-from spam_classifier.evaluation.report import report_pictures, write_report
+from spam_classifier.evaluation.report import write_report
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.metrics import Predictions
 from spam_classifier.runs.logger import RunLogger
@@ -53,6 +55,7 @@ class RunEvaluation:
         self.data = data
         self.checkpoint = checkpoint
         self.run_directory = run_directory
+        self._weights_at_hand = not checkpoint
 
     def after_fit(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Evaluate the train and the validation split.
@@ -89,6 +92,7 @@ class RunEvaluation:
             messages over; ``padding``, where a verdict depends on it: the share of test messages whose verdict changes
             when they are padded to twice the length.
         """
+        self._weights_at_hand = True
         test = self.model.predictions
         assert test is not None
         found: dict[str, dict[str, Any]] = {TEST: self._figures(TEST, test, keep=whole)}
@@ -96,19 +100,21 @@ class RunEvaluation:
             return found
         splits = self.data.splits
         leaked = leaked_rows(splits[TEST], splits[TRAIN])
-        for kind in ("exact", "near"):
+        for kind in leaked.columns:
             clean = torch.from_numpy(~leaked[kind].to_numpy(copy=True)).to(test.labels.device)
             if not bool(clean.all()) and bool(clean.any()):
                 found[TEST][f"without_{kind}_leak"] = split_figures(part_of(test, clean))
         if self.model.hparams["token_position"] == "last":
             assert self.data.max_length is not None
             twice = min(2 * self.data.max_length, self.model.shape.context)
-            found[PADDING] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
-        if LEFT_OVER in splits:
+            if twice > self.data.max_length:
+                found[PADDING] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
+        if len(splits.get(LEFT_OVER, [])) >= self.trainer.world_size:
             left_over = self.predict(LEFT_OVER)
             found[LEFT_OVER] = left_over_figures(left_over)
             natural = at_natural_shares(test, left_over, self.data.natural_shares)
-            found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
+            if len(natural.labels):
+                found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
             self._keep_predictions(LEFT_OVER, left_over)
         self._keep(found)
         return found
@@ -120,20 +126,24 @@ class RunEvaluation:
         trainer.validate(
             self.model,
             dataloaders=self.data.each_once(split_name, padded_length),
-            ckpt_path=self.checkpoint or None,
+            ckpt_path=None if self._weights_at_hand else self.checkpoint,
             verbose=False,
         )
+        self._weights_at_hand = True
         trainer.loggers = loggers
         assert self.model.predictions is not None
         return self.model.predictions
 
     def _figures(self, split_name: str, predictions: Predictions, *, keep: bool = True) -> dict[str, Any]:
+        if not bool(predictions.logits.isfinite().all()):
+            raise UserError(f"the weights of {self.checkpoint or 'this run'} are not finite: the training has diverged")
         decision = self.model.decision
         figures = {
             "loss": float(self.model.cross_entropy(predictions.logits, predictions.labels)),
             **split_figures(predictions),
             "temperature": float(decision.temperature),
             "threshold": float(decision.threshold),
+            "threshold_rule": self.model.hparams["threshold"],
             "checkpoint": Path(self.checkpoint).name,
         }
         if keep and split_name != TRAIN:
@@ -155,15 +165,14 @@ class RunEvaluation:
             assert self.run_directory is not None
             known = {**figures, "classes": self.data.label_names}
             update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
-            write_report(self.run_directory)
-            self._show_in_tensorboard(self.run_directory, figures)
+            self._show_in_tensorboard(write_report(self.run_directory), figures)
 
-    def _show_in_tensorboard(self, run_directory: Path, figures: Mapping[str, Any]) -> None:
+    def _show_in_tensorboard(self, pictures: Mapping[str, Figure], figures: Mapping[str, Any]) -> None:
         """The report's pictures, and the figures of the messages that no stage of the Trainer logs."""
         logger = self.trainer.logger
         if not isinstance(logger, RunLogger):
             return
-        for title, figure in report_pictures(run_directory).items():
+        for title, figure in pictures.items():
             logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
         also = {
             f"test/{name}_{figure}": value
@@ -174,3 +183,4 @@ class RunEvaluation:
         if share := figures.get(LEFT_OVER, {}).get("false_positives"):
             also[f"test/{LEFT_OVER}_false_positive_rate"] = share["share"]
         logger.log_metrics(also, logger.step_of(self.trainer))
+        logger.save()

@@ -191,6 +191,7 @@ class SpamClassifier(pl.LightningModule):
         self.head = nn.Linear(self.shape.width, len(self.label_names))
         classes = len(self.label_names)
         self.decision = Decision()
+        self._use_given_threshold()
         # left to itself the mean leaves out what is not a number
         self.metrics = nn.ModuleDict({"train_loss": MeanMetric(nan_strategy=math.inf)})
         self.metrics["train_acc"] = Accuracy(task="multiclass", num_classes=classes)
@@ -218,9 +219,10 @@ class SpamClassifier(pl.LightningModule):
                     "leave the flag out"
                 )
         rule = self.hparams["threshold"]
-        fits = self._trainer is None or self.trainer.state.fn == "fit"
-        if isinstance(rule, str) and not fits and rule != saved["threshold"]:
-            raise UserError(f"--model.threshold {rule} is fitted in training: give a number, or train with it")
+        if isinstance(rule, str) and rule != saved["threshold"]:
+            raise UserError(
+                f"--model.threshold {rule} is fitted in training: give a number, or train a new run with it"
+            )
         for name, state in checkpoint.get("metrics_of_the_epoch", {}).items():
             self._epoch_so_far[name] = state
         if not self.label_names:
@@ -290,9 +292,10 @@ class SpamClassifier(pl.LightningModule):
     def _enter(self, stage: str, loader: Any, visits: float) -> None:
         """Have the hidden states of a stage's messages ready, if each of them is going to be visited."""
         self._use_given_threshold()
+        self._seen.reset()
         self._states.pop(stage, None)
         if self._prefix is not None and isinstance(loader, MessageSource) and visits >= len(loader):
-            self._states[stage] = self._prefix.states_of(loader, self.trainer)
+            self._states[stage] = self._prefix.states_of(loader, self.trainer, once=self.trainer.state.fn != "fit")
 
     def _leave(self, stage: str, loader: Any) -> None:
         """Let go of the hidden states of messages that are not going to be visited again."""
@@ -357,7 +360,12 @@ class SpamClassifier(pl.LightningModule):
             torch.manual_seed(int(state.generate_state(1)[0]))
 
     def on_fit_start(self) -> None:
-        """Keep the seed of the run."""
+        """Keep the seed of the run; refuse a threshold that nothing would be fitted on."""
+        if isinstance(self.hparams["threshold"], str) and not self.trainer.limit_val_batches:
+            raise UserError(
+                f"--model.threshold {self.hparams['threshold']} is fitted on the validation split: leave "
+                "--trainer.limit_val_batches out, or give a number"
+            )
         self._seed = torch.initial_seed()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -445,5 +453,5 @@ class SpamClassifier(pl.LightningModule):
             optimizer,
             self.hparams["schedule"],
             self.hparams["warmup_steps"],
-            total_steps=self.trainer.estimated_stepping_batches,
+            total_steps=lambda: self.trainer.estimated_stepping_batches,
         )

@@ -3,6 +3,8 @@
 Both are fitted on validation messages. With two classes the second one is the positive class (spam).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -36,15 +38,24 @@ class Decision(nn.Module):
                 ``max_false_positive_rate``).
             max_false_positive_rate: Most negatives to be taken for positives, as a share.
         """
-        self.temperature.fill_(fit_temperature(logits, labels))
+        logits, labels = logits.detach().cpu(), labels.cpu()  # not every device knows float64
+        temperature = fit_temperature(logits, labels)
+        self.temperature.fill_(temperature)
         if not isinstance(rule, str):
             self.threshold.fill_(rule)
             return
-        scores, positive = self.probabilities(logits)[:, 1].double(), labels == 1
+        scores, positive = (logits / temperature).softmax(-1)[:, 1], labels == 1
         if rule == "best_f1":
             self.threshold.fill_(best_f1_threshold(scores, positive))
         else:
             self.threshold.fill_(threshold_by_false_positives(scores, positive, max_false_positive_rate))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Decision":
+        """Move as modules do, but stay float32 where the weights become half precision: verdicts hang on it."""
+        exact = (self.temperature, self.threshold)
+        super()._apply(fn, recurse)
+        self.temperature, self.threshold = (value.to(self.threshold.device) for value in exact)
+        return self
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Calibrated probabilities of logits, float [N, classes] to the same."""
@@ -68,11 +79,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         labels: int64 [N].
     """
     logits = logits.double()
-    true = logits.gather(1, labels[:, None]).squeeze(1)
+    true = logits.gather(1, labels[:, None])
 
     def slope(inverse: float) -> float:
-        expected = ((inverse * logits).softmax(-1) * logits).sum(-1)
-        return float((expected - true).mean())
+        return float(((inverse * logits).softmax(-1) * (logits - true)).sum(-1).mean())
 
     low, high = 1 / HIGHEST_TEMPERATURE, HIGHEST_TEMPERATURE
     if not slope(high) > 0:
@@ -87,7 +97,7 @@ def best_f1_threshold(scores: Tensor, positive: Tensor) -> float:
     """The threshold with the highest F1, midway between two scores; of several the one nearest to 0.5.
 
     Args:
-        scores: Probability of the positive class, float64 [N].
+        scores: Probability of the positive class, float32 [N].
         positive: Which messages are positive, bool [N].
     """
     scores, order = scores.sort(descending=True)
@@ -97,6 +107,7 @@ def best_f1_threshold(scores: Tensor, positive: Tensor) -> float:
     below = torch.cat([scores[1:], scores.new_zeros(1)])
     f1[:-1][scores[:-1] == scores[1:]] = -1  # no cut between equal scores
     thresholds = (scores + below) / 2
+    thresholds = torch.where(thresholds > below, thresholds, scores)  # between neighbours there is no float
     best = thresholds[f1 == f1.max()]
     return float(best[(best - 0.5).abs().argmin()])
 
@@ -105,7 +116,7 @@ def threshold_by_false_positives(scores: Tensor, positive: Tensor, rate: float) 
     """The lowest threshold at which at most this share of the negatives counts as positive.
 
     Args:
-        scores: Probability of the positive class, float64 [N].
+        scores: Probability of the positive class, float32 [N].
         positive: Which messages are positive, bool [N].
         rate: The share, from 0 to 1.
     """
@@ -113,6 +124,4 @@ def threshold_by_false_positives(scores: Tensor, positive: Tensor, rate: float) 
     allowed = int(rate * len(negatives))
     if allowed >= len(negatives):
         return 0.0
-    barred = negatives[allowed]  # the highest score that must stay below
-    above = scores[scores > barred]
-    return float((barred + (above.min() if len(above) else 1.0)) / 2)
+    return float(torch.nextafter(negatives[allowed], torch.tensor(2.0)))  # that score must stay below

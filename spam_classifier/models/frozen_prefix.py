@@ -90,7 +90,7 @@ class FrozenPrefix:
     def _forget(self) -> None:
         self._kept: dict[tuple[int, int, int | None], tuple[object, HiddenStates | None]] = {}
 
-    def states_of(self, loader: MessageSource, trainer: pl.Trainer) -> HiddenStates | None:
+    def states_of(self, loader: MessageSource, trainer: pl.Trainer, *, once: bool = False) -> HiddenStates | None:
         """The hidden states of a loader's messages, computed unless they are kept already.
 
         Every process has to call it: each computes its share, and all get the whole.
@@ -98,6 +98,7 @@ class FrozenPrefix:
         Args:
             loader: Hands out the messages of a split.
             trainer: Gives the processes, the precision, the run's directory and the progress bar.
+            once: Each message is going to be visited only once: not worth the disk.
 
         Returns:
             The states, or None where they exceed the budgets, which is said.
@@ -107,7 +108,7 @@ class FrozenPrefix:
         if key not in self._kept:  # what is kept holds on to its messages: their id can't pass to others
             # inference tensors could not be saved for backward, should training read these states
             with torch.inference_mode(mode=False), torch.no_grad():
-                self._kept[key] = (loader.messages, self._compute(loader, trainer))
+                self._kept[key] = (loader.messages, self._compute(loader, trainer, once))
         return self._kept[key][1]
 
     def drop(self, loader: MessageSource) -> None:
@@ -136,7 +137,7 @@ class FrozenPrefix:
             self._forget()
         self._versions, self._digest = versions, digest.digest()
 
-    def _compute(self, loader: MessageSource, trainer: pl.Trainer) -> HiddenStates | None:
+    def _compute(self, loader: MessageSource, trainer: pl.Trainer, once: bool) -> HiddenStates | None:
         directory = run_directory(trainer) or Path(tempfile.gettempdir())
         lengths = loader.row_lengths
         if self.last_position:
@@ -147,7 +148,7 @@ class FrozenPrefix:
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
-        allocated = self._allocate(int(counts.sum()), directory)
+        allocated = self._allocate(int(counts.sum()), directory, once)
         if allocated is None:
             return None
         tokens, on_disk = allocated
@@ -182,7 +183,7 @@ class FrozenPrefix:
                 real = torch.arange(states.shape[1]) < lengths[rows, None]
                 yield states[real.to(device)].cpu()
 
-    def _allocate(self, states: int, directory: Path) -> tuple[Tensor, bool] | None:
+    def _allocate(self, states: int, directory: Path, once: bool) -> tuple[Tensor, bool] | None:
         """Room for so many states, and whether it is a mapped file; None where no budget allows it. It says which."""
         shape, dtype = (states, self.backbone.shape.width), self.backbone.wte.weight.dtype
         size = states * self.backbone.shape.width * dtype.itemsize
@@ -190,6 +191,9 @@ class FrozenPrefix:
         if size <= self._left(on_disk=False):
             rank_zero_info(f"{what} in memory")
             return torch.empty(shape, dtype=dtype), False
+        if once:
+            rank_zero_info(f"{what} exceed --model.prefix_memory: computed batch by batch")
+            return None
         if size <= self._left(on_disk=True):
             with contextlib.suppress(OSError), mapped_file(directory, states * shape[1], dtype) as tensor:
                 rank_zero_info(f"{what} on disk in {directory}, over --model.prefix_memory")

@@ -1,6 +1,7 @@
 """The learning rate over a training run."""
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -12,7 +13,7 @@ Schedule = Literal["constant", "cosine"]
 
 
 def scheduled(
-    optimizer: torch.optim.Optimizer, schedule: str, warmup_steps: int, total_steps: float
+    optimizer: torch.optim.Optimizer, schedule: str, warmup_steps: int, total_steps: Callable[[], float]
 ) -> OptimizerLRScheduler:
     """An optimizer with its learning rate's course, as the Trainer takes it.
 
@@ -20,7 +21,7 @@ def scheduled(
         optimizer: Holds the peak learning rate.
         schedule: ``constant`` or ``cosine``.
         warmup_steps: Steps of the warm-up.
-        total_steps: Steps of the whole training; infinite where it has no end.
+        total_steps: Asked for the steps of the whole training; infinite where it has no end.
 
     Raises:
         UserError: A cosine has no end.
@@ -29,9 +30,10 @@ def scheduled(
         return optimizer
     cosine_steps = None
     if schedule == "cosine":
-        if math.isinf(total_steps):
+        steps = total_steps()
+        if math.isinf(steps):
             raise UserError("--model.schedule cosine needs an end: set --trainer.max_epochs or --trainer.max_steps")
-        cosine_steps = int(total_steps) - warmup_steps
+        cosine_steps = int(steps) - warmup_steps
     course = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_factor(step, warmup_steps, cosine_steps)
     )

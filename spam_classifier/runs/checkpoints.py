@@ -14,6 +14,7 @@ CHECKPOINTS_DIRECTORY = "checkpoints"
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_PREFIX = "best-"
+OWN_SETTINGS = {"label_names", "token_position", "class_weights", "threshold"}
 
 HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
 
@@ -110,9 +111,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         hyper_parameters = checkpoint["hyper_parameters"] if isinstance(checkpoint, dict) else {}
-        complete = {"state_dict", "global_step"} <= set(checkpoint) and {"label_names", "token_position"} <= set(
-            hyper_parameters
-        )
+        complete = set(checkpoint) >= {"state_dict", "global_step"} and set(hyper_parameters) >= OWN_SETTINGS
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
         complete = False
     if not complete:

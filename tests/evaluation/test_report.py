@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from spam_classifier.evaluation.figures import left_over_figures, split_figures
-from spam_classifier.evaluation.metrics_file import update_metrics
+from spam_classifier.evaluation.metrics_file import read_metrics, update_metrics
 from spam_classifier.evaluation.predictions import (
     predictions_of,
     predictions_path,
@@ -27,6 +27,8 @@ HOSTILE = [
     "</td></table><style>*{display:none}</style>",
     "line one\nline two\r\n'quoted' \"text\", with commas",
 ]
+
+CLASSES = [["ham", "spam"], ["a", "b<i>", "$c$ & d_e^f"]]
 
 
 class Page(HTMLParser):
@@ -55,7 +57,14 @@ def make_run(directory: Path, classes: list[str], texts: list[str]) -> Path:
     labels = torch.tensor([classes.index(label) for label in messages["label"]])
     probabilities = torch.rand(len(labels), len(classes)).softmax(-1)
     found = Predictions(torch.arange(len(labels)), labels, probabilities.log(), probabilities, probabilities.argmax(-1))
-    figures = {**split_figures(found), "loss": 0.5, "temperature": 1.2, "threshold": 0.5, "checkpoint": "best.ckpt"}
+    figures = {
+        **split_figures(found),
+        "loss": 0.5,
+        "temperature": 1.2,
+        "threshold": 0.5,
+        "threshold_rule": 0.5,
+        "checkpoint": "best.ckpt",
+    }
     directory.mkdir()
     update_metrics(directory, {"validation": figures, "test": figures, "classes": classes})
     for split in ("validation", "test"):
@@ -63,9 +72,14 @@ def make_run(directory: Path, classes: list[str], texts: list[str]) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("classes", [["ham", "spam"], ["a", "b<i>", "$c$ & d_e^f"]])
+def page_of(run: Path) -> str:
+    write_report(run)
+    return (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize("classes", CLASSES)
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, classes: list[str]) -> None:
-    page = write_report(make_run(tmp_path / "run", classes, HOSTILE)).read_text()
+    page = page_of(make_run(tmp_path / "run", classes, HOSTILE))
     parsed = Page(page)
     assert "script" not in parsed.elements
     assert "img" not in parsed.elements
@@ -79,7 +93,7 @@ def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, classes: list[st
 
 
 def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
-    page = write_report(make_run(tmp_path / "run", ["ham", "spam"], ["one", "two"] * 8)).read_text()
+    page = page_of(make_run(tmp_path / "run", ["ham", "spam"], ["one", "two"] * 8))
     links = [value for name, value in Page(page).attributes if name in ("src", "href", "xlink:href") and value]
     assert all(link.startswith("#") for link in links)
     assert not re.search(r"url\((?!['\"]?#)", page)
@@ -89,14 +103,14 @@ def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
 
 def test_test_part_appears_after_test(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", ["ham", "spam"], ["one", "two", "three"] * 5)
-    whole = write_report(run).read_text()
+    whole = page_of(run)
     update_metrics(run, {"left_over": left_over_figures(predictions_of(read_predictions(
         predictions_path(run, "test")), ["ham", "spam"]))})  # fmt: skip
-    assert "of unseen ham taken for spam" in write_report(run).read_text()
+    assert "of unseen ham taken for spam" in page_of(run)
     assert "has not been looked at" not in whole
     metrics = (run / "metrics.json").read_text()
     (run / "metrics.json").write_text(metrics.replace('"test"', '"other"').replace('"left_over"', '"unused"'))
-    early = write_report(run).read_text()
+    early = page_of(run)
     assert "has not been looked at yet" in early
     assert "validation accuracy" in early
 
@@ -108,6 +122,12 @@ def test_predictions_and_messages_read_back(tmp_path: Path) -> None:
     assert table["text"].tolist()[::2] == texts
     assert set(table["label"]) == {"NA", "1"}
     again = predictions_of(table, ["NA", "1"])
-    assert split_figures(again)["confusion"] == split_figures(predictions_of(table, ["NA", "1"]))["confusion"]
+    assert split_figures(again)["confusion"] == read_metrics(run)["test"]["confusion"]
     assert again.probabilities.sum(1).tolist() == pytest.approx([1] * len(table), abs=1e-6)
     assert read_messages(predictions_path(run, "test"))["text"].tolist()[::2] == texts
+
+
+def test_long_messages_are_cut_in_the_page_alone(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", ["ham", "spam"], ["x" * 100_000, "short"])
+    assert len(page_of(run)) < 300_000
+    assert read_predictions(predictions_path(run, "test"))["text"].str.len().max() == 100_000

@@ -19,15 +19,17 @@ SCORED = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.boolean
 
 def unpack(scored: list[tuple[float, bool]]) -> tuple[torch.Tensor, torch.Tensor]:
     scores, positive = zip(*scored, strict=True)
-    return torch.tensor(scores, dtype=torch.float64), torch.tensor(positive)
+    return torch.tensor(scores), torch.tensor(positive)
 
 
 @given(SCORED.filter(lambda scored: any(positive for _, positive in scored)))
 def test_no_threshold_has_a_higher_f1(scored: list[tuple[float, bool]]) -> None:
     scores, positive = unpack(scored)
-    found = f1_score(positive, scores >= best_f1_threshold(scores, positive))
-    others = [f1_score(positive, scores >= threshold) for threshold in torch.linspace(0, 1, 201)]
-    assert found >= max(others) - 1e-9
+
+    def f1(threshold: float) -> float:
+        return f1_score(positive, scores >= torch.tensor(threshold), zero_division=0)
+
+    assert f1(best_f1_threshold(scores, positive)) == pytest.approx(max(map(f1, {*scores.tolist(), 0.0})))
 
 
 @given(SCORED, st.integers(0, 10).map(lambda n: n / 10))
@@ -38,7 +40,7 @@ def test_false_positives_stay_within_the_rate_and_no_lower_threshold_does(
     negatives = int((~positive).sum())
 
     def false_positives(threshold: float) -> int:
-        return int(((scores >= threshold) & ~positive).sum())
+        return int(((scores >= torch.tensor(threshold)) & ~positive).sum())
 
     threshold = threshold_by_false_positives(scores, positive, rate)
     assert false_positives(threshold) <= rate * negatives + 1e-9
@@ -86,3 +88,19 @@ def test_decision_travels_with_the_weights() -> None:
     restored.threshold.fill_(0.95)
     assert restored.verdict(high).tolist() == [0, 0]
     assert restored.verdict(torch.tensor([[0.1, 0.2, 0.7]])).tolist() == [2]
+
+
+def test_decision_stays_exact_in_half_precision() -> None:
+    decision = Decision()
+    decision.threshold.fill_(0.9931)
+    decision.to(torch.bfloat16)
+    assert decision.threshold.dtype == torch.float32
+    assert float(decision.threshold) == pytest.approx(0.9931, abs=1e-7)
+
+
+def test_scores_next_to_each_other_are_told_apart() -> None:
+    high = torch.nextafter(torch.tensor(0.9), torch.tensor(1.0))
+    scores, positive = torch.stack([torch.tensor(0.9), high]), torch.tensor([False, True])
+    for threshold in (best_f1_threshold(scores, positive), threshold_by_false_positives(scores, positive, 0.0)):
+        assert (scores >= torch.tensor(threshold)).tolist() == [False, True]
+    assert threshold_by_false_positives(torch.tensor([1.0]), torch.tensor([False]), 0.0) > 1

@@ -15,7 +15,13 @@ from spam_classifier.runs.checkpoints import find_checkpoint, read_checkpoint, r
 OURS = {
     "state_dict": {"head.weight": torch.arange(6.0).reshape(2, 3)},
     "global_step": 42,
-    "hyper_parameters": {"label_names": ["ham", "spam"], "token_position": "last", "max_length": 120},
+    "hyper_parameters": {
+        "label_names": ["ham", "spam"],
+        "token_position": "last",
+        "max_length": 120,
+        "class_weights": [1.0, 1.0],
+        "threshold": 0.5,
+    },
 }
 
 
