@@ -143,7 +143,7 @@ def draw_learning_curve(runs: pd.DataFrame, figure_name: str, path: Path) -> Non
         for (config, model), rows in runs[runs["split"] == split].groupby(["config", "model"], sort=False):
             by_size = rows.groupby("size")[figure_name]
             mean, spread = by_size.mean(), by_size.std().fillna(0)
-            label = f"{model}, {config}".replace("$", r"\$")
+            label = (model if runs["config"].nunique() == 1 else f"{model}, {config}").replace("$", r"\$")
             axes.errorbar(mean.index, mean, yerr=spread, marker="o", capsize=3, label=label)
         axes.set_xscale("log", base=2)
         axes.set_xticks(sorted(runs["size"].unique()), labels=[str(size) for size in sorted(runs["size"].unique())])

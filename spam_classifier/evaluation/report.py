@@ -102,7 +102,7 @@ def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
     """How many predictions are wrong, and the most confident of them."""
     wrong = table[table["predicted"] != table["label"]]
     probabilities = wrong[[name for name in wrong.columns if name.startswith(PREFIX)]]
-    column = probabilities.columns.get_indexer([PREFIX + name for name in wrong["predicted"]])
+    column = probabilities.columns.get_indexer(pd.Index([PREFIX + name for name in wrong["predicted"]]))
     confidence = probabilities.to_numpy()[np.arange(len(wrong)), column]
     shown = wrong.assign(confidence=confidence).sort_values("confidence", ascending=False, kind="stable")
     shown = shown[["label", "predicted", "confidence", "text"]].head(MOST_MISTAKES)
