@@ -329,7 +329,7 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path) -> None:
     tested = command("spam_classifier.train", "test", cwd=tmp_path, **blocked)
     assert tested.code == 0, tested.err
     metrics = json.loads((tmp_path / "lightning_logs/version_0/metrics.json").read_text())
-    assert metrics["test"]["acc"] > 0.75  # the majority class is one half
+    assert metrics["test"]["balanced_acc"] > 0.7  # without learning it is one half
     said = command("spam_classifier.predict", "hello there", "WIN a prize", cwd=tmp_path, **blocked)
     assert said.code == 0, said.err
     assert [line.split("\t")[0] in ("ham", "spam") for line in said.out.splitlines()[1:]] == [True, True]
