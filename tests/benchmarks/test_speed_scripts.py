@@ -23,7 +23,7 @@ def run(script: str, *flags: object, cwd: Path) -> str:
 @pytest.mark.slow
 def test_finetune_compares_four_ways(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    table = run("finetune.py", *TINY, "--heads", 2, "--scale", 0.05, "--json", figures, cwd=tmp_path)
+    table = run("finetune.py", *TINY, "--heads", 2, "--scale", 0.01, "--json", figures, cwd=tmp_path)
     results = json.loads(figures.read_text())
     assert list(results) == ["ours, recommended", "ours, book", "transformers", "book, plain"]
     for name, result in results.items():

@@ -54,7 +54,7 @@ End = tuple[SpamClassifier, list[float], dict[str, float]]
 def fit_with_and_without(tmp_path: Path, policy: str, position: str, batch_size: int, **trainer: object) -> list[End]:
     """The same fifty steps with states that are kept, and with states computed anew."""
     data = {"batch_size": batch_size, "batch_by_length": position == "last_real"}
-    data["train_fraction"] = 0.1 if batch_size == 8 else 0.03
+    data |= {"train_fraction": 0.1 if batch_size == 8 else 0.03, "validation_fraction": 0.02}
     trainer = {"val_check_interval": 8, **trainer}
     ends = []
     for reuse in ("auto", "off"):
