@@ -140,7 +140,7 @@ class SpamDataModule(pl.LightningDataModule):
         counts = corpus["label"].value_counts()
         self.natural_shares = [float(counts[label]) / len(corpus) for label in self.label_names]
         corpus = deduplicate(corpus, self.deduplicate)
-        refuse_rare_classes(corpus, self.label_names)
+        refuse_rare_classes(corpus, self.label_names, deduplicate=self.deduplicate)
         left_over = corpus[:0]
         if self.balance == "undersample":
             corpus, left_over = undersample(corpus, self.label_names, self.split_seed)

@@ -120,8 +120,13 @@ def _cut(
     return rows[:train_end], rows[train_end:validation_end], rows[validation_end:]
 
 
-def refuse_rare_classes(corpus: pd.DataFrame, labels: Sequence[str]) -> None:
+def refuse_rare_classes(corpus: pd.DataFrame, labels: Sequence[str], *, deduplicate: str = "none") -> None:
     """Refuse a corpus in which a class has too few messages to stand in all three splits.
+
+    Args:
+        corpus: Labelled messages.
+        labels: The classes.
+        deduplicate: How repeats were removed before, to be named as a cause.
 
     Raises:
         UserError: Names the class and how many messages it has.
@@ -129,7 +134,8 @@ def refuse_rare_classes(corpus: pd.DataFrame, labels: Sequence[str]) -> None:
     counts = corpus["label"].value_counts()
     for label in labels:
         if (count := counts.get(label, 0)) < len(SPLITS):
+            left = "" if deduplicate == "none" else f" left after --data.deduplicate {deduplicate}"
             raise UserError(
-                f"class {label!r} has {count} message(s), too few to split into train, validation and "
+                f"class {label!r} has {count} message(s){left}, too few to split into train, validation and "
                 f"test: give it at least {len(SPLITS)}, or check that --data.label_column names the labels"
             )

@@ -206,3 +206,8 @@ def test_classes_are_sorted_or_as_given() -> None:
 def test_labels_that_do_not_fit_are_refused(sizes: dict[str, int], labels: list[str] | None, message: str) -> None:
     with pytest.raises(UserError, match=message):
         class_names(corpus_of(**sizes), labels)
+
+
+def test_repeats_are_named_as_the_cause_of_a_rare_class() -> None:
+    with pytest.raises(UserError, match=r"class 'spam' has 1 message\(s\) left after --data.deduplicate near, too few"):
+        refuse_rare_classes(corpus_of(ham=9, spam=1), ["ham", "spam"], deduplicate="near")
