@@ -41,7 +41,9 @@ def test_inference_compares_three_ways(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_growth_measures_corpus_and_epochs(tmp_path: Path) -> None:
-    table = run("growth.py", *TINY, "--largest", 1, cwd=tmp_path)
+    rows = [f"{label},message {number} of {label}" for number in range(60) for label in ("ham", "spam")]
+    (tmp_path / "small.csv").write_text("\n".join(["label,text", *rows]) + "\n")
+    table = run("growth.py", *TINY, "--corpus", "small.csv", "--largest", 1, cwd=tmp_path)
     rows = [line for line in table.splitlines() if line.startswith("| 1 x")]
     assert [row.split("|")[2].strip() for row in rows] == ["5", "1", "20", "5"]
 
