@@ -114,4 +114,5 @@ def wilson_interval(share: float, rows: int, z: float = 1.96) -> tuple[float, fl
     """95 % confidence interval of a share observed on a number of rows (Wilson 1927)."""
     middle = share + z * z / (2 * rows)
     spread = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return (middle - spread) / (1 + z * z / rows), (middle + spread) / (1 + z * z / rows)
+    scale = 1 + z * z / rows
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)  # rounding aside

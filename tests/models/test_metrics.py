@@ -64,6 +64,7 @@ def test_wilson_interval_of_the_books_test_split() -> None:
     low, high = wilson_interval(0.95, 300)
     assert (low, high) == (pytest.approx(0.9192, abs=1e-4), pytest.approx(0.9694, abs=1e-4))
     assert wilson_interval(1.0, 10)[1] == pytest.approx(1)
+    assert wilson_interval(0.0, 281)[0] == 0
 
 
 def test_logits_come_back_in_the_order_of_the_rows() -> None:
