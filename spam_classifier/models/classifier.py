@@ -294,7 +294,10 @@ class SpamClassifier(pl.LightningModule):
         self._use_given_threshold()
         self._seen.reset()
         self._states.pop(stage, None)
-        if self._prefix is not None and isinstance(loader, MessageSource) and visits >= len(loader):
+        if self._prefix is None or not isinstance(loader, MessageSource):
+            return
+        # the batches of the processes may differ in number, and all have to take part in the pass or none
+        if self.trainer.strategy.reduce_boolean_decision(visits >= len(loader), all=True):
             self._states[stage] = self._prefix.states_of(loader, self.trainer, once=self.trainer.state.fn != "fit")
 
     def _leave(self, stage: str, loader: Any) -> None:

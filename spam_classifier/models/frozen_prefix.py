@@ -149,7 +149,7 @@ class FrozenPrefix:
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
         allocated = self._allocate(int(counts.sum()), directory, once)
-        if allocated is None:
+        if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
         tokens, on_disk = allocated
         places = [slice(int(starts[rows[0]]), int(starts[rows[0]] + counts[rows].sum())) for rows in batches]
