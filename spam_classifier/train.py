@@ -157,6 +157,8 @@ class SpamCLI(LightningCLI):
         done = {"epochs": self.trainer.current_epoch, "steps": self.trainer.global_step, "seconds": seconds}
         run = {**done, "seed": self._get(self.config, "seed_everything"), "versions": versions()}
         metrics = self._evaluation(checkpoint, directory).after_fit(run)
+        if not bool(self.model.decision.fitted):
+            self._say("no validation in training: neither temperature nor threshold is fitted")
         if not self.trainer.is_global_zero:
             return
         if directory is not None:

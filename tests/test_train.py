@@ -235,6 +235,8 @@ def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topic
     done = train(*fit_topics, *limited, "--data.batch_size", 4)
     assert done.code == 0, done.err
     metrics = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
+    assert "neither temperature nor threshold is fitted" in done.out
+    assert "nothing was fitted" in Path("lightning_logs/version_0/report.html").read_text()
     assert metrics["validation"]["messages"] == 9  # all of it, whatever the training looked at
     part = train("test", "--trainer.limit_test_batches", 1)
     assert "test split, a part of it" in part.out
@@ -373,6 +375,17 @@ def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics
             if figure not in ("checkpoint", "confusion", "false_positives", "acc_interval", "ece", "temperature"):
                 assert value == pytest.approx(metrics[1][split][figure], abs=1e-3), figure
         assert metrics[0][split]["confusion"] == metrics[1][split]["confusion"]
+
+
+@pytest.mark.slow
+def test_processes_with_unlike_numbers_of_batches_do_not_wait_for_each_other(
+    command: Callable, fit_topics: list[str], tmp_path: Path
+) -> None:
+    """Of nine validation messages one process has five, in three batches, the other four, in two."""
+    flags = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "1"]
+    flags += ["--model.trainable", "last_block", "--data.batch_size", "2", "--trainer.limit_val_batches", "2"]
+    done = command("spam_classifier.train", *fit_topics, *flags, cwd=tmp_path, timeout=120)
+    assert done.code == 0, done.err
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

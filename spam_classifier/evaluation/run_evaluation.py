@@ -116,7 +116,7 @@ class RunEvaluation:
             if len(natural.labels):
                 found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
             self._keep_predictions(LEFT_OVER, left_over)
-        self._keep(found)
+        self._keep(found, outdated=(LEFT_OVER, NATURAL, PADDING))
         return found
 
     def predict(self, split_name: str, padded_length: int | None = None) -> Predictions:
@@ -143,7 +143,8 @@ class RunEvaluation:
             **split_figures(predictions),
             "temperature": float(decision.temperature),
             "threshold": float(decision.threshold),
-            "threshold_rule": self.model.hparams["threshold"],
+            "threshold_rule": self.model.hparams["threshold"] if bool(decision.fitted) else None,
+            "decision_fitted": bool(decision.fitted),
             "checkpoint": Path(self.checkpoint).name,
         }
         if keep and split_name != TRAIN:

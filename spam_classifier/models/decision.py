@@ -8,7 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-HIGHEST_TEMPERATURE = 20.0
+from spam_classifier.errors import UserError
+
+WIDEST = 20.0  # highest temperature, in units of the logits' mean size
+NARROWEST = 1e-3  # lowest
 
 
 class Decision(nn.Module):
@@ -18,15 +21,18 @@ class Decision(nn.Module):
         temperature: What logits are divided by, float [].
         threshold: Probability of the positive class from which a message counts as positive, float []; of use with two
             classes only.
+        fitted: Whether a validation split has been seen, float [], 0 or 1.
     """
 
     temperature: Tensor
     threshold: Tensor
+    fitted: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("temperature", torch.tensor(1.0))
         self.register_buffer("threshold", torch.tensor(0.5))
+        self.register_buffer("fitted", torch.tensor(0.0))
 
     def fit(self, logits: Tensor, labels: Tensor, rule: float | str, max_false_positive_rate: float) -> None:
         """Choose the temperature, and with two classes the threshold.
@@ -37,14 +43,23 @@ class Decision(nn.Module):
             rule: The threshold itself, ``best_f1`` (the highest F1), or ``max_fpr`` (the lowest with at most
                 ``max_false_positive_rate``).
             max_false_positive_rate: Most negatives to be taken for positives, as a share.
+
+        Raises:
+            UserError: There is a rule to go by, and messages of one class only.
         """
         logits, labels = logits.detach().cpu(), labels.cpu()  # not every device knows float64
         temperature = fit_temperature(logits, labels)
         self.temperature.fill_(temperature)
+        self.fitted.fill_(1)
         if not isinstance(rule, str):
             self.threshold.fill_(rule)
             return
         scores, positive = (logits / temperature).softmax(-1)[:, 1], labels == 1
+        if bool(positive.all()) or not bool(positive.any()):
+            raise UserError(
+                f"--model.threshold {rule} needs validation messages of both classes: set --data.stratify true, "
+                "evaluate the whole split, or give a number"
+            )
         if rule == "best_f1":
             self.threshold.fill_(best_f1_threshold(scores, positive))
         else:
@@ -84,9 +99,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     def slope(inverse: float) -> float:
         return float(((inverse * logits).softmax(-1) * (logits - true)).sum(-1).mean())
 
-    low, high = 1 / HIGHEST_TEMPERATURE, HIGHEST_TEMPERATURE
-    if not slope(high) > 0:
+    size = float((logits - logits.mean(-1, keepdim=True)).abs().mean())
+    if not bool((logits > true).any()) or not size > 0:
         return 1.0
+    low, high = 1 / (WIDEST * size), 1 / (NARROWEST * size)
     for _ in range(60):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)

@@ -62,6 +62,7 @@ def make_run(directory: Path, classes: list[str], texts: list[str]) -> Path:
         "loss": 0.5,
         "temperature": 1.2,
         "threshold": 0.5,
+        "decision_fitted": True,
         "threshold_rule": 0.5,
         "checkpoint": "best.ckpt",
     }

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
+from spam_classifier.errors import UserError
 from spam_classifier.models.decision import (
     Decision,
     best_f1_threshold,
@@ -61,6 +62,21 @@ def test_temperature_has_the_lowest_cross_entropy(classes: int, true_temperature
     loss = F.cross_entropy(scaled.double() / found, labels)
     for other in (0.97 * found, 1.03 * found):
         assert F.cross_entropy(scaled.double() / other, labels) > loss
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.3, 10.0])
+def test_temperature_grows_with_the_logits(scale: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(200, 2, generator=generator)
+    labels = torch.multinomial((4 * logits).softmax(-1), 1, generator=generator).squeeze(1)
+    assert fit_temperature(scale * logits, labels) == pytest.approx(scale * fit_temperature(logits, labels), rel=1e-4)
+
+
+@pytest.mark.parametrize("rule", ["best_f1", "max_fpr"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_rule_needs_both_classes(rule: str, label: int) -> None:
+    with pytest.raises(UserError, match="needs validation messages of both classes"):
+        Decision().fit(torch.randn(5, 2), torch.full((5,), label), rule, 0.01)
 
 
 def test_without_mistakes_the_temperature_stays_one() -> None:
