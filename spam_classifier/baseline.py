@@ -11,11 +11,16 @@ from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.metrics_file import read_metrics, update_metrics
 from spam_classifier.evaluation.predictions import predictions_of, predictions_path, read_messages, read_predictions
 from spam_classifier.evaluation.report import write_report
-from spam_classifier.runs.checkpoints import find_checkpoint, run_directory
+from spam_classifier.runs.checkpoints import find_checkpoint, read_settings, run_directory
 
 DESCRIPTION = """Train TF-IDF words with logistic regression and TF-IDF characters with a linear SVM on the splits of a
 run, compare them with its classifier, and add the comparison to the run's report. The test split is compared once
 `train test` has looked at it."""
+EVALUATE = {
+    VALIDATION: "python -m spam_classifier.train validate",
+    TEST: "python -m spam_classifier.train test",
+    LEFT_OVER: "python -m spam_classifier.train test",
+}
 
 
 def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
@@ -35,13 +40,15 @@ def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
     paths = {name: predictions_path(directory, name) for name in (VALIDATION, TEST, LEFT_OVER)}
     evaluated = [name for name, path in paths.items() if path.is_file() and name in metrics]
     if VALIDATION not in evaluated:
-        raise UserError(
-            f"{directory} holds no predictions to compare with: run python -m spam_classifier.train validate"
-        )
+        raise UserError(f"{directory} holds no predictions to compare with: run {EVALUATE[VALIDATION]}")
     classes, shares = metrics["classes"], metrics.get("natural", {}).get("shares")
     splits: dict[str, pd.DataFrame] = {name: read_messages(directory / f"{name}.csv") for name in (TRAIN, *evaluated)}
-    balanced = metrics.get("audit", {}).get("balance") == "class_weight"
-    own = {name: predictions_of(read_predictions(paths[name]), classes) for name in evaluated}
+    balanced = read_settings(directory)["data"]["balance"] == "class_weight"
+    tables = {name: read_predictions(paths[name]) for name in evaluated}
+    for name, table in tables.items():
+        if list(table["text"]) != list(splits[name]["text"]):
+            raise UserError(f"{paths[name]} is not of {name}.csv beside it: run {EVALUATE[name]} again")
+    own = {name: predictions_of(table, classes) for name, table in tables.items()}
     model = with_natural_shares(own, shares)
     compared: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in model}
     for title, predictions in predict_baselines(splits, classes, balanced=balanced).items():

@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -157,8 +158,7 @@ class SpamCLI(LightningCLI):
         done = {"epochs": self.trainer.current_epoch, "steps": self.trainer.global_step, "seconds": seconds}
         run = {**done, "seed": self._get(self.config, "seed_everything"), "versions": versions()}
         metrics = self._evaluation(checkpoint, directory).after_fit(run)
-        if not bool(self.model.decision.fitted):
-            self._say("no validation in training: neither temperature nor threshold is fitted")
+        self._say_how_fitted(metrics[VALIDATION])
         if not self.trainer.is_global_zero:
             return
         if directory is not None:
@@ -203,15 +203,22 @@ class SpamCLI(LightningCLI):
         assert self.run is not None
         limit = getattr(trainer, f"limit_{stage}_batches")
         whole = limit == 1.0 and isinstance(limit, float) and not trainer.fast_dev_run  # type: ignore[attr-defined]
-        directory = self.run.directory if self.datamodule.same_messages else None
+        own = self.datamodule.same_messages and self.datamodule.max_length == self.run.max_length
+        directory = self.run.directory if own else None
         evaluation = self._evaluation(str(trainer.ckpt_path), directory)
         figures = {VALIDATION: evaluation.after_validate(whole)} if stage == "val" else evaluation.after_test(whole)
         self._say(evaluation_summary(figures, self.datamodule.label_names, whole))
         if whole:
-            kept = (
-                f"report: {directory / REPORT_FILE}" if directory else "not kept: these are not the run's own messages"
-            )
-            self._say(kept)
+            self._say_how_fitted(figures[split_name])
+            other = "not kept: these are not the run's own messages, or not as long"
+            self._say(f"report: {directory / REPORT_FILE}" if directory else other)
+
+    def _say_how_fitted(self, figures: Mapping[str, Any]) -> None:
+        fitted, step = figures["decision_step"], figures["step"]
+        if fitted is None:
+            self._say("no validation in training: neither temperature nor threshold is fitted")
+        elif fitted != step:
+            self._say(f"temperature and threshold were fitted at step {fitted:,}, the weights are of step {step:,}")
 
     def _say(self, text: str) -> None:
         if self.trainer.is_global_zero:

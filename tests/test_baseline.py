@@ -46,6 +46,9 @@ def test_comparison_grows_with_the_run(
     assert train("test").code == 0
     assert run(monkeypatch) == 0
     assert "characters, linear SVM" in capsys.readouterr().out
+    (directory / "test.csv").write_text((directory / "validation.csv").read_text())
+    assert run(monkeypatch) == 1
+    assert "test.csv is not of test.csv beside it: run python -m spam_classifier.train test" in capsys.readouterr().err
     metrics = json.loads((directory / "metrics.json").read_text())
     assert set(metrics["baselines"]) == {"validation", "test", "natural"}
     assert metrics["natural"]["messages"] == metrics["baselines"]["natural"]["words, logistic regression"]["messages"]

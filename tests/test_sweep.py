@@ -23,7 +23,7 @@ def runs_of(first: list[float], second: list[float], *, same_splits: bool = True
         splits = "splits" if same_splits else config
         for seed, value in enumerate(values):
             what = {"config": config, "size": 0, "seed": seed, "split": "validation", "model": "GPT-2"}
-            what["messages"] = f"{splits} of seed {seed}"
+            what |= {"messages": f"{splits} of seed {seed}", "evaluated": 10, "trained": 40}
             rows.append({**what, **dict.fromkeys(FIGURES, value)})
     return pd.DataFrame(rows)
 
@@ -39,9 +39,14 @@ def test_configs_are_compared_seed_by_seed() -> None:
     (row,) = paired_differences(runs_of([0.9, 0.8, 0.7, 0.6], [0.92, 0.82, 0.71, 0.63]), "f1").to_dict("records")
     assert (row["first"], row["second"]) == ("GPT-2, one", "GPT-2, two")
     assert row["difference"] == pytest.approx(2.0)
-    # differences 2, 2, 1, 3: mean 2, standard error 0.408, Student's t of three degrees 3.182
-    assert (row["low"], row["high"]) == (pytest.approx(2 - 1.299, abs=1e-3), pytest.approx(2 + 1.299, abs=1e-3))
-    assert 0.01 < row["p"] < 0.02
+    # differences 2, 2, 1, 3: mean 2, variance 2/3 * (1/4 + 10/40), Student's t of three degrees 3.182
+    assert (row["low"], row["high"]) == (pytest.approx(2 - 1.837, abs=1e-3), pytest.approx(2 + 1.837, abs=1e-3))
+    assert 0.03 < row["p"] < 0.05
+
+
+def test_equal_differences_say_nothing_of_chance() -> None:
+    table = paired_differences(runs_of([0.9, 0.8, 0.7], [0.92, 0.82, 0.72]), "f1")
+    assert to_markdown(table).splitlines()[-1].endswith("| 2 | - | - | - |")
 
 
 def test_figures_of_other_messages_are_not_paired() -> None:

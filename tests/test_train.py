@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -231,7 +232,7 @@ def test_moved_run_keeps_its_best_checkpoint(train: Callable, fit_topics: list[s
 
 
 def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topics: list[str]) -> None:
-    limited = ["--trainer.limit_val_batches", "0", "--trainer.max_epochs", "1"]
+    limited = ["--trainer.limit_val_batches", "0", "--trainer.limit_test_batches", "1", "--trainer.max_epochs", "1"]
     done = train(*fit_topics, *limited, "--data.batch_size", 4)
     assert done.code == 0, done.err
     metrics = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
@@ -242,6 +243,28 @@ def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topic
     assert "test split, a part of it" in part.out
     assert "nothing of the test split" in train("test", "--trainer.limit_test_batches", 0).out
     assert "test" not in json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
+    cut = train("test", "--data.max_length", 4)
+    assert "not kept: these are not the run's own messages" in cut.out
+    assert "test" not in json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
+    assert "test split, 19 messages" in train("test").out  # the limits of the training are not those of the test
+
+
+def test_a_run_stopped_early_is_audited_when_it_is_tested(train: Callable, fit_topics: list[str]) -> None:
+    assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
+    run = Path("lightning_logs/version_0")
+    for name in ("metrics.json", "report.html"):  # as if the process had been killed behind its last epoch
+        (run / name).unlink()
+    assert train("test").code == 0
+    assert set(json.loads((run / "metrics.json").read_text())) == {"test", "audit", "classes"}
+
+
+def test_a_decision_of_other_weights_is_named(train: Callable, fit_topics: list[str]) -> None:
+    flags = ["--trainer.max_epochs", 2, "--trainer.check_val_every_n_epoch", 2]
+    assert train(*fit_topics, *flags).code == 0
+    assert "were fitted at step" not in train("test").out
+    assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3).code == 0
+    assert re.search(r"fitted at step 14, the weights are of step 21", train("test", "--ckpt_path", "last").out)
+    assert "not with these weights" in Path("lightning_logs/version_0/report.html").read_text()
 
 
 def test_diverged_run_says_so(train: Callable, fit_topics: list[str]) -> None:

@@ -4,16 +4,18 @@ Two messages are near-duplicates where the sets of their words, in lower case an
 a Jaccard similarity of at least NEAR. Candidates are found by prefix filtering (Chaudhuri, Ganti and Kaushik 2006,
 "A Primitive Operator for Similarity Joins in Data Cleaning"): two sets that overlap so much share one of the few
 rarest words of each. The search is exact, needs no random numbers, and compares hardly more pairs than are similar.
+In languages written without spaces a clause counts as a word, so that hardly more than exact repeats are found.
 """
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+import regex
+
 NEAR = 0.8
-WORD = re.compile(r"\w+")
-NUMBER = re.compile(r"\d+")
+WORD = regex.compile(r"\w+")  # with the marks that vowels are in many scripts, unlike in the standard library
+NUMBER = regex.compile(r"\d+")
 
 Words = frozenset[str]
 

@@ -62,6 +62,8 @@ def left_over_figures(predictions: Predictions) -> dict[str, Any]:
 def at_natural_shares(test: Predictions, left_over: Predictions, shares: Sequence[float]) -> Predictions:
     """The largest part of the test split and the left-over messages that holds the classes in their natural shares.
 
+    What is left out is drawn at random, for all predictions of the same messages alike.
+
     Args:
         test: Predictions of the test split, of which all messages of the scarcest class are taken.
         left_over: Predictions of the messages that undersampling left over.
@@ -73,6 +75,8 @@ def at_natural_shares(test: Predictions, left_over: Predictions, shares: Sequenc
     both = Predictions(*(torch.cat(pair) for pair in zip(test, left_over, strict=True)))
     rows_of_classes = [(both.labels == label).nonzero().flatten() for label in range(len(shares))]
     size = min(len(rows) / part for rows, part in zip(rows_of_classes, shares, strict=True))
+    draw = torch.Generator().manual_seed(0)  # not the first in the file: a corpus may be sorted
+    rows_of_classes = [rows[torch.randperm(len(rows), generator=draw).to(rows.device)] for rows in rows_of_classes]
     chosen = torch.cat([rows[: round(size * part)] for rows, part in zip(rows_of_classes, shares, strict=True)])
     return Predictions(*(values[chosen] for values in both))
 

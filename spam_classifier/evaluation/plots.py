@@ -27,13 +27,15 @@ def svg(figure: Figure) -> str:
     return page[page.index("<svg") :]
 
 
-def roc_and_precision_recall(splits: Mapping[str, pd.DataFrame], classes: Sequence[str], threshold: float) -> Figure:
+def roc_and_precision_recall(
+    splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]
+) -> Figure:
     """ROC and precision-recall curves of the second of two classes, the threshold's place marked.
 
     Args:
         splits: Predictions of each split.
         classes: Names of the two classes.
-        threshold: Probability from which a message counts as the second class.
+        thresholds: Probability from which a message of the split counts as the second class.
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     roc, precision_recall = figure.subplots(1, 2)
@@ -45,9 +47,10 @@ def roc_and_precision_recall(splits: Mapping[str, pd.DataFrame], classes: Sequen
         false, true, _ = binary_roc(scores, labels)
         precision, recall, _ = binary_precision_recall_curve(scores, labels)
         colour = COLOURS.get(name)
-        roc.plot(false, true, label=name, color=colour, drawstyle="steps-post")
-        precision_recall.plot(recall, precision, label=name, color=colour, drawstyle="steps-post")
-        taken = scores >= threshold
+        label = f"{name}, threshold {thresholds[name]:.3g}"
+        roc.plot(false, true, label=label, color=colour, drawstyle="steps-post")
+        precision_recall.plot(recall, precision, label=label, color=colour, drawstyle="steps-post")
+        taken = scores >= thresholds[name]
         found = float((taken & (labels == 1)).sum())
         roc.plot(
             float((taken & (labels == 0)).sum() / (labels == 0).sum()), found / int(labels.sum()), "o", color=colour
@@ -60,7 +63,7 @@ def roc_and_precision_recall(splits: Mapping[str, pd.DataFrame], classes: Sequen
     )
     for axes in (roc, precision_recall):
         axes.grid(alpha=0.3)
-        axes.legend(title=f"dot: threshold {threshold:.3g}")
+        axes.legend(title="dot: at the threshold")
     return figure
 
 

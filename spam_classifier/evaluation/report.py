@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
+from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.learning_curves import learning_curves
 from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
@@ -35,6 +36,7 @@ FIGURES = {
     "loss": "loss (cross-entropy)",
     "log_loss": "loss after calibration",
 }
+DECIDING = ("checkpoint", "step", "temperature", "threshold")  # what verdicts hang on, beside the message
 PERCENT = ("acc", "balanced_acc", "precision", "recall", "f1", "specificity", "ece")
 
 
@@ -59,11 +61,15 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
     )
     environment.filters |= {"percent": _percent, "interval": _interval, "number": _number}
     config = run_directory / "config.yaml"
+    splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
+    deciding = {name: metrics[TEST if name == NATURAL else name] for name in splits}
     page = environment.get_template("report.html.jinja").render(
         run=run_directory.name,
         metrics=metrics,
         classes=metrics.get("classes", []),
-        splits=[name for name in (TRAIN, VALIDATION, TEST, "natural") if name in metrics],
+        splits=splits,
+        deciding=deciding,
+        alike=len({tuple(of_split[name] for name in DECIDING) for of_split in deciding.values()}) <= 1,
         figures=FIGURES,
         percent_figures=PERCENT,
         # they hold names of classes, which matplotlib escapes
@@ -88,8 +94,8 @@ def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict
             points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
             figures["learning curves"] = learning_curves(points, curves["examples_per_epoch"])
         if any(set(table["label"]) == set(classes) for table in shown.values()) and len(classes) == 2:
-            threshold = metrics[next(reversed(shown))]["threshold"]
-            figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, threshold)
+            thresholds = {name: metrics[name]["threshold"] for name in shown}
+            figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, thresholds)
         if shown:
             figures["reliability diagram"] = plots.reliability(shown, classes)
             name, table = list(shown.items())[-1]

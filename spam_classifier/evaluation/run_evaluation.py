@@ -20,7 +20,7 @@ from spam_classifier.evaluation.figures import (
     part_of,
     split_figures,
 )
-from spam_classifier.evaluation.metrics_file import update_metrics
+from spam_classifier.evaluation.metrics_file import read_metrics, update_metrics
 from spam_classifier.evaluation.predictions import predictions_path, write_predictions
 from spam_classifier.evaluation.report import write_report
 from spam_classifier.models.classifier import SpamClassifier
@@ -56,6 +56,7 @@ class RunEvaluation:
         self.checkpoint = checkpoint
         self.run_directory = run_directory
         self._weights_at_hand = not checkpoint
+        self._evaluated: dict[str, Predictions] = {}
 
     def after_fit(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Evaluate the train and the validation split.
@@ -68,7 +69,7 @@ class RunEvaluation:
         """
         figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
         self._keep(
-            {**figures, "run": run, "audit": self.data.audit() if self._writes else {}},
+            {**figures, "run": run},
             outdated=(TEST, LEFT_OVER, NATURAL, PADDING),
         )
         return figures
@@ -115,7 +116,7 @@ class RunEvaluation:
             natural = at_natural_shares(test, left_over, self.data.natural_shares)
             if len(natural.labels):
                 found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
-            self._keep_predictions(LEFT_OVER, left_over)
+            self._evaluated[LEFT_OVER] = left_over
         self._keep(found, outdated=(LEFT_OVER, NATURAL, PADDING))
         return found
 
@@ -138,33 +139,34 @@ class RunEvaluation:
         if not bool(predictions.logits.isfinite().all()):
             raise UserError(f"the weights of {self.checkpoint or 'this run'} are not finite: the training has diverged")
         decision = self.model.decision
+        fitted_step = int(decision.fitted_step)
         figures = {
             "loss": float(self.model.cross_entropy(predictions.logits, predictions.labels)),
             **split_figures(predictions),
             "temperature": float(decision.temperature),
             "threshold": float(decision.threshold),
-            "threshold_rule": self.model.hparams["threshold"] if bool(decision.fitted) else None,
-            "decision_fitted": bool(decision.fitted),
+            "threshold_rule": self.model.hparams["threshold"] if fitted_step >= 0 else None,
+            "decision_step": fitted_step if fitted_step >= 0 else None,
             "checkpoint": Path(self.checkpoint).name,
+            "step": self.model.loaded_step if self.checkpoint else self.trainer.global_step,
         }
         if keep and split_name != TRAIN:
-            self._keep_predictions(split_name, predictions)
+            self._evaluated[split_name] = predictions
         return figures
 
     @property
     def _writes(self) -> bool:
         return self.run_directory is not None and self.trainer.is_global_zero
 
-    def _keep_predictions(self, split_name: str, predictions: Predictions) -> None:
-        if self._writes:
-            assert self.run_directory is not None
-            path = predictions_path(self.run_directory, split_name)
-            write_predictions(path, predictions, self.data.splits[split_name], self.data.label_names)
-
     def _keep(self, figures: Mapping[str, Any], outdated: tuple[str, ...] = ()) -> None:
         if self._writes:
             assert self.run_directory is not None
             known = {**figures, "classes": self.data.label_names}
+            if "audit" not in read_metrics(self.run_directory):
+                known["audit"] = self.data.audit()
+            for name, predictions in self._evaluated.items():
+                path = predictions_path(self.run_directory, name)
+                write_predictions(path, predictions, self.data.splits[name], self.data.label_names)
             update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
             self._show_in_tensorboard(write_report(self.run_directory), figures)
 

@@ -107,7 +107,7 @@ def fit_summary(
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     following = []
-    if checkpoint:
+    if checkpoint and run_directory is not None:  # the settings lie there
         following.append(f"python -m spam_classifier.train test{next_flag}")
         following.append(f'python -m spam_classifier.predict "You have won a prize, call now"{next_flag}')
     if run_directory is not None:

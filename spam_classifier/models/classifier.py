@@ -65,6 +65,7 @@ class SpamClassifier(pl.LightningModule):
         decision: Turns logits into probabilities and verdicts; fitted whenever the validation split is looked at in
             training.
         predictions: Of the evaluation that ended last.
+        loaded_step: Optimizer steps that the checkpoint loaded last had taken.
         awaits_checkpoint: Set it where a checkpoint is about to be restored: pretrained weights are not loaded.
     """
 
@@ -122,6 +123,7 @@ class SpamClassifier(pl.LightningModule):
         self._states: dict[str, HiddenStates | None] = {}  # of the stages under way
         self.class_weights: list[float] = []
         self.predictions: Predictions | None = None
+        self.loaded_step = 0
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
 
     def prepare_data(self) -> None:
@@ -209,7 +211,7 @@ class SpamClassifier(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what the data of the training run decided from the checkpoint, or check that it is the same."""
-        saved = checkpoint["hyper_parameters"]
+        saved, self.loaded_step = checkpoint["hyper_parameters"], checkpoint["global_step"]
         if self.label_names and self.label_names != saved["label_names"]:
             raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {self.label_names}")
         for name in ("layers", "width", "heads", "context"):
@@ -327,6 +329,10 @@ class SpamClassifier(pl.LightningModule):
         if not isinstance(self.hparams["threshold"], str):
             self.decision.threshold.fill_(self.hparams["threshold"])
 
+    def on_train_end(self) -> None:
+        """Let go of the hidden states; the evaluations behind the training may still find them kept."""
+        self._states.pop("train", None)
+
     def on_validation_start(self) -> None:
         """Compute the frozen part of the validation messages, unless it is kept already."""
         self._enter("val", self.trainer.val_dataloaders, sum(self.trainer.num_val_batches))
@@ -415,7 +421,8 @@ class SpamClassifier(pl.LightningModule):
     def _conclude(self, fit_decision: bool) -> Predictions:
         logits, labels, rows = self._seen.in_order()
         if fit_decision and bool(logits.isfinite().all()):
-            self.decision.fit(logits, labels, self.hparams["threshold"], self.hparams["max_false_positive_rate"])
+            rule, rate = self.hparams["threshold"], self.hparams["max_false_positive_rate"]
+            self.decision.fit(logits, labels, rule, rate, self.trainer.global_step)
         probabilities = self.decision.probabilities(logits)
         self.predictions = Predictions(rows, labels, logits, probabilities, self.decision.verdict(probabilities))
         return self.predictions

@@ -21,20 +21,20 @@ class Decision(nn.Module):
         temperature: What logits are divided by, float [].
         threshold: Probability of the positive class from which a message counts as positive, float []; of use with two
             classes only.
-        fitted: Whether a validation split has been seen, float [], 0 or 1.
+        fitted_step: Optimizer steps of the weights that both were fitted for, int64 []; -1 where nothing was fitted.
     """
 
     temperature: Tensor
     threshold: Tensor
-    fitted: Tensor
+    fitted_step: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("temperature", torch.tensor(1.0))
         self.register_buffer("threshold", torch.tensor(0.5))
-        self.register_buffer("fitted", torch.tensor(0.0))
+        self.register_buffer("fitted_step", torch.tensor(-1))
 
-    def fit(self, logits: Tensor, labels: Tensor, rule: float | str, max_false_positive_rate: float) -> None:
+    def fit(self, logits: Tensor, labels: Tensor, rule: float | str, max_false_positive_rate: float, step: int) -> None:
         """Choose the temperature, and with two classes the threshold.
 
         Args:
@@ -43,6 +43,7 @@ class Decision(nn.Module):
             rule: The threshold itself, ``best_f1`` (the highest F1), or ``max_fpr`` (the lowest with at most
                 ``max_false_positive_rate``).
             max_false_positive_rate: Most negatives to be taken for positives, as a share.
+            step: Optimizer steps that the weights have taken.
 
         Raises:
             UserError: There is a rule to go by, and messages of one class only.
@@ -50,7 +51,7 @@ class Decision(nn.Module):
         logits, labels = logits.detach().cpu(), labels.cpu()  # not every device knows float64
         temperature = fit_temperature(logits, labels)
         self.temperature.fill_(temperature)
-        self.fitted.fill_(1)
+        self.fitted_step.fill_(step)
         if not isinstance(rule, str):
             self.threshold.fill_(rule)
             return
@@ -137,7 +138,10 @@ def threshold_by_false_positives(scores: Tensor, positive: Tensor, rate: float) 
         rate: The share, from 0 to 1.
     """
     negatives = scores[~positive].sort(descending=True).values
-    allowed = int(rate * len(negatives))
+    allowed = int(rate * len(negatives) + 1e-9)  # 0.29 * 100 is a little less than 29 in floats
     if allowed >= len(negatives):
         return 0.0
-    return float(torch.nextafter(negatives[allowed], torch.tensor(2.0)))  # that score must stay below
+    limit = negatives[allowed]  # that score must stay below
+    above = scores[scores > limit]
+    middle = (limit + (above.min() if len(above) else 1)) / 2
+    return float(middle if middle > limit else torch.nextafter(limit, torch.tensor(2.0)))

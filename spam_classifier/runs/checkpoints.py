@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from spam_classifier.errors import UserError
@@ -100,6 +101,19 @@ def _age_key(path: Path) -> int:
 def run_directory(checkpoint: Path) -> Path:
     """The directory of the run that wrote a checkpoint: ``<run>/checkpoints/<checkpoint>``."""
     return checkpoint.resolve().parent.parent
+
+
+def read_settings(run: Path) -> dict[str, Any]:
+    """The settings of a run, from its directory.
+
+    Raises:
+        UserError: They are missing.
+    """
+    path = run / CONFIG_FILE
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"the run's settings, {path}, are missing; keep a checkpoint in its run") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

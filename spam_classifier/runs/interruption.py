@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
-from spam_classifier.run_directory import run_directory
+from spam_classifier.run_directory import first_process_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT
 
 
@@ -75,8 +75,8 @@ class StopCleanly(Callback):
         if trainer.state.fn != "fit":  # its weights are another checkpoint's by now
             return
         if trainer.global_step == 0 and self.new_run:
-            directory = run_directory(trainer)
-            if trainer.is_global_zero and directory is not None:
+            directory = first_process_directory(trainer) if trainer.is_global_zero else None
+            if directory is not None:
                 shutil.rmtree(directory, ignore_errors=True)
             return
         keeper = trainer.checkpoint_callback

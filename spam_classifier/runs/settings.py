@@ -5,8 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from spam_classifier.errors import UserError
-from spam_classifier.runs.checkpoints import CONFIG_FILE, find_checkpoint, read_checkpoint, run_directory
+from spam_classifier.runs.checkpoints import CONFIG_FILE, find_checkpoint, read_checkpoint, read_settings, run_directory
 
 FIT = "fit"
 EVALUATIONS = ("validate", "test", "predict")
@@ -20,11 +19,13 @@ class TakenUpRun:
     Attributes:
         directory: The run's directory.
         step: Training steps of the checkpoint.
+        max_length: Tokens that messages were cut to in its training.
         evaluates: Whether the command evaluates the run, rather than continues it.
     """
 
     directory: Path
     step: int
+    max_length: int
     evaluates: bool
 
 
@@ -61,14 +62,16 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], TakenUpRun | None]:
     hyper_parameters = contents["hyper_parameters"]
     directory = run_directory(checkpoint)
     config = directory / CONFIG_FILE
-    if not config.is_file():
-        raise UserError(f"{checkpoint}: its run's settings, {config}, are missing; keep a checkpoint in its run")
+    read_settings(directory)  # says what is wrong if they are missing
     settings = [f"--config={config}"]
     settings += [f"--model.{name}={hyper_parameters[name]}" for name in SHAPE]
     settings += [
         f"--data.labels={json.dumps(hyper_parameters['label_names'], ensure_ascii=False)}",
         f"--data.max_length={hyper_parameters['max_length']}",
     ]
+    if subcommand != FIT:  # limits of the training's own evaluations
+        settings += [f"--trainer.limit_{stage}_batches=1.0" for stage in ("val", "test", "predict")]
     position = arguments.index(subcommand) + 1
     expanded = [*arguments[:position], *settings, *arguments[position:], f"--ckpt_path={checkpoint}"]
-    return expanded, TakenUpRun(directory, contents["global_step"], evaluates=subcommand != FIT)
+    step, max_length = contents["global_step"], hyper_parameters["max_length"]
+    return expanded, TakenUpRun(directory, step, max_length, evaluates=subcommand != FIT)

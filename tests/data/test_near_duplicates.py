@@ -46,6 +46,7 @@ def test_near_any_compares_with_all(texts: list[str], others: list[str]) -> None
         ("ok", "no", False),
         (":-)", ":-(", False),
         (":-)", ": -)", True),
+        ("नमस्ते आप कैसे हैं", "नमस्ते आप कैसे हो", False),  # vowels are marks within words
     ],
 )
 def test_what_is_near(one: str, other: str, near: bool) -> None:

@@ -57,6 +57,16 @@ def test_natural_shares_are_met_with_as_many_messages_as_can_be(ham: int, spam: 
     assert counts[0] >= ham + more_ham - 1 or counts[1] >= spam - 1
 
 
+def test_natural_shares_do_not_hang_on_the_order_of_the_file() -> None:
+    test, left_over = predictions([0, 1], [0, 1]), predictions([0] * 50 + [1] * 50, [0] * 100)  # errors at its end
+    natural = at_natural_shares(test, left_over, [0.95, 0.05])
+    wrong = natural.verdicts[natural.labels == 0] == 1
+    assert len(wrong) == 19
+    assert 4 <= int(wrong.sum()) <= 15
+    again = at_natural_shares(test, left_over, [0.95, 0.05])
+    assert torch.equal(natural.rows, again.rows)
+
+
 def test_changed_verdicts_are_counted() -> None:
     changed = changed_verdicts(predictions([0, 1, 1], [0, 1, 0]), predictions([0, 1, 1], [1, 1, 1]))
     assert (changed["hits"], changed["messages"]) == (2, 3)

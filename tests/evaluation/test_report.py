@@ -62,7 +62,8 @@ def make_run(directory: Path, classes: list[str], texts: list[str]) -> Path:
         "loss": 0.5,
         "temperature": 1.2,
         "threshold": 0.5,
-        "decision_fitted": True,
+        "decision_step": 20,
+        "step": 20,
         "threshold_rule": 0.5,
         "checkpoint": "best.ckpt",
     }
@@ -114,6 +115,20 @@ def test_test_part_appears_after_test(tmp_path: Path) -> None:
     early = page_of(run)
     assert "has not been looked at yet" in early
     assert "validation accuracy" in early
+
+
+def test_figures_of_different_classifiers_are_told_apart(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", ["ham", "spam"], ["one", "two", "three"] * 5)
+    assert "not of one classifier" not in page_of(run)
+    test = read_metrics(run)["test"]
+    update_metrics(run, {"test": {**test, "checkpoint": "last.ckpt", "step": 40, "threshold": 0.75}})
+    page = page_of(run)
+    assert "not of one classifier" in page
+    assert "last.ckpt" in page
+    assert "best.ckpt" in page
+    assert "test, threshold 0.75" in page
+    assert "validation, threshold 0.5" in page
+    assert "at step 20 of the training, not with these weights" in page
 
 
 def test_predictions_and_messages_read_back(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_temperature_grows_with_the_logits(scale: float) -> None:
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_rule_needs_both_classes(rule: str, label: int) -> None:
     with pytest.raises(UserError, match="needs validation messages of both classes"):
-        Decision().fit(torch.randn(5, 2), torch.full((5,), label), rule, 0.01)
+        Decision().fit(torch.randn(5, 2), torch.full((5,), label), rule, 0.01, step=0)
 
 
 def test_without_mistakes_the_temperature_stays_one() -> None:
@@ -88,7 +88,7 @@ def test_calibration_changes_no_verdict_of_the_plain_rule() -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(200, 2), torch.randint(0, 2, (200,))
     decision = Decision()
-    decision.fit(logits, labels, 0.5, 0.01)
+    decision.fit(logits, labels, 0.5, 0.01, step=0)
     assert float(decision.temperature) != 1.0
     assert torch.equal(decision.verdict(decision.probabilities(logits)), logits.argmax(-1))
 
@@ -96,9 +96,10 @@ def test_calibration_changes_no_verdict_of_the_plain_rule() -> None:
 def test_decision_travels_with_the_weights() -> None:
     decision, restored = Decision(), Decision()
     logits = torch.tensor([[1.0, 0], [0, 1.0], [0.2, 0.0], [0.0, 0.1]])
-    decision.fit(logits, torch.tensor([0, 1, 1, 0]), "best_f1", 0.01)
+    decision.fit(logits, torch.tensor([0, 1, 1, 0]), "best_f1", 0.01, step=7)
     restored.load_state_dict(decision.state_dict())
     assert float(restored.threshold) == float(decision.threshold) != 0.5
+    assert int(restored.fitted_step) == 7
     assert float(restored.temperature) == float(decision.temperature)
     high = torch.tensor([[0.1, 0.9], [0.6, 0.4]])
     restored.threshold.fill_(0.95)
@@ -112,6 +113,12 @@ def test_decision_stays_exact_in_half_precision() -> None:
     decision.to(torch.bfloat16)
     assert decision.threshold.dtype == torch.float32
     assert float(decision.threshold) == pytest.approx(0.9931, abs=1e-7)
+
+
+def test_threshold_leaves_room_on_both_sides() -> None:
+    scores = torch.tensor([0.2, 0.4, 0.8])
+    assert threshold_by_false_positives(scores, torch.tensor([False, False, True]), 0.0) == pytest.approx(0.6)
+    assert threshold_by_false_positives(scores, torch.tensor([True, True, False]), 0.0) == pytest.approx(0.9)
 
 
 def test_scores_next_to_each_other_are_told_apart() -> None:
