@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
     trainer.fit(model, data)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    kept = [states.tokens for states in model._states.values() if states is not None]
+    kept = [states.tokens for _, states in model._prefix._kept.values() if states is not None]
     return {
         "messages": sum(len(rows) for rows in data.splits.values()),
         "seconds": seconds,

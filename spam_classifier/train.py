@@ -30,7 +30,7 @@ from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.logger import RunLogger
-from spam_classifier.runs.provenance import versions
+from spam_classifier.runs.provenance import peak_memory, versions
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
 
 PREDICTIONS_FILE = "predictions.csv"
@@ -138,6 +138,7 @@ class SpamCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """A checkpoint makes loading the pretrained weights needless, and its run's messages are expected."""
         self.model.awaits_checkpoint = self.run is not None
+        self.datamodule.context = self.model.shape.context
         own_messages = not any(word.startswith("--data") for word in self.typed)
         self.datamodule.keeps_messages = self.run is not None and own_messages
         self.started = time.monotonic()
@@ -156,7 +157,14 @@ class SpamCLI(LightningCLI):
         checkpoint = self._kept_checkpoint()
         directory = run_directory(self.trainer)
         done = {"epochs": self.trainer.current_epoch, "steps": self.trainer.global_step, "seconds": seconds}
-        run = {**done, "seed": self._get(self.config, "seed_everything"), "versions": versions()}
+        learning = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+        run = {
+            **done,
+            "learning_parameters": learning,
+            "peak_memory": peak_memory(self.trainer.strategy.root_device),
+            "seed": self._get(self.config, "seed_everything"),
+            "versions": versions(),
+        }
         metrics = self._evaluation(checkpoint, directory).after_fit(run)
         self._say_how_fitted(metrics[VALIDATION])
         if not self.trainer.is_global_zero:

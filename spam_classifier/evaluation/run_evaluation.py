@@ -105,10 +105,10 @@ class RunEvaluation:
             clean = torch.from_numpy(~leaked[kind].to_numpy(copy=True)).to(test.labels.device)
             if not bool(clean.all()) and bool(clean.any()):
                 found[TEST][f"without_{kind}_leak"] = split_figures(part_of(test, clean))
-        if self.model.hparams["token_position"] == "last":
-            assert self.data.max_length is not None
-            twice = min(2 * self.data.max_length, self.model.shape.context)
-            if twice > self.data.max_length:
+        if self.model.sees_padding:
+            assert self.data.padded_length is not None
+            twice = min(2 * self.data.padded_length, self.model.shape.context)
+            if twice > self.data.padded_length:
                 found[PADDING] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
         if len(splits.get(LEFT_OVER, [])) >= self.trainer.world_size:
             left_over = self.predict(LEFT_OVER)

@@ -26,8 +26,8 @@ def load_classifier(checkpoint: Path) -> SpamClassifier:
 def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
     """Calibrated probabilities of each class for each text, float [N, classes], in the order of the texts.
 
-    Texts are cut to the length the model was trained with. A model that reads the last position of the row gets
-    every text padded to that length, as in training, so that a verdict depends on the text alone.
+    Texts are cut to the length the model was trained with. A model whose verdict hangs on the padding of the row gets
+    every text padded as in training, so that a verdict depends on the text alone.
 
     Raises:
         UserError: A text is empty.
@@ -36,7 +36,7 @@ def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
         if not text.strip():
             raise UserError(f"text {number} is empty: there is nothing to classify")
     messages = EncodedMessages.from_texts(texts)
-    padded_length = model.max_length if model.hparams["token_position"] == "last" else None
+    padded_length = model.padded_length if model.sees_padding else None
     lengths = messages.lengths.clamp(min=padded_length or 1, max=model.max_length)
     batches = list(batches_by_length(lengths))
     gathered = (messages.batch(rows, model.max_length, padded_length) for rows in batches)

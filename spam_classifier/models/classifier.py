@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
@@ -14,14 +15,18 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Accuracy, MeanMetric, Metric
 
-from spam_classifier.batch import Batch, MessageSource
+from spam_classifier.batch import Batch
 from spam_classifier.errors import UserError
 from spam_classifier.models.decision import Decision
-from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates
+from spam_classifier.models.frozen_prefix import FrozenPrefix
 from spam_classifier.models.gpt2 import GPT2Backbone
+from spam_classifier.models.lora import TARGETS, add_lora
 from spam_classifier.models.metrics import Predictions, SeenLogits, classification_metrics
 from spam_classifier.models.packed_blocks import states_before_block
+from spam_classifier.models.prefix_cache import PrefixCache
 from spam_classifier.models.pretrained import RANDOM, fetch_weights, load_weights, resolve_shape
+from spam_classifier.models.read_out import OF_THE_ROW, TokenPosition, read_out
+from spam_classifier.models.refusals import refuse_bad_settings, refuse_unsteady_padding
 from spam_classifier.models.schedule import Schedule, scheduled
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 
@@ -44,9 +49,18 @@ class SpamClassifier(pl.LightningModule):
         context: Longest message in tokens; default: that of the weights (1024 for random ones).
         dropout: Dropout probability in the backbone while training.
         trainable: What learns: ``last_layer`` (the head), ``last_block`` (and the final layer norm and the last
-            block), ``last_two_blocks`` or ``all``.
-        token_position: Whose logits decide: ``last`` position of the padded row, as in the book, or
-            ``last_real``, the last token of the message itself, for which padding cannot matter.
+            block), ``last_two_blocks``, ``all``, or ``lora`` (the head, and low-rank updates of all blocks).
+        token_position: Whose logits decide: ``last`` position of the padded row, as in the book; ``last_real``, the
+            last token of the message itself, for which padding cannot matter; ``first``, which in causal attention
+            sees no other; or ``mean``, the mean over all positions of the padded row.
+        attention: ``causal``, as GPT-2 was trained, or ``full``, in which a token sees all of its row, padding
+            included.
+        lora_rank: Rank of the updates that ``lora`` learns.
+        lora_alpha: Scale of the updates, divided by the rank.
+        lora_dropout: Dropout probability at the input of the updates while training.
+        lora_targets: Projections that get an update; default: all of them (``c_attn``, ``c_proj``, ``c_fc``).
+        gradient_checkpointing: Compute blocks again in the backward pass rather than keep what they compute inside:
+            less memory, a third more time.
         learning_rate: Peak learning rate of AdamW.
         weight_decay: Weight decay of AdamW.
         schedule: Learning rate after the warm-up: ``constant``, or ``cosine`` down to zero.
@@ -58,10 +72,12 @@ class SpamClassifier(pl.LightningModule):
             epochs; ``off`` computes it anew each time. The numbers are the same.
         prefix_memory: Most gigabytes of memory for that, in each process.
         prefix_disk: Most gigabytes of the run's directory for that, in each process, once the memory is used up.
+        prefix_cache: Directory that keeps it for other runs with the same frozen blocks and messages, too.
 
     Attributes:
         label_names: The classes in the order of their logits; empty until the model is configured.
-        max_length: Tokens that messages were cut to in training, and padded to for the ``last`` position.
+        max_length: Tokens that messages were cut to in training.
+        padded_length: Tokens that every row was padded to in training; None where rows had lengths of their own.
         decision: Turns logits into probabilities and verdicts; fitted whenever the validation split is looked at in
             training.
         predictions: Of the evaluation that ended last.
@@ -78,7 +94,13 @@ class SpamClassifier(pl.LightningModule):
         context: int | None = None,
         dropout: float = 0.0,
         trainable: Policy = "last_block",
-        token_position: Literal["last", "last_real"] = "last",
+        token_position: TokenPosition = "last",
+        attention: Literal["causal", "full"] = "causal",
+        lora_rank: int = 16,
+        lora_alpha: float = 16.0,
+        lora_dropout: float = 0.0,
+        lora_targets: list[str] | None = None,
+        gradient_checkpointing: bool = False,
         learning_rate: float = 5e-5,
         weight_decay: float = 0.1,
         schedule: Schedule = "constant",
@@ -88,20 +110,11 @@ class SpamClassifier(pl.LightningModule):
         frozen_prefix: Literal["auto", "off"] = "auto",
         prefix_memory: float = 2.0,
         prefix_disk: float = 20.0,
+        prefix_cache: str | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        if not 0 <= dropout < 1:
-            raise UserError(f"--model.dropout must be at least 0 and below 1, not {dropout}")
-        if learning_rate <= 0:
-            raise UserError(f"--model.learning_rate must be above 0, not {learning_rate}")
-        for name, value in (("weight_decay", weight_decay), ("warmup_steps", warmup_steps)):
-            if value < 0:
-                raise UserError(f"--model.{name} must be at least 0, not {value}")
-        if isinstance(threshold, float) and not 0 < threshold < 1:
-            raise UserError(f"--model.threshold must be above 0 and below 1, not {threshold}")
-        if not 0 <= max_false_positive_rate <= 1:
-            raise UserError(f"--model.max_false_positive_rate must be from 0 to 1, not {max_false_positive_rate}")
+        refuse_bad_settings(self.hparams)
         self.shape = resolve_shape(weights, layers, width, heads, context)
         if self.shape.vocabulary != VOCABULARY:
             raise UserError(
@@ -116,11 +129,11 @@ class SpamClassifier(pl.LightningModule):
         )
         self.label_names: list[str] = []
         self.max_length = 0
+        self.padded_length: int | None = None
         self.awaits_checkpoint = False
         self.backbone: GPT2Backbone | None = None
         self.head: nn.Linear | None = None
         self._prefix: FrozenPrefix | None = None
-        self._states: dict[str, HiddenStates | None] = {}  # of the stages under way
         self.class_weights: list[float] = []
         self.predictions: Predictions | None = None
         self.loaded_step = 0
@@ -143,30 +156,48 @@ class SpamClassifier(pl.LightningModule):
                 f"messages of up to {data.max_length} tokens exceed the backbone's context of "
                 f"{self.shape.context}: set --data.max_length {self.shape.context} or less"
             )
-        if self.hparams["token_position"] == "last" and data.padding != "longest":
-            raise UserError(
-                f"--data.padding {data.padding} needs --model.token_position last_real: at the last position of "
-                "the row a message's verdict would depend on its neighbours in the batch"
-            )
+        refuse_unsteady_padding(self.hparams, data.padding)
         if self.label_names and self.label_names != data.label_names:
             raise UserError(f"the model tells {self.label_names} apart, the corpus {data.label_names}")
-        if self.label_names and self.hparams["token_position"] == "last" and self.max_length != data.max_length:
+        if self.label_names and self.sees_padding and self.padded_length != data.padded_length:
             raise UserError(
-                f"the model reads the last position of rows of {self.max_length} tokens, these have "
-                f"{data.max_length}: set --data.max_length {self.max_length}"
+                f"the model reads rows padded to {self.padded_length} tokens, these have {data.padded_length}: set "
+                f"--data.max_length {self.padded_length} and the padding of its training"
             )
-        self._describe_data(data.label_names, data.max_length, data.class_weights)
+        self._describe_data(
+            data.label_names,
+            max_length=data.max_length,
+            padded_length=data.padded_length,
+            keep=data.keep,
+            class_weights=data.class_weights,
+        )
         if len(self.label_names) > 2 and self.hparams["threshold"] != 0.5:
             raise UserError(
                 f"--model.threshold {self.hparams['threshold']} divides two classes, these are {self.label_names}: "
                 "leave it out"
             )
 
-    def _describe_data(self, label_names: list[str], max_length: int, class_weights: list[float]) -> None:
+    def _describe_data(
+        self,
+        label_names: list[str],
+        *,
+        max_length: int,
+        padded_length: int | None,
+        keep: str = "head",
+        class_weights: list[float],
+    ) -> None:
         self.label_names = list(label_names)
         self.max_length = max_length
+        self.padded_length = padded_length
         self.class_weights = list(class_weights)
-        self.hparams.update(label_names=self.label_names, max_length=max_length, class_weights=self.class_weights)
+        described = {"max_length": max_length, "padded_length": padded_length, "keep": keep}
+        self.hparams.update(label_names=self.label_names, class_weights=self.class_weights, **described)
+
+    @property
+    def sees_padding(self) -> bool:
+        """Whether a verdict hangs on how far the message is padded."""
+        reads_the_row = self.hparams["token_position"] in OF_THE_ROW or self.hparams["attention"] == "full"
+        return reads_the_row and self.padded_length is not None
 
     @property
     def _restoring(self) -> bool:
@@ -182,14 +213,22 @@ class SpamClassifier(pl.LightningModule):
         if self.backbone is not None or not self.label_names:
             return
         weights = self.hparams["weights"]
+        options = {
+            "dropout": self.hparams["dropout"],
+            "causal": self.hparams["attention"] == "causal",
+            "gradient_checkpointing": self.hparams["gradient_checkpointing"],
+        }
         if weights == RANDOM and not self._restoring:
-            self.backbone = GPT2Backbone(self.shape, self.hparams["dropout"])
+            self.backbone = GPT2Backbone(self.shape, **options)
         else:
             with torch.device("meta"):  # every parameter is about to be loaded: draw no random ones
-                self.backbone = GPT2Backbone(self.shape, self.hparams["dropout"])
+                self.backbone = GPT2Backbone(self.shape, **options)
             self.backbone.to_empty(device="cpu")
         if not self._restoring:
             load_weights(self.backbone, weights)
+        if self.hparams["trainable"] == "lora":
+            rank, alpha, dropout = (self.hparams[f"lora_{name}"] for name in ("rank", "alpha", "dropout"))
+            add_lora(self.backbone, rank, alpha, dropout, self.hparams["lora_targets"] or TARGETS)
         self.head = nn.Linear(self.shape.width, len(self.label_names))
         classes = len(self.label_names)
         self.decision = Decision()
@@ -204,9 +243,11 @@ class SpamClassifier(pl.LightningModule):
             self._prefix = FrozenPrefix(
                 self.backbone,
                 blocks,
-                last_position=self.hparams["token_position"] == "last",
+                token_position=self.hparams["token_position"],
+                with_padding=self.sees_padding,
                 memory_budget=self.hparams["prefix_memory"] * GIGABYTE,
                 disk_budget=self.hparams["prefix_disk"] * GIGABYTE,
+                cache=PrefixCache(Path(self.hparams["prefix_cache"])) if self.hparams["prefix_cache"] else None,
             )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -228,7 +269,8 @@ class SpamClassifier(pl.LightningModule):
         for name, state in checkpoint.get("metrics_of_the_epoch", {}).items():
             self._epoch_so_far[name] = state
         if not self.label_names:
-            self._describe_data(saved["label_names"], saved["max_length"], saved["class_weights"])
+            described = ("max_length", "padded_length", "keep", "class_weights")
+            self._describe_data(saved["label_names"], **{name: saved[name] for name in described})
             self.configure_model()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -240,27 +282,26 @@ class SpamClassifier(pl.LightningModule):
             }
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Logits of each message's deciding token.
+        """Logits of each message.
 
         Args:
             input_ids: Token ids, int64 [B, T].
-            lengths: Real tokens of each message, int64 [B]; used by the ``last_real`` position only.
+            lengths: Real tokens of each message, int64 [B].
 
         Returns:
             Logits, float [B, classes].
         """
         assert self.backbone is not None
-        return self._read_out(self.backbone.before_block(input_ids, len(self.backbone.h) - 1), lengths)
+        before_last = len(self.backbone.h) - 1
+        return self._read_out(self.backbone.before_block(input_ids, before_last), lengths, before_last)
 
-    def _read_out(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """Logits from what the last block reads, float [B, T, width] -> [B, classes]."""
+    def _read_out(self, states: Tensor, lengths: Tensor, first_block: int) -> Tensor:
+        """Logits from what a block reads, float [B, T, width] -> [B, classes]; lengths of the messages, int64 [B]."""
         assert self.backbone is not None
         assert self.head is not None
-        if self.hparams["token_position"] == "last":
-            position = torch.full_like(lengths, states.shape[1] - 1)
-        else:
-            position = lengths - 1
-        return self.head(self.backbone.at(states, position, len(self.backbone.h) - 1))
+        if self.sees_padding and self.hparams["token_position"] in OF_THE_ROW:
+            lengths = torch.full_like(lengths, states.shape[1])
+        return self.head(read_out(self.backbone, states, lengths, first_block, self.hparams["token_position"]))
 
     def logits_of(self, batches: Iterable[Batch]) -> Iterator[Tensor]:
         """Logits of one batch after the other, without gradients: what ``forward`` gives, sooner on a CPU.
@@ -277,36 +318,31 @@ class SpamClassifier(pl.LightningModule):
         states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1)
         for batch, of_batch in zip(again, states, strict=True):
             with torch.no_grad():
-                logits = self._read_out(of_batch, batch.lengths)
+                logits = self._read_out(of_batch, batch.lengths, len(self.backbone.h) - 1)
             yield logits
 
     def _logits(self, batch: Batch, stage: str) -> Tensor:
         """Logits of a batch, from its kept hidden states where the stage has them, float [B, classes]."""
-        kept = self._states.get(stage)
+        kept = self._prefix.gather(stage, batch) if self._prefix is not None else None
         if kept is None:
             return self(batch.input_ids, batch.lengths)
-        assert self.backbone is not None
         assert self.head is not None
         assert self._prefix is not None
-        states, position = kept.gather(batch.index, self.device)
-        return self.head(self.backbone.at(states, position, self._prefix.blocks))
+        if self._prefix.is_whole:
+            return self.head(kept[:, 0])
+        return self._read_out(kept, batch.lengths, self._prefix.blocks)
 
     def _enter(self, stage: str, loader: Any, visits: float) -> None:
         """Have the hidden states of a stage's messages ready, if each of them is going to be visited."""
         self._use_given_threshold()
         self._seen.reset()
-        self._states.pop(stage, None)
-        if self._prefix is None or not isinstance(loader, MessageSource):
-            return
-        # the batches of the processes may differ in number, and all have to take part in the pass or none
-        if self.trainer.strategy.reduce_boolean_decision(visits >= len(loader), all=True):
-            self._states[stage] = self._prefix.states_of(loader, self.trainer, once=self.trainer.state.fn != "fit")
+        if self._prefix is not None:
+            self._prefix.enter(stage, loader, self.trainer, visits)
 
     def _leave(self, stage: str, loader: Any) -> None:
         """Let go of the hidden states of messages that are not going to be visited again."""
-        self._states.pop(stage, None)
-        if self._prefix is not None and isinstance(loader, MessageSource) and self.trainer.state.fn != "fit":
-            self._prefix.drop(loader)
+        if self._prefix is not None:
+            self._prefix.leave(stage, loader if self.trainer.state.fn != "fit" else None)
 
     def on_train_start(self) -> None:
         """Take up the metrics of an epoch that goes on; compute the frozen part of the messages, or say why not."""
@@ -331,7 +367,7 @@ class SpamClassifier(pl.LightningModule):
 
     def on_train_end(self) -> None:
         """Let go of the hidden states; the evaluations behind the training may still find them kept."""
-        self._states.pop("train", None)
+        self._leave("train", None)
 
     def on_validation_start(self) -> None:
         """Compute the frozen part of the validation messages, unless it is kept already."""

@@ -19,9 +19,11 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from tqdm import tqdm
 
-from spam_classifier.batch import MessageSource, batches_by_length
+from spam_classifier.batch import Batch, MessageSource, batches_by_length
 from spam_classifier.models.gpt2 import GPT2Backbone
 from spam_classifier.models.packed_blocks import states_before_block
+from spam_classifier.models.prefix_cache import PrefixCache
+from spam_classifier.models.read_out import OF_THE_ROW, read_out
 from spam_classifier.run_directory import run_directory
 
 
@@ -32,7 +34,7 @@ class HiddenStates:
     Attributes:
         tokens: float [total, width], on the CPU.
         starts: Where each message's states begin, int64 [N].
-        counts: States of each message, int64 [N]: one for each token, or one for the deciding token alone.
+        counts: States of each message, int64 [N]: one for each token, or one alone, what the head reads.
         on_disk: Whether ``tokens`` is a mapped file.
     """
 
@@ -41,24 +43,24 @@ class HiddenStates:
     counts: Tensor
     on_disk: bool
 
-    def gather(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The states of these messages, and where each message's deciding token is: its last state.
+    def gather(self, rows: Tensor, device: torch.device) -> Tensor:
+        """The states of these messages.
 
         Args:
             rows: int64 [B].
             device: Where they are needed.
 
         Returns:
-            Float [B, T, width], arbitrary behind a message's last state; and int64 [B].
+            Float [B, T, width], arbitrary behind a message's last state.
         """
         rows = rows.cpu()
         counts = self.counts[rows]
         place = torch.arange(int(counts.max()))
         source = torch.where(place < counts[:, None], self.starts[rows, None] + place, 0)  # (B, T)
-        states, position = self.tokens[source], counts - 1
+        states = self.tokens[source]
         if device.type == "cuda":
             states = states.pin_memory()
-        return states.to(device, non_blocking=True), position.to(device, non_blocking=True)
+        return states.to(device, non_blocking=True)
 
 
 class FrozenPrefix:
@@ -69,26 +71,73 @@ class FrozenPrefix:
 
     Args:
         backbone: The backbone.
-        blocks: How many of its first blocks are frozen; where all are, only the deciding token's state is kept.
-        last_position: Whether the last position of the padded row decides, rather than the last real token.
+        blocks: How many of its first blocks are frozen; where all are, only what the head reads is kept.
+        token_position: What the head reads; see ``read_out``.
+        with_padding: Whether it hangs on the padding of the row.
         memory_budget: Most bytes of states kept in memory.
         disk_budget: Most bytes of states kept in files of the run's directory, once memory is used up.
+        cache: Where states are kept for other runs, too.
     """
 
     def __init__(
-        self, backbone: GPT2Backbone, blocks: int, *, last_position: bool, memory_budget: float, disk_budget: float
+        self,
+        backbone: GPT2Backbone,
+        blocks: int,
+        *,
+        token_position: str,
+        with_padding: bool,
+        memory_budget: float,
+        disk_budget: float,
+        cache: PrefixCache | None = None,
     ) -> None:
         self.backbone = backbone
         self.blocks = blocks
-        self.last_position = last_position
+        self.token_position = token_position
+        self.with_padding = with_padding
         self.memory_budget = memory_budget
         self.disk_budget = disk_budget
+        self.cache = cache
+        self._stages: dict[str, HiddenStates | None] = {}
         self._forget()
         self._versions: list[tuple[int, int]] = []
         self._digest = b""
 
     def _forget(self) -> None:
         self._kept: dict[tuple[int, int, int | None], tuple[object, HiddenStates | None]] = {}
+
+    def enter(self, stage: str, loader: object, trainer: pl.Trainer, visits: float) -> None:
+        """Have the states of a stage's messages ready, if each of them is going to be visited.
+
+        Every process has to call it.
+
+        Args:
+            stage: Name of the stage.
+            loader: Hands out its batches; nothing is kept of one that is no MessageSource.
+            trainer: As for ``states_of``.
+            visits: Batches that are going to be taken from it.
+        """
+        self._stages.pop(stage, None)
+        if not isinstance(loader, MessageSource):
+            return
+        # the batches of the processes may differ in number, and all have to take part in the pass or none
+        if trainer.strategy.reduce_boolean_decision(visits >= len(loader), all=True):
+            self._stages[stage] = self.states_of(loader, trainer, once=trainer.state.fn != "fit")
+
+    def leave(self, stage: str, loader: object = None) -> None:
+        """Let go of a stage's states; with a loader, do not keep those of its messages for later either."""
+        self._stages.pop(stage, None)
+        if isinstance(loader, MessageSource):
+            self._kept.pop(self._key(loader), None)
+
+    def gather(self, stage: str, batch: Batch) -> Tensor | None:
+        """What is kept of a batch's messages, float [B, T, width], T = 1 where it is what the head reads; or None."""
+        kept = self._stages.get(stage)
+        return None if kept is None else kept.gather(batch.index, batch.labels.device)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no block is left to run, so that what the head reads is kept."""
+        return self.blocks == len(self.backbone.h)
 
     def states_of(self, loader: MessageSource, trainer: pl.Trainer, *, once: bool = False) -> HiddenStates | None:
         """The hidden states of a loader's messages, computed unless they are kept already.
@@ -111,12 +160,8 @@ class FrozenPrefix:
                 self._kept[key] = (loader.messages, self._compute(loader, trainer, once))
         return self._kept[key][1]
 
-    def drop(self, loader: MessageSource) -> None:
-        """Keep the states of a loader's messages no longer."""
-        self._kept.pop(self._key(loader), None)
-
     def _key(self, loader: MessageSource) -> tuple[int, int, int | None]:
-        return id(loader.messages), loader.max_length, loader.padded_length if self.last_position else None
+        return id(loader.messages), loader.max_length, loader.padded_length if self.with_padding else None
 
     def _left(self, *, on_disk: bool) -> float:
         """Bytes of a budget that are not used up."""
@@ -127,6 +172,8 @@ class FrozenPrefix:
         """Forget all states if a frozen weight has changed."""
         frozen = [*self.backbone.wte.parameters(), *self.backbone.wpe.parameters()]
         frozen += [parameter for block in self.backbone.h[: self.blocks] for parameter in block.parameters()]
+        if self.is_whole:
+            frozen += self.backbone.ln_f.parameters()
         versions = [(parameter.data_ptr(), parameter._version) for parameter in frozen]
         if versions == self._versions:
             return
@@ -138,17 +185,23 @@ class FrozenPrefix:
         self._versions, self._digest = versions, digest.digest()
 
     def _compute(self, loader: MessageSource, trainer: pl.Trainer, once: bool) -> HiddenStates | None:
-        directory = run_directory(trainer) or Path(tempfile.gettempdir())
         lengths = loader.row_lengths
-        if self.last_position:
+        if self.with_padding:
             assert loader.padded_length is not None
             lengths = torch.full_like(lengths, loader.padded_length)
-        counts = torch.ones_like(lengths) if self.blocks == len(self.backbone.h) else lengths
+        counts = torch.ones_like(lengths) if self.is_whole else lengths
         batches = list(batches_by_length(lengths))
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
-        allocated = self._allocate(int(counts.sum()), directory, once)
+        size = int(counts.sum())
+        if self.cache is not None:
+            digest = self._digest_of(loader, lengths, trainer)
+            found = self.cache.find(digest, (size, self.backbone.shape.width), self.backbone.wte.weight.dtype)
+            if trainer.strategy.reduce_boolean_decision(found is not None, all=True) and found is not None:
+                rank_zero_info(f"hidden states behind frozen block {self.blocks}: {size:,} tokens from another run")
+                return HiddenStates(found, starts, counts, on_disk=True)
+        allocated = self._allocate(size, run_directory(trainer) or Path(tempfile.gettempdir()), once)
         if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
         tokens, on_disk = allocated
@@ -167,17 +220,33 @@ class FrozenPrefix:
                 tokens[places[number]] = of_batch
         if trainer.world_size > 1:
             share(tokens, places, self.backbone.wte.weight.device)
+        if self.cache is not None and trainer.is_global_zero:
+            self.cache.keep(digest, tokens)
         return HiddenStates(tokens, starts, counts, on_disk)
+
+    def _digest_of(self, loader: MessageSource, lengths: Tensor, trainer: pl.Trainer) -> str:
+        """A digest of all that decides a loader's states: weights, tokens, and how they are read."""
+        causal = [block.attn.causal for block in self.backbone.h[:1]]  # type: ignore[union-attr]
+        read = self.token_position if self.is_whole else None
+        settings = (self.blocks, self.backbone.shape, causal, read, self.with_padding, trainer.precision)
+        digest = hashlib.sha256(repr(settings).encode() + self._digest)
+        padded_length = loader.padded_length if self.with_padding else None
+        for rows in torch.arange(len(lengths)).split(1024):
+            batch = loader.gather(rows, padded_length)
+            for part in (batch.input_ids, batch.lengths):
+                digest.update(part.numpy().data)
+        return digest.hexdigest()
 
     def _pass(self, loader: MessageSource, batches: list[Tensor], lengths: Tensor, bar: tqdm) -> Iterator[Tensor]:
         """Hidden states of each batch behind the frozen blocks, messages end to end: float [states, width]."""
         device, last = self.backbone.wte.weight.device, len(self.backbone.h) - 1
-        padded_length = loader.padded_length if self.last_position else None
+        padded_length = loader.padded_length if self.with_padding else None
+        counted = lengths if self.token_position in OF_THE_ROW else loader.row_lengths
         input_ids = (loader.gather(rows, padded_length).input_ids.to(device) for rows in batches)
         all_states = states_before_block(self.backbone, input_ids, min(self.blocks, last), bar.update)
         for rows, states in zip(batches, all_states, strict=True):  # (B, T, width)
-            if self.blocks > last:
-                yield self.backbone.last_block.at(states, lengths[rows].to(device) - 1).cpu()
+            if self.is_whole:
+                yield read_out(self.backbone, states, counted[rows].to(device), last, self.token_position).cpu()
                 bar.update(len(rows))
             else:
                 real = torch.arange(states.shape[1]) < lengths[rows, None]

@@ -7,8 +7,9 @@ from torch import nn
 
 from spam_classifier.errors import UserError
 from spam_classifier.models.gpt2 import GPT2Backbone
+from spam_classifier.models.lora import low_rank_updates
 
-Policy = Literal["last_layer", "last_block", "last_two_blocks", "all"]
+Policy = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora"]
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 
@@ -19,7 +20,7 @@ def trainable_modules(backbone: GPT2Backbone, head: nn.Module, policy: str) -> I
         backbone: The GPT-2 backbone.
         head: The classification head; it always learns.
         policy: ``last_layer`` (the head alone), ``last_block`` (and the final layer norm and the last block),
-            ``last_two_blocks``, or ``all``.
+            ``last_two_blocks``, ``all``, or ``lora`` (the low-rank updates that the backbone was given).
 
     Raises:
         UserError: There is no such policy, or the backbone has fewer blocks than it names.
@@ -29,6 +30,9 @@ def trainable_modules(backbone: GPT2Backbone, head: nn.Module, policy: str) -> I
         return
     if policy == "all":
         yield backbone
+        return
+    if policy == "lora":
+        yield from low_rank_updates(backbone)
         return
     blocks = {"last_block": 1, "last_two_blocks": 2}.get(policy)
     if blocks is None:

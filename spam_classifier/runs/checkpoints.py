@@ -15,7 +15,7 @@ CHECKPOINTS_DIRECTORY = "checkpoints"
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_PREFIX = "best-"
-OWN_SETTINGS = {"label_names", "token_position", "class_weights", "threshold"}
+OWN_SETTINGS = {"label_names", "token_position", "class_weights", "threshold", "padded_length", "keep"}
 
 HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
 

@@ -1,6 +1,7 @@
 """What a run was made with."""
 
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -16,6 +17,18 @@ def versions() -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "threads": str(torch.get_num_threads()),
     }
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes in use so far: of a GPU by its tensors, else of the whole process; None where no one counts."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _version(package: str) -> str:

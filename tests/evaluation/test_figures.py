@@ -58,7 +58,7 @@ def test_natural_shares_are_met_with_as_many_messages_as_can_be(ham: int, spam: 
 
 
 def test_natural_shares_do_not_hang_on_the_order_of_the_file() -> None:
-    test, left_over = predictions([0, 1], [0, 1]), predictions([0] * 50 + [1] * 50, [0] * 100)  # errors at its end
+    test, left_over = predictions([0, 1], [0, 1]), predictions([0] * 100, [0] * 50 + [1] * 50)  # errors at its end
     natural = at_natural_shares(test, left_over, [0.95, 0.05])
     wrong = natural.verdicts[natural.labels == 0] == 1
     assert len(wrong) == 19

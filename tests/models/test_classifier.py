@@ -67,7 +67,7 @@ def test_logits_equal_transformers_sequence_classifier(tmp_path: Path, position:
     input_ids[torch.arange(16) >= lengths[:, None]] = 50256
 
     model = SpamClassifier(weights=str(tmp_path), token_position=position)
-    model._describe_data(["a", "b", "c"], 16, [1.0, 1.0, 1.0])
+    model._describe_data(["a", "b", "c"], max_length=16, padded_length=16, class_weights=[1.0, 1.0, 1.0])
     model.configure_model()
     from spam_classifier.models.pretrained import load_weights
 
@@ -194,7 +194,7 @@ def test_messages_beyond_the_context_are_refused(tmp_path: Path, corpus: str) ->
 
 
 def test_last_position_refuses_padding_to_the_batch(tmp_path: Path, corpus: str) -> None:
-    with pytest.raises(UserError, match=r"--data.padding batch needs --model.token_position last_real"):
+    with pytest.raises(UserError, match=r"cannot go with --data.padding batch"):
         trainer(tmp_path).fit(SpamClassifier(**TINY), SpamDataModule(corpus, padding="batch"))
 
 

@@ -16,8 +16,17 @@ from spam_classifier import GPT2Backbone, GPT2Shape, SpamClassifier, SpamDataMod
 from spam_classifier.models.frozen_prefix import FrozenPrefix
 
 TINY = {"weights": "random", "layers": 3, "width": 32, "heads": 4, "context": 512}
+READING = {"token_position": "last_real", "with_padding": False}
 REUSING = ["last_layer", "last_block", "last_two_blocks"]
 POSITIONS = {"last": "longest", "last_real": "batch"}
+OTHERS = [
+    {"token_position": "first"},
+    {"token_position": "mean"},
+    {"token_position": "mean", "padding": "none", "batch_size": 1},
+    {"token_position": "last", "padding": "none", "batch_size": 1},
+    {"token_position": "last_real", "attention": "full"},
+    {"token_position": "mean", "attention": "full"},
+]
 
 
 class Losses(pl.Callback):
@@ -26,6 +35,8 @@ class Losses(pl.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         self.losses.append(float(outputs["loss"].detach()))
+        prefix = pl_module._prefix
+        pl_module.kept_in_training = prefix is not None and prefix.gather("train", batch) is not None
 
 
 def fit(
@@ -34,7 +45,11 @@ def fit(
     """Fifty steps on the sample; the model, the losses of the steps, and the last validation's figures."""
     losses = Losses()
     pl.seed_everything(11)
-    settings = {"max_length": 40, "padding": POSITIONS[str(options.get("token_position", "last"))], **(data or {})}
+    settings = {
+        "max_length": 40,
+        "padding": POSITIONS.get(str(options.get("token_position")), "longest"),
+        **(data or {}),
+    }
     model = SpamClassifier(**{**TINY, "learning_rate": 1e-3, **options})
     run = pl.Trainer(
         **{
@@ -60,7 +75,7 @@ def fit_with_and_without(tmp_path: Path, policy: str, position: str, batch_size:
     for reuse in ("auto", "off"):
         options = {"trainable": policy, "token_position": position, "frozen_prefix": reuse}
         ends.append(fit(tmp_path, data=data, trainer=trainer, **options))
-        assert (ends[-1][0]._states.get("train") is not None) == (reuse == "auto")
+        assert ends[-1][0].kept_in_training == (reuse == "auto")
     return ends
 
 
@@ -88,6 +103,49 @@ def test_fifty_steps_with_and_without_reuse_are_the_same(
     largest = difference(fit_with_and_without(tmp_path, policy, position, batch_size))
     assert largest["losses"] <= 1e-4
     assert largest["weights"] <= 1e-4
+
+
+@pytest.mark.parametrize("options", OTHERS, ids=lambda options: " ".join(map(str, options.values())))
+@pytest.mark.parametrize("policy", ["last_layer", "last_block"])
+def test_every_way_to_read_the_row_is_the_same_with_and_without_reuse(
+    tmp_path: Path, policy: str, options: dict
+) -> None:
+    data = {name: options[name] for name in ("padding", "batch_size") if name in options}
+    data = {
+        "padding": "longest",
+        "train_fraction": 0.03 if "batch_size" in data else 0.1,
+        "validation_fraction": 0.02,
+        **data,
+    }
+    model = {name: value for name, value in options.items() if name not in data} | {"trainable": policy}
+    steps = {"val_check_interval": 8}
+    ends = [fit(tmp_path, data=data, trainer=steps, frozen_prefix=reuse, **model) for reuse in ("auto", "off")]
+    assert [end[0].kept_in_training for end in ends] == [True, False]
+    largest = difference(ends)
+    assert largest["losses"] <= 1e-4
+    assert largest["weights"] <= 1e-4
+
+
+def test_another_run_takes_up_the_states_of_a_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = {
+        "data": {"train_fraction": 0.1},
+        "trainer": {"val_check_interval": 10},
+        "prefix_cache": str(tmp_path / "kept"),
+    }
+    _, first, _ = fit(tmp_path, **options)
+    files = {path: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    assert len(files) == 2  # train and validation
+    with caplog.at_level("INFO"):
+        _, again, _ = fit(tmp_path, **options)
+    assert caplog.text.count("from another run") == 2
+    assert again == first
+    _, mean, _ = fit(tmp_path, token_position="mean", **options)  # the same rows, read otherwise
+    assert mean != first
+    assert {path: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == files
+    fit(tmp_path, trainable="last_two_blocks", **options)
+    fit(tmp_path, token_position="last_real", **options)
+    fit(tmp_path, attention="full", **options)
+    assert len(list((tmp_path / "kept").iterdir())) == 8
 
 
 @pytest.mark.slow
@@ -162,7 +220,7 @@ def test_reuse_turns_itself_off_and_says_so(tmp_path: Path, caplog: pytest.LogCa
             model, _, _ = fit(
                 tmp_path, data={"train_fraction": 0.02}, trainer={"max_steps": 6, "val_check_interval": 3}, **options
             )
-        assert model._states.get("train") is None
+        assert not model.kept_in_training
         assert reason in caplog.text
 
 
@@ -189,7 +247,7 @@ def test_head_only_keeps_one_vector_per_message(tmp_path: Path) -> None:
 def test_changed_weights_messages_or_lengths_make_new_states(tmp_path: Path) -> None:
     torch.manual_seed(0)
     backbone = GPT2Backbone(GPT2Shape(layers=2, width=16, heads=2, context=512))
-    prefix = FrozenPrefix(backbone, 1, last_position=False, memory_budget=1e9, disk_budget=0)
+    prefix = FrozenPrefix(backbone, 1, **READING, memory_budget=1e9, disk_budget=0)
     trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
     data = SpamDataModule("sample", max_length=30, padding="batch")
     data.setup("test")
@@ -222,7 +280,7 @@ def test_changed_weights_messages_or_lengths_make_new_states(tmp_path: Path) -> 
 def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
     torch.manual_seed(0)
     backbone = GPT2Backbone(GPT2Shape(layers=3, width=16, heads=2, context=512)).eval()
-    prefix = FrozenPrefix(backbone, 2, last_position=False, memory_budget=1e9, disk_budget=0)
+    prefix = FrozenPrefix(backbone, 2, **READING, memory_budget=1e9, disk_budget=0)
     trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
     data = SpamDataModule("sample", max_length=50, padding="batch")
     data.setup("test")
@@ -230,8 +288,7 @@ def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
     states = prefix.states_of(loader, trainer)
     for row in (0, 17, 101):
         batch = loader.gather(torch.tensor([row]), None)
-        kept, position = states.gather(batch.index, torch.device("cpu"))
-        assert int(position) == int(batch.lengths) - 1
+        kept = states.gather(batch.index, torch.device("cpu"))
         assert torch.allclose(kept, backbone.before_block(batch.input_ids, 2), atol=1e-5)
 
 

@@ -75,6 +75,23 @@ def test_gradients_equal_transformers(tiny_pair: tuple[GPT2Model, GPT2Backbone])
         torch.testing.assert_close(parameter.grad, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_checkpointed_blocks_give_the_same_gradients(dropout: float) -> None:
+    results = []
+    for gradient_checkpointing in (False, True):
+        torch.manual_seed(0)
+        backbone = GPT2Backbone(TINY, dropout, gradient_checkpointing=gradient_checkpointing)
+        saved: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, saved=saved: saved.append(t.numel()) or t, lambda t: t):
+            hidden = backbone(tokens(4, 30))
+        hidden.square().sum().backward()
+        results.append((hidden.detach(), [parameter.grad for parameter in backbone.parameters()], sum(saved)))
+    (plain, plain_gradients, kept), (again, gradients, kept_less) = results
+    assert torch.equal(plain, again)
+    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(plain_gradients, gradients, strict=True))
+    assert kept_less < kept / 4
+
+
 @pytest.mark.slow
 def test_hidden_states_equal_transformers_at_124m() -> None:
     torch.manual_seed(0)

@@ -17,6 +17,8 @@ OURS = {
     "global_step": 42,
     "hyper_parameters": {
         "label_names": ["ham", "spam"],
+        "padded_length": 120,
+        "keep": "head",
         "token_position": "last",
         "max_length": 120,
         "class_weights": [1.0, 1.0],

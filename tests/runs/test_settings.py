@@ -11,6 +11,8 @@ from spam_classifier.runs.settings import take_up_run
 
 HYPER_PARAMETERS = {
     "label_names": ["ham", "spam"],
+    "padded_length": 120,
+    "keep": "head",
     "class_weights": [1.0, 1.0],
     "threshold": 0.5,
     "token_position": "last",

@@ -1,0 +1,40 @@
+"""Hidden states in files of a directory, for other runs that need the very same ones."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+class PrefixCache:
+    """Files named by a digest of all that decides their contents.
+
+    Args:
+        directory: Where they are.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def find(self, digest: str, shape: tuple[int, int], dtype: torch.dtype) -> Tensor | None:
+        """The states kept under a digest, mapped from their file; None where there are none."""
+        path = self.directory / digest
+        size = shape[0] * shape[1]
+        if not path.is_file() or path.stat().st_size != size * dtype.itemsize:
+            return None
+        return torch.from_file(str(path), shared=False, size=size, dtype=dtype).view(shape)
+
+    def keep(self, digest: str, states: Tensor) -> None:
+        """Write states, float [total, width]; all of them or, where there is no room, none."""
+        with contextlib.suppress(OSError):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix="unfinished-", dir=self.directory)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(states.contiguous().view(torch.uint8).numpy().data)
+                Path(name).replace(self.directory / digest)
+            finally:
+                Path(name).unlink(missing_ok=True)

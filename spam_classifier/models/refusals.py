@@ -1,0 +1,56 @@
+"""Settings of the model that cannot work, refused before anything is computed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spam_classifier.errors import UserError
+from spam_classifier.models.read_out import OF_THE_ROW
+
+
+def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse numbers out of range.
+
+    Args:
+        settings: The arguments of SpamClassifier by name.
+
+    Raises:
+        UserError: Names the flag and what it may be.
+    """
+    for name in ("dropout", "lora_dropout"):
+        if not 0 <= settings[name] < 1:
+            raise UserError(f"--model.{name} must be at least 0 and below 1, not {settings[name]}")
+    for name in ("learning_rate", "lora_alpha"):
+        if settings[name] <= 0:
+            raise UserError(f"--model.{name} must be above 0, not {settings[name]}")
+    for name in ("weight_decay", "warmup_steps"):
+        if settings[name] < 0:
+            raise UserError(f"--model.{name} must be at least 0, not {settings[name]}")
+    if settings["lora_rank"] < 1:
+        raise UserError(f"--model.lora_rank must be at least 1, not {settings['lora_rank']}")
+    threshold, rate = settings["threshold"], settings["max_false_positive_rate"]
+    if isinstance(threshold, float) and not 0 < threshold < 1:
+        raise UserError(f"--model.threshold must be above 0 and below 1, not {threshold}")
+    if not 0 <= rate <= 1:
+        raise UserError(f"--model.max_false_positive_rate must be from 0 to 1, not {rate}")
+
+
+def refuse_unsteady_padding(settings: Mapping[str, Any], padding: str) -> None:
+    """Refuse a padding under which a verdict would hang on a message's neighbours in the batch.
+
+    Args:
+        settings: The arguments of SpamClassifier by name.
+        padding: How the datamodule pads.
+
+    Raises:
+        UserError: Names the flags.
+    """
+    if settings["attention"] == "full" and padding not in ("longest", "context"):
+        raise UserError(
+            f"--model.attention full needs --data.padding longest or context, not {padding}: it sees the padding, and "
+            "a message's verdict would depend on its neighbours in the batch"
+        )
+    if settings["token_position"] in OF_THE_ROW and padding == "batch":
+        raise UserError(
+            f"--model.token_position {settings['token_position']} cannot go with --data.padding batch: a message's "
+            "verdict would depend on its neighbours in the batch; take --model.token_position last_real"
+        )
