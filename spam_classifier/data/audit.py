@@ -21,14 +21,15 @@ def audit_corpus(corpus: pd.DataFrame) -> dict[str, Any]:
         ``contradictions``, exact repeats under another label than the earlier message's.
     """
     repeated = corpus["text"].duplicated()
-    first_label = corpus.drop_duplicates("text").set_index("text")["label"]
-    contradicted = corpus.loc[repeated, "label"] != corpus.loc[repeated, "text"].map(first_label)
+    repeating = corpus[corpus["text"].duplicated(keep=False)]  # few, as a rule, so that the rest is not copied
+    first_label = repeating.drop_duplicates("text").set_index("text")["label"]
+    contradicted = repeating["label"] != repeating["text"].map(first_label)
     comparable = len(corpus) <= MOST_COMPARED
     return {
         "messages": len(corpus),
         "classes": corpus["label"].value_counts().sort_index().to_dict(),
         "exact_repeats": int(repeated.sum()),
-        "near_duplicates": sum(place is not None for place in near_duplicates(list(corpus["text"])))
+        "near_duplicates": sum(place is not None for place in near_duplicates(corpus["text"].tolist()))
         if comparable
         else None,
         "contradictions": int(contradicted.sum()),
@@ -42,9 +43,9 @@ def leaked_rows(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
         Frame with the boolean columns ``exact``, word for word, and ``near``, nearly (exact ones included), a row
         for each of ``rows``; without ``near`` where there are too many to compare.
     """
-    leaked = pd.DataFrame({"exact": rows["text"].isin(set(train["text"])).to_numpy()})
+    leaked = pd.DataFrame({"exact": rows["text"].isin(train["text"]).to_numpy()})
     if len(rows) + len(train) <= MOST_COMPARED:
-        leaked["near"] = near_any(list(rows["text"]), list(train["text"]))
+        leaked["near"] = near_any(rows["text"].tolist(), train["text"].tolist())
     return leaked
 
 

@@ -1,50 +1,54 @@
-"""Where labelled messages come from: the SMS Spam Collection, the embedded sample, or a file of the user.
+"""Where labelled messages come from: the SMS Spam Collection, the embedded sample, or files of the user.
 
-Everywhere here ``corpus`` is what the user gave as ``--data.corpus``: ``uci`` (the SMS Spam Collection of
-Almeida, Gómez Hidalgo and Yamakami, DocEng 2011, CC BY 4.0), ``sample`` (comes with the package), or a path:
+Everywhere here ``corpus`` is what the user gave as ``--data.corpus`` or as a split of its own: ``uci`` (the SMS Spam
+Collection of Almeida, Gómez Hidalgo and Yamakami, DocEng 2011, CC BY 4.0), ``sample`` (comes with the package), or a
+path:
 
 - ``.zip``: the UCI archive;
 - ``.tsv``: a label, a tab and a text on each line, as in the UCI archive, or named columns under a header.
   Nothing is quoted, so a text may hold any character but a tab or a line feed;
-- ``.csv``: named columns under a header, quoted as in RFC 4180.
+- ``.csv``: named columns under a header, quoted as in RFC 4180;
+- ``.jsonl``, ``.ndjson``: a JSON object on each line;
+- ``.parquet``: named columns;
+- a directory: a folder per class, a ``.txt`` per message.
 """
 
-import csv
 import io
+import os
 import reprlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
+from spam_classifier.data.class_folders import class_folders, folder_records
+from spam_classifier.data.delimited import csv_records, tsv_records
 from spam_classifier.data.download import fetch_collection, read_archive, read_collection
+from spam_classifier.data.json_lines import json_lines_records
+from spam_classifier.data.records import Record, Source
 from spam_classifier.errors import UserError
 
 UCI, SAMPLE = "uci", "sample"
 LABELS = ("ham", "spam")  # of uci and sample
-SUFFIXES = (".zip", ".tsv", ".csv")
-
-Record = tuple[int, list[str]]  # the line it starts on, its fields
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The names of all columns of a file, and the places of two of them."""
-
-    names: list[str]
-    label: int
-    text: int
+TEXT_READERS: dict[str, Callable[[Source, str, str], Iterator[Record]]] = {
+    ".tsv": tsv_records,
+    ".csv": csv_records,
+    ".jsonl": json_lines_records,
+    ".ndjson": json_lines_records,
+}
+SUFFIXES = (".zip", *TEXT_READERS, ".parquet")
+ROWS_AT_ONCE = 50_000  # that are Python objects before they go into the frame
 
 
-def fetch_corpus(corpus: str, cache_dir: str | None = None) -> None:
+def fetch_corpus(corpus: str, cache_dir: str | None = None, *, flag: str = "--data.corpus") -> None:
     """Make sure that ``read_corpus`` will find the corpus: download ``uci`` unless cached, look for a file.
 
     Args:
         corpus: ``uci``, ``sample``, or a path.
         cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
+        flag: Where the user named it.
 
     Raises:
         UserError: ``corpus`` names nothing that can be read, or the download fails.
@@ -52,7 +56,7 @@ def fetch_corpus(corpus: str, cache_dir: str | None = None) -> None:
     if corpus == UCI:
         fetch_collection(cache_dir)
     elif corpus != SAMPLE:
-        _checked_path(corpus)
+        _checked_path(corpus, flag)
 
 
 def read_corpus(
@@ -62,52 +66,70 @@ def read_corpus(
     label_column: str = "label",
     labels: Sequence[str] | None = None,
     cache_dir: str | None = None,
+    flag: str = "--data.corpus",
 ) -> pd.DataFrame:
     """Read all labelled messages of a corpus, in file order, texts exactly as written; never uses the network.
 
     Args:
         corpus: ``uci``, ``sample``, or a path.
-        text_column: Column of the text in a file with a header, in this case or, if unique, in any other.
+        text_column: Column of the text in a file with named columns, in this case or, if unique, in any other.
         label_column: Column of the label, likewise.
-        labels: All labels that may occur; default: ham and spam in ``uci`` and ``sample``, else any.
+        labels: All labels that may occur; default: ham and spam in ``uci`` and ``sample``, else any. Of a directory
+            only the folders of these names are read.
         cache_dir: Where ``fetch_corpus`` put its download.
+        flag: Where the user named the corpus.
 
     Returns:
         Frame with the string columns ``label`` and ``text`` and a RangeIndex.
 
     Raises:
         UserError: The corpus is missing or malformed, or a message has no text or no expected label. Names
-            the line as a text editor counts them.
+            the line as a text editor counts them, the row of a .parquet, or the message's file.
     """
-    suffix = ".tsv"
-    if corpus == UCI:
-        raw = read_collection(cache_dir)
-    elif corpus == SAMPLE:
-        raw = resources.files("spam_classifier.data").joinpath("sample.tsv").read_bytes()
+    unit = "line"
+    if corpus in (UCI, SAMPLE):
+        labels = labels or LABELS
+        raw = read_collection(cache_dir) if corpus == UCI else _sample()
+        records = tsv_records(Source(corpus, partial(io.BytesIO, raw)), label_column, text_column)
+    elif (path := _checked_path(corpus, flag)).is_dir():
+        unit, records = "file", folder_records(path, labels)
+    elif (suffix := path.suffix.lower()) == ".parquet":
+        from spam_classifier.data.parquet import parquet_records  # an extra, which others need not have
+
+        unit, records = "row", parquet_records(path, label_column, text_column)
+    elif suffix == ".zip":
+        records = tsv_records(Source(corpus, partial(io.BytesIO, _own_archive(path))), label_column, text_column)
     else:
-        path = _checked_path(corpus)
-        suffix = path.suffix.lower()
-        raw = _own_archive(path) if suffix == ".zip" else path.read_bytes()
-    if not labels and corpus in (UCI, SAMPLE):
-        labels = LABELS
+        records = TEXT_READERS[suffix](Source(corpus, lambda: path.open("rb")), label_column, text_column)
 
-    parse = _parse_csv if suffix == ".csv" else _parse_tsv
-    messages = parse(_decode(raw, corpus), corpus, label_column, text_column)
-    _check_messages(messages, corpus, labels)
-    return messages.reset_index(drop=True)
+    def where(place: int | str) -> str:
+        return str(place) if unit == "file" else f"{corpus}, {unit} {place}"
+
+    pieces = list(_checked_pieces(records, where, labels))
+    if not pieces:
+        raise UserError(f"{corpus} has no messages: add labelled ones, or name another file")
+    return pd.concat(pieces, ignore_index=True)
 
 
-def _checked_path(corpus: str) -> Path:
+def _sample() -> bytes:
+    return resources.files("spam_classifier.data").joinpath("sample.tsv").read_bytes()
+
+
+def _checked_path(corpus: str, flag: str) -> Path:
     path = Path(corpus)
     try:
-        path.open("rb").close()
-        problem = "" if path.suffix.lower() in SUFFIXES else "unknown format"
+        os.stat(corpus)  # noqa: PTH116  (an empty path is no file; Path takes it for the directory at hand)
+        if path.is_dir():
+            problem = "" if class_folders(path) else "a directory without a folder per class"
+        else:
+            path.open("rb").close()
+            problem = "" if path.suffix.lower() in SUFFIXES else "unknown format"
     except OSError as error:
         problem = str(error.strerror)
     if problem:
         raise UserError(
-            f"cannot read --data.corpus {corpus}: {problem}; accepted are {UCI}, {SAMPLE}, or the path of a "
-            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            f"cannot read {flag} {corpus}: {problem}; accepted are {UCI}, {SAMPLE}, the path of a "
+            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, or a directory with a folder of .txt files per class"
         )
     return path
 
@@ -121,103 +143,29 @@ def _own_archive(path: Path) -> bytes:
         ) from error
 
 
-def _decode(raw: bytes, corpus: str) -> str:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{corpus}, line {line}: not UTF-8; convert the file from what it is, as in: "
-            f"iconv -f latin1 -t utf-8 {corpus} > converted{Path(corpus).suffix}"
-        ) from error
-    if not text.strip("\r\n"):
-        raise UserError(f"{corpus} is empty: write labelled messages into it, or pick another --data.corpus")
-    return text
-
-
-def _parse_tsv(text: str, corpus: str, label_column: str, text_column: str) -> pd.DataFrame:
-    # Neither splitlines nor csv: quotes and all other line separators are part of a message.
-    lines = text.replace("\r\n", "\n").split("\n")
-    records = ((number, line.split("\t")) for number, line in enumerate(lines, start=1) if line)
-    remedy = "put one tab between fields and none into a text (a quoted .csv can hold tabs)"
-    first = next(records)
-    columns = _named_columns(first[1], label_column, text_column)
-    if columns is not None:
-        return _collect_messages(records, columns, corpus, remedy)
-    remedy += ", or name the columns of a header with --data.label_column and --data.text_column"
-    return _collect_messages(chain([first], records), Columns(["label", "text"], 0, 1), corpus, remedy)
-
-
-def _parse_csv(text: str, corpus: str, label_column: str, text_column: str) -> pd.DataFrame:
-    records = _csv_records(text, corpus)
-    line, header = next(records)
-    columns = _named_columns(header, label_column, text_column)
-    if columns is None:
-        raise UserError(
-            f"{corpus}, line {line}: the columns are {', '.join(map(repr, header))}, without one "
-            f"{label_column!r} and one {text_column!r}; name them with --data.label_column and "
-            "--data.text_column"
-        )
-    return _collect_messages(records, columns, corpus, "put a text that holds commas between quotes")
-
-
-def _csv_records(text: str, corpus: str) -> Iterator[Record]:
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # the default is 128 KiB
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(
-            f"{corpus}, line {line}: malformed CSV ({error}); put a text that holds quotes, commas or line "
-            "breaks between quotes, and double each quote in it"
-        ) from error
-
-
-def _named_columns(names: list[str], label_column: str, text_column: str) -> Columns | None:
-    label, text = _find_column(names, label_column), _find_column(names, text_column)
-    return None if label is None or text is None or label == text else Columns(names, label, text)
-
-
-def _find_column(names: list[str], wanted: str) -> int | None:
-    """Where the column stands that has this name, or else the only one that has it in another case."""
-    exact = [index for index, name in enumerate(names) if name == wanted]
-    any_case = [index for index, name in enumerate(names) if name.casefold() == wanted.casefold()]
-    return next((found[0] for found in (exact, any_case) if len(found) == 1), None)
-
-
-def _collect_messages(records: Iterable[Record], columns: Columns, corpus: str, remedy: str) -> pd.DataFrame:
-    """Frame of ``label`` and ``text``, indexed by line; ``remedy`` is for records of another width."""
-    lines, labels, texts = [], [], []
-    # One at a time: a million lists of fields kept at once would cost the garbage collector seconds.
-    for line, fields in records:
-        if len(fields) != len(columns.names):
+def _checked_pieces(
+    records: Iterator[Record], where: Callable[[int | str], str], labels: Collection[str] | None
+) -> Iterator[pd.DataFrame]:
+    """The messages as frames of ROWS_AT_ONCE; blank texts and labels are refused, and labels that are not expected."""
+    own_labels, texts = [], []
+    # One at a time: a million records kept at once would cost the garbage collector seconds.
+    for place, label, text in records:
+        label = label.strip()
+        if not label or not text or text.isspace():
+            raise UserError(f"{where(place)}: empty {'text' if label else 'label'}; fill it in or delete the message")
+        if labels and label not in labels:
             raise UserError(
-                f"{corpus}, line {line}: the number of fields is {len(fields)}, not {len(columns.names)} "
-                f"({', '.join(columns.names)}); {remedy}"
+                f"{where(place)}: label {reprlib.repr(label)} is none of {', '.join(labels)}; correct it, or name all "
+                "labels with --data.labels"
             )
-        lines.append(line)
-        labels.append(fields[columns.label].strip())
-        texts.append(fields[columns.text])
-    if not lines:
-        raise UserError(f"{corpus} has a header and no messages: add labelled ones, or pick another --data.corpus")
-    return pd.DataFrame({"label": labels, "text": texts}, index=lines)
+        own_labels.append(label)
+        texts.append(text)
+        if len(texts) == ROWS_AT_ONCE:
+            yield _frame(own_labels, texts)
+            own_labels, texts = [], []
+    if texts:
+        yield _frame(own_labels, texts)
 
 
-def _check_messages(messages: pd.DataFrame, corpus: str, labels: Sequence[str] | None) -> None:
-    """Refuse blank texts and labels, and labels that are not expected; ``messages`` is indexed by line."""
-    for column in ("label", "text"):
-        blank = messages[column].str.strip() == ""
-        if blank.any():
-            raise UserError(f"{corpus}, line {blank.idxmax()}: empty {column}; fill it in or delete the row")
-    if labels:
-        unexpected = ~messages["label"].isin(labels)
-        if unexpected.any():
-            line = unexpected.idxmax()
-            raise UserError(
-                f"{corpus}, line {line}: label {reprlib.repr(messages.at[line, 'label'])} is none of "
-                f"{', '.join(labels)}; correct it, or name all labels with --data.labels"
-            )
+def _frame(labels: list[str], texts: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"label": labels, "text": texts}, dtype="str")

@@ -7,27 +7,32 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
+import numpy as np
 import pandas as pd
 import torch
 
 from spam_classifier.data.audit import audit_corpus, audit_splits
 from spam_classifier.data.corpora import fetch_corpus, read_corpus
-from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
 from spam_classifier.data.splits import (
     LEFT_OVER,
+    SPLITS,
     TEST,
     TRAIN,
     VALIDATION,
     class_names,
-    deduplicate,
+    deduplicate_in_turn,
     first_of_each_class,
     refuse_rare_classes,
+    refuse_unknown_classes,
     split,
     undersample,
 )
 from spam_classifier.errors import UserError
 from spam_classifier.run_directory import run_directory
+
+ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
 
 
 class SpamDataModule(pl.LightningDataModule):
@@ -35,23 +40,32 @@ class SpamDataModule(pl.LightningDataModule):
 
     Args:
         corpus: Where the messages come from: ``uci`` (the SMS Spam Collection, downloaded once), ``sample``
-            (synthetic messages that come with the package), or the path of a .zip, .tsv or .csv.
-        text_column: Column of the message's text, in a file with a header.
-        label_column: Column of the message's label, in a file with a header.
+            (synthetic messages that come with the package), the path of a .zip, .tsv, .csv, .jsonl or .parquet, or a
+            directory with a folder of .txt files per class.
+        validation_corpus: The validation split, likewise; default: cut from the corpus.
+        test_corpus: The test split, likewise; default: cut from the corpus.
+        text_column: Column of the message's text, in a file with named columns.
+        label_column: Column of the message's label, in a file with named columns.
         labels: The labels in the order of their class indices; default: those of the corpus, sorted.
         cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
         deduplicate: ``exact`` drops messages that repeat an earlier one, ``near`` also those that nearly do, so
-            that no split holds what another has; ``none``, as in the book, keeps the leak.
+            that no split holds what another has; ``none``, as in the book, keeps the leak. Of a given split only what
+            repeats a message in itself is dropped, or in validation one of the test split.
         balance: ``undersample`` draws from each class as many messages as the smallest has, and keeps the others
             for the evaluation; ``class_weight`` keeps all and weights the loss; ``none`` keeps all.
         train_fraction: Share of the messages for training.
-        validation_fraction: Share of the messages for validation; the rest is the test split.
+        validation_fraction: Share of the messages for validation; the rest is the test split. Where one of the two is
+            given, the other and the train split share the corpus in proportion.
         stratify: Split each class by itself, so that all splits hold the same shares of the classes.
         split_seed: Seed of the balancing and of the split.
         train_per_class: Train on at most this many messages of each class; default: all.
-        max_length: Cut and pad messages to this many tokens; default: the longest training message.
-        padding: ``longest`` pads every message to the maximum length, as the book does; ``batch`` pads only to
-            the longest message of the batch, which is faster and needs ``--model.token_position last_real``.
+        max_length: Cut messages to this many tokens; default: the longest training message, but no more than the
+            backbone can take, or just that with ``padding`` ``context``.
+        keep: What is kept of a message that is longer: ``head``, its first tokens, ``tail``, its last ones, or
+            ``both``, half of each.
+        padding: ``longest`` pads every message to the maximum length, as the book does; ``context`` to as many tokens
+            as the backbone can take; ``batch`` only to the longest message of the batch, which is faster and needs
+            ``--model.token_position last_real``; ``none`` not at all, which needs batches of one message.
         batch_size: Messages per batch and device.
         batch_by_length: Make up training batches of messages of like length, in shuffled order.
 
@@ -61,6 +75,7 @@ class SpamDataModule(pl.LightningDataModule):
             ``setup`` has run.
         natural_shares: Share of each class in the corpus as it was read.
         class_weights: Weight of each class in the loss, 1 unless ``balance`` is ``class_weight``.
+        context: Tokens the backbone can take, 1,024 unless the command says otherwise.
         truncated: How many messages of each split were longer than ``max_length``.
         same_messages: Whether the checkpoint that was restored is of a run with these very splits.
         keeps_messages: Set it to refuse a checkpoint of a run that had other messages in its splits.
@@ -69,6 +84,8 @@ class SpamDataModule(pl.LightningDataModule):
     def __init__(
         self,
         corpus: str = "uci",
+        validation_corpus: str | None = None,
+        test_corpus: str | None = None,
         text_column: str = "text",
         label_column: str = "label",
         labels: list[str] | None = None,
@@ -81,7 +98,8 @@ class SpamDataModule(pl.LightningDataModule):
         split_seed: int = 123,
         train_per_class: int | None = None,
         max_length: int | None = None,
-        padding: Literal["longest", "batch"] = "longest",
+        keep: Literal["head", "tail", "both"] = "head",
+        padding: Literal["longest", "context", "batch", "none"] = "longest",
         batch_size: int = 8,
         batch_by_length: bool = False,
     ) -> None:
@@ -96,7 +114,14 @@ class SpamDataModule(pl.LightningDataModule):
                 raise UserError(f"--data.{name} must be at least 1, not {value}")
         if not 0 <= split_seed < 2**32:
             raise UserError(f"--data.split_seed must be from 0 to 4294967295, not {split_seed}")
+        if padding == "none" and batch_size != 1:
+            raise UserError(
+                f"--data.padding none needs batches of one message, not {batch_size}: set --data.batch_size 1, and "
+                "--trainer.accumulate_grad_batches 8 to learn from eight at a time"
+            )
         self.corpus = corpus
+        self.validation_corpus = validation_corpus
+        self.test_corpus = test_corpus
         self.text_column = text_column
         self.label_column = label_column
         self.labels = labels
@@ -109,9 +134,11 @@ class SpamDataModule(pl.LightningDataModule):
         self.split_seed = split_seed
         self.train_per_class = train_per_class
         self.max_length = max_length
+        self.keep: Keep = keep
         self.padding = padding
         self.batch_size = batch_size
         self.batch_by_length = batch_by_length
+        self.context = 1024
         self.label_names: list[str] = []
         self.splits: dict[str, pd.DataFrame] = {}
         self.encoded: dict[str, EncodedMessages] = {}
@@ -121,31 +148,55 @@ class SpamDataModule(pl.LightningDataModule):
         self.keeps_messages = False
         self.same_messages = False
 
+    @property
+    def padded_length(self) -> int | None:
+        """Tokens that every message of every stage is padded to; None where that depends on its batch."""
+        return {"longest": self.max_length, "context": self.context}.get(self.padding)
+
+    @property
+    def _sources(self) -> dict[str, str]:
+        """What is read, by the flag that names it."""
+        named = {
+            "--data.corpus": self.corpus,
+            f"--data.{VALIDATION}_corpus": self.validation_corpus,
+            f"--data.{TEST}_corpus": self.test_corpus,
+        }
+        return {flag: corpus for flag, corpus in named.items() if corpus is not None}
+
     def prepare_data(self) -> None:
         """Download the corpus where it has to be; one process of each machine runs this."""
-        fetch_corpus(self.corpus, self.cache_dir)
+        for flag, corpus in self._sources.items():
+            fetch_corpus(corpus, self.cache_dir, flag=flag)
 
     def setup(self, stage: str) -> None:
         """Read, balance, split and encode the corpus."""
         if self.splits:
             return
-        corpus = self._as_read = read_corpus(
-            self.corpus,
-            text_column=self.text_column,
-            label_column=self.label_column,
-            labels=self.labels,
-            cache_dir=self.cache_dir,
-        )
+        if self.padding == "context" and self.max_length is not None and self.max_length > self.context:
+            raise UserError(
+                f"messages of up to {self.max_length} tokens can't be padded to the backbone's context of "
+                f"{self.context}: set --data.max_length {self.context} or less"
+            )
+        corpus, given = self._read()
+        self._as_read = corpus
         self.label_names = class_names(corpus, self.labels)
+        refuse_unknown_classes(given, self.label_names)
         counts = corpus["label"].value_counts()
         self.natural_shares = [float(counts[label]) / len(corpus) for label in self.label_names]
-        corpus = deduplicate(corpus, self.deduplicate)
-        refuse_rare_classes(corpus, self.label_names, deduplicate=self.deduplicate)
+        in_turn = [name for name in (TEST, VALIDATION) if name in given]
+        *unrepeated, corpus = deduplicate_in_turn([*(given[name] for name in in_turn), corpus], self.deduplicate)
+        given = dict(zip(in_turn, unrepeated, strict=True))
+        refuse_rare_classes(corpus, self.label_names, deduplicate=self.deduplicate, given=in_turn)
         left_over = corpus[:0]
         if self.balance == "undersample":
             corpus, left_over = undersample(corpus, self.label_names, self.split_seed)
         self.splits = split(
-            corpus, self.train_fraction, self.validation_fraction, self.split_seed, stratify=self.stratify
+            corpus,
+            self.train_fraction,
+            self.validation_fraction,
+            self.split_seed,
+            stratify=self.stratify,
+            given=given,
         )
         if self.train_per_class:
             self.splits[TRAIN] = first_of_each_class(self.splits[TRAIN], self.train_per_class)
@@ -155,16 +206,35 @@ class SpamDataModule(pl.LightningDataModule):
         self.class_weights = [1.0 for _ in self.label_names]
         if self.balance == "class_weight":  # so that every class weighs the same in all
             self.class_weights = [float(counts.sum() / (len(counts) * counts[label])) for label in self.label_names]
-        index_of = {label: index for index, label in enumerate(self.label_names)}
-        self.encoded = {
-            name: EncodedMessages.from_texts(rows["text"].tolist(), rows["label"].map(index_of).tolist())
-            for name, rows in self.splits.items()
-        }
+        self._encode()
         if self.max_length is None:
-            self.max_length = self.encoded[TRAIN].longest
+            longest = self.encoded[TRAIN].longest
+            self.max_length = self.context if self.padding == "context" else min(longest, self.context)
         self.truncated = {
             name: int((messages.lengths > self.max_length).sum()) for name, messages in self.encoded.items()
         }
+
+    def _read(self) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+        """The corpus, and the splits that are given."""
+        read = {
+            flag: read_corpus(
+                corpus,
+                text_column=self.text_column,
+                label_column=self.label_column,
+                labels=self.labels,
+                cache_dir=self.cache_dir,
+                flag=flag,
+            )
+            for flag, corpus in self._sources.items()
+        }
+        given = {name: read[f"--data.{name}_corpus"] for name in SPLITS if f"--data.{name}_corpus" in read}
+        return read["--data.corpus"], given
+
+    def _encode(self) -> None:
+        index_of = {label: index for index, label in enumerate(self.label_names)}
+        for name, rows in self.splits.items():
+            labels = rows["label"].map(index_of).to_numpy(np.int64)
+            self.encoded[name] = EncodedMessages.from_texts(rows["text"].array, labels)
 
     def audit(self) -> dict[str, Any]:
         """What a reader of results should know: see ``audit_corpus`` and ``audit_splits``."""
@@ -174,6 +244,7 @@ class SpamDataModule(pl.LightningDataModule):
             "corpus": audit_corpus(self._as_read),
             "deduplicate": self.deduplicate,
             "balance": self.balance,
+            "keep": self.keep,
             "splits": audit_splits(self.splits, lengths, self.max_length),
         }
 
@@ -187,7 +258,9 @@ class SpamDataModule(pl.LightningDataModule):
     def _splits_sha256(self) -> str:
         digest = hashlib.sha256()
         for rows in self.splits.values():
-            digest.update(rows.to_csv(index=False).encode())
+            for start in range(0, max(1, len(rows)), ROWS_AT_ONCE):
+                piece = rows[start : start + ROWS_AT_ONCE]
+                digest.update(piece.to_csv(index=False, header=start == 0).encode())
         return digest.hexdigest()
 
     def state_dict(self) -> dict[str, str]:
@@ -202,8 +275,9 @@ class SpamDataModule(pl.LightningDataModule):
         """
         self.same_messages = state_dict == self.state_dict()
         if self.keeps_messages and not self.same_messages:
+            sources = " or ".join(f"{flag} {corpus}" for flag, corpus in self._sources.items())
             raise UserError(
-                f"--data.corpus {self.corpus} has changed since the run: its splits are others now, and messages of "
+                f"{sources} has changed since the run: its splits are others now, and messages of "
                 "the training would be tested; name the corpus with --data.corpus to go on all the same"
             )
 
@@ -222,7 +296,6 @@ class SpamDataModule(pl.LightningDataModule):
         loader = self._loader(
             TRAIN,
             order,
-            padded_length=None,
             drop_incomplete=True,
             first_batch=lambda: trainer.fit_loop.epoch_loop.batch_idx + 1 if trainer else 0,
         )
@@ -253,14 +326,14 @@ class SpamDataModule(pl.LightningDataModule):
             padded_length: Pad to this many tokens; default: as in training.
         """
         messages = self.encoded[split_name]
-        by_length = self.padding == "batch"
+        by_length = self.padded_length is None
         order = LongestFirst(messages.lengths) if by_length else EpochOrder(len(messages), seed=None)
         return self._loader(split_name, order, padded_length)
 
-    def _loader(self, split_name: str, order: EpochOrder, padded_length: int | None, **options: Any) -> BatchLoader:
+    def _loader(
+        self, split_name: str, order: EpochOrder, padded_length: int | None = None, **options: Any
+    ) -> BatchLoader:
         assert self.max_length is not None
-        if padded_length is None and self.padding == "longest":
-            padded_length = self.max_length
         rows, processes = len(self.encoded[split_name]), self.trainer.world_size if self.trainer else 1
         if rows < processes:
             raise UserError(f"the {split_name} split has {rows} messages for {processes} devices: use fewer devices")
@@ -269,7 +342,8 @@ class SpamDataModule(pl.LightningDataModule):
             order,
             batch_size=self.batch_size,
             max_length=self.max_length,
-            padded_length=padded_length,
+            padded_length=padded_length or self.padded_length,
+            keep=self.keep,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=processes,
             **options,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 import numpy as np
 import tiktoken
@@ -16,6 +17,9 @@ from spam_classifier.batch import Batch
 ENDOFTEXT = "<|endoftext|>"
 PADDING_ID = 50256  # <|endoftext|>: GPT-2 has no padding token of its own
 UNKNOWN_LABEL = -1
+TEXTS_AT_ONCE = 8192
+
+Keep = Literal["head", "tail", "both"]  # what is kept of a message that is too long
 
 
 @cache
@@ -56,22 +60,22 @@ class EncodedMessages:
         self.labels = labels
 
     @classmethod
-    def from_texts(cls, texts: Sequence[str], labels: Sequence[int] | None = None) -> "EncodedMessages":
+    def from_texts(cls, texts: Sequence[str], labels: Sequence[int] | np.ndarray | None = None) -> "EncodedMessages":
         """Encode messages in bulk.
 
         Text is only ever text: a message that holds the characters ``<|endoftext|>`` gets the tokens of
         those characters, not the special token.
 
         Args:
-            texts: The messages, none of them empty.
+            texts: The messages, none of them empty, in anything that can be sliced.
             labels: Their classes; unknown where not given.
         """
-        encoded = gpt2_tokenizer().encode_ordinary_batch(list(texts))
-        offsets = torch.zeros(len(encoded) + 1, dtype=torch.int64)
-        torch.cumsum(torch.tensor([len(ids) for ids in encoded], dtype=torch.int64), 0, out=offsets[1:])
-        tokens = np.fromiter((token for ids in encoded for token in ids), np.int32, count=int(offsets[-1]))
-        classes = [UNKNOWN_LABEL] * len(encoded) if labels is None else list(labels)
-        return cls(torch.from_numpy(tokens), offsets, torch.tensor(classes, dtype=torch.int64))
+        starts = range(0, len(texts), TEXTS_AT_ONCE)
+        pieces = [_encode(list(texts[start : start + TEXTS_AT_ONCE])) for start in starts]
+        tokens = np.concatenate([np.zeros(0, np.int32), *(tokens for tokens, _ in pieces)])
+        offsets = np.concatenate([np.zeros(1, np.int64), *(lengths for _, lengths in pieces)]).cumsum()
+        classes = torch.full((len(texts),), UNKNOWN_LABEL) if labels is None else torch.tensor(labels)
+        return cls(torch.from_numpy(tokens), torch.from_numpy(offsets), classes.long())
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,18 +90,39 @@ class EncodedMessages:
         """Tokens of the longest message."""
         return int(self.lengths.max())
 
-    def batch(self, rows: Tensor, max_length: int, padded_length: int | None = None) -> Batch:
-        """Gather messages into a batch, cut to their first ``max_length`` tokens and padded on the right.
+    def batch(self, rows: Tensor, max_length: int, padded_length: int | None = None, keep: Keep = "head") -> Batch:
+        """Gather messages into a batch, cut to ``max_length`` tokens and padded on the right.
 
         Args:
             rows: Which messages, int64 [B].
             max_length: Most tokens of a message.
             padded_length: Pad the batch to this many tokens, at least ``max_length``; default: to its longest message.
+            keep: Of a longer message, its first tokens (``head``), its last ones (``tail``), or half of each
+                (``both``, the head getting the odd token), as in Sun et al. 2019, "How to Fine-Tune BERT for Text
+                Classification?".
         """
-        starts = self.offsets[rows]
-        lengths = (self.offsets[rows + 1] - starts).clamp(max=max_length)
+        starts, ends = self.offsets[rows], self.offsets[rows + 1]
+        lengths = (ends - starts).clamp(max=max_length)
         position = torch.arange(padded_length or int(lengths.max()))
         real = position < lengths[:, None]  # (B, T)
-        source = torch.where(real, starts[:, None] + position, 0)
+        from_head = {"head": max_length, "tail": 0, "both": (max_length + 1) // 2}[keep]
+        left_out = (ends - starts - lengths)[:, None] * (position >= from_head)
+        source = torch.where(real, starts[:, None] + left_out + position, 0)
         input_ids = self.tokens[source].long().masked_fill(~real, PADDING_ID)
         return Batch(input_ids, lengths, self.labels[rows], rows)
+
+
+def _encode(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids of all texts end to end, int32 [total], and how many each has, int64 [N].
+
+    The texts go through the tokenizer as one, which is several times as fast: a special token between them keeps
+    each by itself. Where a text holds the special token's characters they go one by one.
+    """
+    tokenizer = gpt2_tokenizer()
+    if any(ENDOFTEXT in text for text in texts):
+        separate = [np.array(tokenizer.encode_ordinary(text), np.int32) for text in texts]
+        return np.concatenate(separate), np.array([len(ids) for ids in separate], np.int64)
+    ids = tokenizer.encode_to_numpy(ENDOFTEXT.join(texts), allowed_special={ENDOFTEXT}).astype(np.int32)
+    between = ids == PADDING_ID
+    ends = np.append(np.flatnonzero(between), len(ids))
+    return ids[~between], np.diff(ends, prepend=-1) - 1

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spam_classifier.batch import Batch
-from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.encoding import EncodedMessages, Keep
 
 BUCKET = 50  # batches of messages that are sorted by length together
 
@@ -91,6 +91,7 @@ class BatchLoader:
         batch_size: Messages per batch and process.
         max_length: Longest row, in tokens; longer messages are cut.
         padded_length: Pad every batch to this many tokens; None pads to its own longest message.
+        keep: What is kept of longer messages: ``head``, ``tail`` or ``both``.
         drop_incomplete: Leave out the last rows where they do not fill a batch on every process.
         rank: Number of this process.
         world_size: Number of processes.
@@ -105,6 +106,7 @@ class BatchLoader:
         batch_size: int,
         max_length: int,
         padded_length: int | None,
+        keep: Keep = "head",
         drop_incomplete: bool = False,
         rank: int = 0,
         world_size: int = 1,
@@ -116,6 +118,7 @@ class BatchLoader:
         self.batch_size = batch_size
         self.max_length = max_length
         self.padded_length = padded_length
+        self.keep = keep
         self.drop_incomplete = drop_incomplete
         self.rank = rank
         self.world_size = world_size
@@ -147,7 +150,7 @@ class BatchLoader:
 
     def gather(self, rows: Tensor, padded_length: int | None) -> Batch:
         """The batch of these rows, int64 [B], padded to that length, or to its own longest message."""
-        return self.messages.batch(rows, self.max_length, padded_length)
+        return self.messages.batch(rows, self.max_length, padded_length, self.keep)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: seed, epoch and step say it all. The Trainer wants to see that resuming is provided for."""

@@ -3,8 +3,10 @@
 A corpus is a frame with the string columns ``label`` and ``text``.
 """
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from spam_classifier.data.near_duplicates import near_duplicates
@@ -40,12 +42,45 @@ def deduplicate(corpus: pd.DataFrame, how: str) -> pd.DataFrame:
         how: ``none`` keeps all, ``exact`` drops what repeats an earlier message word for word, ``near`` also what
             nearly does.
     """
+    return deduplicate_in_turn([corpus], how)[0]
+
+
+def deduplicate_in_turn(frames: Sequence[pd.DataFrame], how: str) -> list[pd.DataFrame]:
+    """Keep of each frame what repeats nothing in itself nor in the frames before it.
+
+    A test split that comes first is thus kept whole but for its own repeats, and training messages that repeat it go.
+
+    Args:
+        frames: Labelled messages, in the order of their precedence.
+        how: As for ``deduplicate``.
+    """
     if how == "none":
-        return corpus
-    corpus = corpus.drop_duplicates("text")
+        return list(frames)
+    texts = pd.concat([frame["text"] for frame in frames], ignore_index=True)
+    kept = ~texts.duplicated().to_numpy()
     if how == "near":
-        corpus = corpus[[place is None for place in near_duplicates(list(corpus["text"]))]]
-    return corpus.reset_index(drop=True)
+        places = np.flatnonzero(kept)
+        kept[places] = [earlier is None for earlier in near_duplicates(texts.iloc[places].tolist())]
+    ends = np.cumsum([len(frame) for frame in frames])[:-1]
+    return [frame[own].reset_index(drop=True) for frame, own in zip(frames, np.split(kept, ends), strict=True)]
+
+
+def refuse_unknown_classes(given: Mapping[str, pd.DataFrame], labels: Sequence[str]) -> None:
+    """Refuse a given split with a class that the corpus does not have.
+
+    Args:
+        given: Splits that are not cut from the corpus, by name.
+        labels: The classes of the corpus.
+
+    Raises:
+        UserError: Names the split's flag and the label.
+    """
+    for name, rows in given.items():
+        if unknown := sorted(set(rows["label"].unique()) - set(labels)):
+            raise UserError(
+                f"--data.{name}_corpus has messages labelled {reprlib.repr(unknown[0])}, a class that --data.corpus "
+                f"does not teach ({', '.join(labels)}): correct them, or add messages of it to --data.corpus"
+            )
 
 
 def undersample(corpus: pd.DataFrame, labels: Sequence[str], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -71,9 +106,18 @@ def first_of_each_class(rows: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def split(
-    corpus: pd.DataFrame, train_fraction: float, validation_fraction: float, seed: int, *, stratify: bool = False
+    corpus: pd.DataFrame,
+    train_fraction: float,
+    validation_fraction: float,
+    seed: int,
+    *,
+    stratify: bool = False,
+    given: Mapping[str, pd.DataFrame] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Shuffle and cut into train, validation and test, with the book's rounding: ``int()`` of the fractions.
+
+    A validation or test split that is given stays as it is. The others are cut from the corpus, in the proportion of
+    their fractions, the last of them getting what is left.
 
     Args:
         corpus: Labelled messages.
@@ -81,61 +125,86 @@ def split(
         validation_fraction: Share of the rows for validation; what is left is the test split.
         seed: Seed of the shuffle.
         stratify: Cut each class by itself, so that all splits hold the same shares of the classes.
+        given: Splits that are not cut from the corpus, by name.
 
     Raises:
         UserError: The fractions are not fractions, leave a split empty, or leave a class out of training.
     """
-    if not (0 < train_fraction < 1 and 0 < validation_fraction < 1 and train_fraction + validation_fraction < 1):
-        raise UserError(
-            f"--data.train_fraction {train_fraction} and --data.validation_fraction {validation_fraction} "
-            "must be above 0 and leave something for the test split: their sum must be below 1"
-        )
+    given = given or {}
+    cut = [name for name in SPLITS if name not in given]
+    shares = _shares(train_fraction, validation_fraction, cut)
     shuffled = corpus.sample(frac=1, random_state=seed).reset_index(drop=True)
     parts = [rows for _, rows in shuffled.groupby("label")] if stratify else [shuffled]
-    cuts = [_cut(rows, train_fraction, validation_fraction, least=int(stratify)) for rows in parts]
+    cuts = [_cut(rows, shares, least=int(stratify)) for rows in parts]
     splits = {
-        name: pd.concat(pieces).sort_index() for name, pieces in zip(SPLITS, zip(*cuts, strict=True), strict=True)
+        name: pd.concat(pieces).sort_index() if stratify else pieces[0]
+        for name, pieces in zip(cut, zip(*cuts, strict=True), strict=True)
     }
-    for name, rows in splits.items():
+    for name, rows in {**splits, **given}.items():
         if rows.empty:
             raise UserError(
                 f"the {name} split is empty: {len(shuffled)} messages are too few for the fractions "
                 f"{train_fraction} / {validation_fraction} / rest; add messages or change "
                 "--data.train_fraction and --data.validation_fraction"
+                if name in cut
+                else f"the {name} split is empty: what --data.{name}_corpus holds repeats other messages; add messages "
+                "to it, or keep repeats with --data.deduplicate none"
             )
-    if absent := sorted(set(corpus["label"]) - set(splits[TRAIN]["label"])):
+    if absent := sorted(set(corpus["label"].unique()) - set(splits[TRAIN]["label"].unique())):
         raise UserError(
             f"no message of class {absent[0]!r} fell into the train split: add messages of it, raise "
             "--data.train_fraction or try another --data.split_seed"
         )
-    return {name: rows.reset_index(drop=True) for name, rows in splits.items()}
+    return {name: (given[name] if name in given else splits[name]).reset_index(drop=True) for name in SPLITS}
 
 
-def _cut(
-    rows: pd.DataFrame, train_fraction: float, validation_fraction: float, least: int
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Cut into three parts; ``least`` rows are left to each, if there are enough."""
-    train_end = min(max(least, int(len(rows) * train_fraction)), len(rows) - 2 * least)
-    validation_end = min(train_end + max(least, int(len(rows) * validation_fraction)), len(rows) - least)
-    return rows[:train_end], rows[train_end:validation_end], rows[validation_end:]
+def _shares(train_fraction: float, validation_fraction: float, cut: Sequence[str]) -> list[float]:
+    """Shares of the splits that are cut from the corpus, in their order."""
+    fractions = {
+        TRAIN: train_fraction,
+        VALIDATION: validation_fraction,
+        TEST: 1 - train_fraction - validation_fraction,
+    }
+    in_bounds = 0 < train_fraction < 1 and 0 < validation_fraction < 1
+    if len(cut) > 1 and not (in_bounds and (TEST not in cut or train_fraction + validation_fraction < 1)):
+        rest = " and leave something for the test split: their sum must be below 1" if TEST in cut else " and below 1"
+        raise UserError(
+            f"--data.train_fraction {train_fraction} and --data.validation_fraction {validation_fraction} "
+            f"must be above 0{rest}"
+        )
+    whole = 1.0 if len(cut) == len(SPLITS) else sum(fractions[name] for name in cut)
+    return [fractions[name] / whole for name in cut]
 
 
-def refuse_rare_classes(corpus: pd.DataFrame, labels: Sequence[str], *, deduplicate: str = "none") -> None:
-    """Refuse a corpus in which a class has too few messages to stand in all three splits.
+def _cut(rows: pd.DataFrame, shares: Sequence[float], least: int) -> list[pd.DataFrame]:
+    """Cut into parts, the last of which gets what is left; ``least`` rows are left to each, if there are enough."""
+    ends = [0]
+    for later, share in zip(range(len(shares) - 1, 0, -1), shares, strict=False):
+        ends.append(min(ends[-1] + max(least, int(len(rows) * share)), len(rows) - later * least))
+    return [rows[start:end] for start, end in zip(ends, [*ends[1:], len(rows)], strict=True)]
+
+
+def refuse_rare_classes(
+    corpus: pd.DataFrame, labels: Sequence[str], *, deduplicate: str = "none", given: Sequence[str] = ()
+) -> None:
+    """Refuse a corpus in which a class has too few messages to stand in all splits that are cut from it.
 
     Args:
         corpus: Labelled messages.
         labels: The classes.
         deduplicate: How repeats were removed before, to be named as a cause.
+        given: The splits that are not cut from it.
 
     Raises:
         UserError: Names the class and how many messages it has.
     """
+    cut = [name for name in SPLITS if name not in given]
+    purpose = "train on" if len(cut) == 1 else f"split into {', '.join(cut[:-1])} and {cut[-1]}"
     counts = corpus["label"].value_counts()
     for label in labels:
-        if (count := counts.get(label, 0)) < len(SPLITS):
+        if (count := counts.get(label, 0)) < len(cut):
             left = "" if deduplicate == "none" else f" left after --data.deduplicate {deduplicate}"
             raise UserError(
-                f"class {label!r} has {count} message(s){left}, too few to split into train, validation and "
-                f"test: give it at least {len(SPLITS)}, or check that --data.label_column names the labels"
+                f"class {label!r} has {count} message(s){left}, too few to {purpose}: give it at least {len(cut)}, "
+                "or check that --data.label_column names the labels"
             )
