@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from spam_classifier.baseline import main
+from spam_classifier.errors import UserError
 from spam_classifier.evaluation.baselines import mcnemar, predict_baselines
 from spam_classifier.models.metrics import Predictions
 
@@ -64,6 +65,12 @@ def test_without_a_run_it_says_how_to_get_one(
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch) == 1
     assert "train one first" in capsys.readouterr().err
+
+
+def test_messages_without_words_are_refused() -> None:
+    rows = pd.DataFrame({"label": ["ham", "spam"] * 4, "text": [":-)", ":-("] * 4})
+    with pytest.raises(UserError, match="words, logistic regression: empty vocabulary"):
+        predict_baselines(dict.fromkeys(("train", "validation"), rows), ["ham", "spam"], balanced=False)
 
 
 def test_mcnemar_counts_what_one_alone_gets_right() -> None:

@@ -91,8 +91,10 @@ def test_evaluations_rebuild_model_and_data_of_the_newest_run(
     accuracy = json.loads((run / "metrics.json").read_text())["test"]["acc"]
     assert accuracy > 0.6  # chance is a third
     steps = torch.load(best, weights_only=True)["global_step"]
-    pictures = EventAccumulator(str(run)).Reload().Tags()["images"]
+    events = EventAccumulator(str(run)).Reload()
+    pictures = events.Tags()["images"]
     assert "report/reliability diagram" in pictures
+    assert {image.step for image in events.Images("report/length and error")} == {steps, 42}  # of fit and of test
     assert "report/learning curves" in pictures
     assert scalars(run)["test/acc"] == [(steps, pytest.approx(accuracy))]
     assert list((tmp_path / "lightning_logs").iterdir()) == [run]  # it belongs to the run that it tests

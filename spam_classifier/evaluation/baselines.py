@@ -61,13 +61,19 @@ def predict_baselines(
 
     Returns:
         Predictions by the baseline's name and the split's.
+
+    Raises:
+        UserError: The train split has no words.
     """
     index = {label: number for number, label in enumerate(classes)}
     labels = {name: rows["label"].map(index).to_numpy() for name, rows in splits.items()}
     chosen: dict[str, tuple[float, Pipeline]] = {}
     for c in REGULARISATIONS:
         for name, model in baseline_models(c, balanced).items():
-            model.fit(splits[TRAIN]["text"], labels[TRAIN])
+            try:
+                model.fit(splits[TRAIN]["text"], labels[TRAIN])
+            except ValueError as error:
+                raise UserError(f"{name}: {error}: the train split has nothing for it to learn from") from error
             score = balanced_accuracy_score(labels[VALIDATION], model.predict(splits[VALIDATION]["text"]))
             if name not in chosen or score > chosen[name][0]:
                 chosen[name] = score, model
