@@ -17,16 +17,16 @@ from torchmetrics import Accuracy, MeanMetric, Metric
 
 from spam_classifier.batch import Batch
 from spam_classifier.errors import UserError
+from spam_classifier.models.building import build_backbone
 from spam_classifier.models.decision import Decision
 from spam_classifier.models.frozen_prefix import FrozenPrefix
 from spam_classifier.models.gpt2 import GPT2Backbone
-from spam_classifier.models.lora import TARGETS, add_lora
 from spam_classifier.models.metrics import Predictions, SeenLogits, classification_metrics
 from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.prefix_cache import PrefixCache
-from spam_classifier.models.pretrained import RANDOM, fetch_weights, load_weights, resolve_shape
+from spam_classifier.models.pretrained import fetch_weights, resolve_shape
 from spam_classifier.models.read_out import OF_THE_ROW, TokenPosition, read_out
-from spam_classifier.models.refusals import refuse_bad_settings, refuse_unsteady_padding
+from spam_classifier.models.refusals import refuse_bad_settings, refuse_other_checkpoint, refuse_unsteady_padding
 from spam_classifier.models.schedule import Schedule, scheduled
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 
@@ -212,23 +212,7 @@ class SpamClassifier(pl.LightningModule):
         """
         if self.backbone is not None or not self.label_names:
             return
-        weights = self.hparams["weights"]
-        options = {
-            "dropout": self.hparams["dropout"],
-            "causal": self.hparams["attention"] == "causal",
-            "gradient_checkpointing": self.hparams["gradient_checkpointing"],
-        }
-        if weights == RANDOM and not self._restoring:
-            self.backbone = GPT2Backbone(self.shape, **options)
-        else:
-            with torch.device("meta"):  # every parameter is about to be loaded: draw no random ones
-                self.backbone = GPT2Backbone(self.shape, **options)
-            self.backbone.to_empty(device="cpu")
-        if not self._restoring:
-            load_weights(self.backbone, weights)
-        if self.hparams["trainable"] == "lora":
-            rank, alpha, dropout = (self.hparams[f"lora_{name}"] for name in ("rank", "alpha", "dropout"))
-            add_lora(self.backbone, rank, alpha, dropout, self.hparams["lora_targets"] or TARGETS)
+        self.backbone = build_backbone(self.shape, self.hparams, to_be_restored=self._restoring)
         self.head = nn.Linear(self.shape.width, len(self.label_names))
         classes = len(self.label_names)
         self.decision = Decision()
@@ -253,19 +237,7 @@ class SpamClassifier(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what the data of the training run decided from the checkpoint, or check that it is the same."""
         saved, self.loaded_step = checkpoint["hyper_parameters"], checkpoint["global_step"]
-        if self.label_names and self.label_names != saved["label_names"]:
-            raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {self.label_names}")
-        for name in ("layers", "width", "heads", "context"):
-            if saved[name] != getattr(self.shape, name):
-                raise UserError(
-                    f"--model.{name} {getattr(self.shape, name)}: the checkpoint's backbone has {saved[name]}; "
-                    "leave the flag out"
-                )
-        rule = self.hparams["threshold"]
-        if isinstance(rule, str) and rule != saved["threshold"]:
-            raise UserError(
-                f"--model.threshold {rule} is fitted in training: give a number, or train a new run with it"
-            )
+        refuse_other_checkpoint(self.hparams, self.label_names, saved)
         for name, state in checkpoint.get("metrics_of_the_epoch", {}).items():
             self._epoch_so_far[name] = state
         if not self.label_names:

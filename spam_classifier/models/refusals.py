@@ -1,6 +1,6 @@
 """Settings of the model that cannot work, refused before anything is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spam_classifier.errors import UserError
@@ -54,3 +54,26 @@ def refuse_unsteady_padding(settings: Mapping[str, Any], padding: str) -> None:
             f"--model.token_position {settings['token_position']} cannot go with --data.padding batch: a message's "
             "verdict would depend on its neighbours in the batch; take --model.token_position last_real"
         )
+
+
+def refuse_other_checkpoint(settings: Mapping[str, Any], label_names: Sequence[str], saved: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of another model.
+
+    Args:
+        settings: The arguments of SpamClassifier by name.
+        label_names: The classes, if the data has told them.
+        saved: The hyper-parameters in the checkpoint.
+
+    Raises:
+        UserError: Names what differs.
+    """
+    if label_names and list(label_names) != saved["label_names"]:
+        raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {label_names}")
+    for name in ("layers", "width", "heads", "context"):
+        if saved[name] != settings[name]:
+            raise UserError(
+                f"--model.{name} {settings[name]}: the checkpoint's backbone has {saved[name]}; leave the flag out"
+            )
+    rule = settings["threshold"]
+    if isinstance(rule, str) and rule != saved["threshold"]:
+        raise UserError(f"--model.threshold {rule} is fitted in training: give a number, or train a new run with it")

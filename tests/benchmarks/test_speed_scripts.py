@@ -48,6 +48,42 @@ def test_growth_measures_corpus_and_epochs(tmp_path: Path) -> None:
     assert [row.split("|")[2].strip() for row in rows] == ["5", "1", "20", "5"]
 
 
+def test_computed_activations_are_what_autograd_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from memory import need
+
+    from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
+    from spam_classifier.models.trainable import freeze
+
+    shape = GPT2Shape(layers=6, width=64, heads=2, context=128, vocabulary=100)
+    for policy in ("last_two_blocks", "all"):
+        backbone = GPT2Backbone(shape)
+        freeze(backbone, torch.nn.Linear(64, 2), policy)
+        own = {parameter.untyped_storage().data_ptr() for parameter in backbone.parameters()}
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, own: set[int] = own, kept: dict[int, int] = kept) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            out = backbone.at(backbone.embed(torch.zeros(8, 120, dtype=torch.int64)), torch.full((8,), 119), 0)
+        assert out.requires_grad
+        computed = need(shape, policy, 8 * 120, 4, False).activations
+        assert sum(kept.values()) == pytest.approx(computed, rel=0.15)
+
+
+@pytest.mark.slow
+def test_memory_is_computed_and_measured(tmp_path: Path) -> None:
+    table = run("memory.py", "--tokens", 1024, cwd=tmp_path)
+    assert "| gpt2-xl | lora |" in table
+    measured = run("memory.py", "--measure", "gpt2", "--policies", "last_block", "--tokens", 8, cwd=tmp_path)
+    ratio = float(measured.splitlines()[-1].split("|")[-2])
+    assert 0.9 < ratio < 2
+
+
 def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer that ours is timed against computes the same model."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
