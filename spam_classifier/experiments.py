@@ -33,12 +33,12 @@ Rows with the same seed have the same splits, and those with the same frozen blo
 states behind them. What is finished is not run again: after Ctrl-C or a failure the same command goes
 on. A row that fails is named in the table, and the others go on. Of each run the best checkpoint is
 kept. experiments.md, .csv and .png are written anew after each run."""
-EPILOG = """examples:
-  experiments                                    the whole table, validation figures
-  experiments 01 03 16 --seeds 1 2 3             three rows, mean and spread over three seeds
-  experiments --shrink 12 -- --data.corpus sample    in minutes, without a network: small random models
-  experiments -- --data.corpus messages.csv      on your messages; what stands behind -- are flags of every fit
-  experiments --test                             the test split, too, when the choice has been made
+EPILOG = """what stands behind -- are flags of every fit; runs with other flags want another --directory. Examples:
+  experiments                                       the whole table, validation figures
+  experiments 01 03 16 --seeds 1 2 3                three rows, mean and spread over three seeds
+  experiments --test                                the test split, too, when the choice has been made
+  experiments --directory mine -- --data.corpus messages.csv                  on your messages
+  experiments --shrink 12 --directory small -- --data.corpus sample           small random models, no network
 
 Rows 06 to 09 and 12 are GPT-2 of 355M to 1558M parameters: they want a GPU, and many gigabytes of disk for
 weights and checkpoints."""

@@ -117,8 +117,7 @@ def _remark(row: Row, runs: pd.DataFrame, seeds: Sequence[int]) -> str:
         of_seed = runs[runs["seed"] == seed]
         if of_seed.empty:
             remarks.append(f"{name}not run yet")
-        elif error := of_seed["error"].iloc[0]:
-            remarks.append(f"{name}failed: {error}")
+        remarks += [f"{name}failed: {error}" for error in of_seed["error"].dropna()]
     return "; ".join(remarks)
 
 
@@ -150,8 +149,8 @@ def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: 
     ]
     if any(row.name in PUBLISHED for row in rows):
         lines.append(
-            "Book: the figures published for pretrained GPT-2 on an A100, after the last step, on the book's reading of "
-            "the corpus (5,572 of its 5,574 messages). Its splits hold other messages: compare bands, not digits."
+            "Book: the figures published for pretrained GPT-2 on an A100, after the last step, on the book's reading "
+            "of the corpus (5,572 of its 5,574 messages). Its splits hold other messages: compare bands, not digits."
         )
     if shrink is not None:
         size = f"1/{shrink} of the layers and heads" if shrink > 1 else "the full size"
