@@ -147,10 +147,11 @@ class Experiments:
         if path.is_file():
             former = json.loads(path.read_text(encoding="utf-8"))
             if former != settings and any(map(metrics_below, self.directory.glob("*/seed_*"))):
-                shrink = f"--shrink {former['shrink']} " if former["shrink"] else ""
+                words = ["--shrink", str(former["shrink"])] if former["shrink"] else []
+                words += ["--", *former["flags"]] if former["flags"] else []
                 raise UserError(
-                    f"{self.directory} holds runs with other flags ({shrink}-- {shlex.join(former['flags'])}): name "
-                    "another --directory, or remove it"
+                    f"{self.directory} holds runs with other flags ({shlex.join(words) or 'none'}): name another "
+                    "--directory, or remove it"
                 )
         elif self.directory.exists() and any(self.directory.iterdir()):
             raise UserError(f"{self.directory} holds other files than experiments: name another --directory")

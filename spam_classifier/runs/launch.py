@@ -53,11 +53,10 @@ def launch_fit(config: Path, seed: int, flags: Sequence[object], root: Path) -> 
         RunFailed: It fails, or leaves nothing.
     """
     seeds = ["--seed_everything", seed, "--data.split_seed", seed]
-    command = ["fit", "--config", config, *seeds, *flags, "--trainer.enable_progress_bar", "false"]
-    _launch(command, root)
+    command = _launch(["fit", "--config", config, *seeds, *flags, "--trainer.enable_progress_bar", "false"], root)
     run = launched_run(root)
     if run is None:
-        raise RunFailed("it left no directory, as with --trainer.fast_dev_run or --trainer.logger", ["fit"])
+        raise RunFailed("it left nothing: leave --trainer.fast_dev_run and --trainer.logger out", command)
     return run
 
 
@@ -70,7 +69,8 @@ def launch_test(root: Path) -> None:
     _launch(["test", "--trainer.enable_progress_bar", "false"], root)
 
 
-def _launch(arguments: Sequence[object], root: Path) -> None:
+def _launch(arguments: Sequence[object], root: Path) -> list[str]:
+    """Run ``train`` with these arguments; the command that was run."""
     root.mkdir(parents=True, exist_ok=True)
     where = ["--trainer.default_root_dir", root]
     command = [sys.executable, "-m", "spam_classifier.train", *map(str, [*arguments, *where])]
@@ -79,6 +79,7 @@ def _launch(arguments: Sequence[object], root: Path) -> None:
         done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         raise RunFailed(_reason(done.returncode, path), command[1:])
+    return command[1:]
 
 
 def _reason(code: int, output: Path) -> str:
