@@ -184,8 +184,9 @@ def draw_experiments(rows: Sequence[Row], runs: pd.DataFrame, *, test: bool) -> 
         middles = [accuracy.middle for _, accuracy in shown]
         reach = [[max(0.0, accuracy.middle - accuracy.low) for _, accuracy in shown]]
         reach += [[max(0.0, accuracy.high - accuracy.middle) for _, accuracy in shown]]
+        label = f"{split} ({'95 % interval' if runs['seed'].nunique() < 2 else '± standard deviation'})"
         heights = [place + below for place, _ in shown]
-        axes.errorbar(middles, heights, xerr=reach, fmt="o", color=colour, capsize=3, label=split)
+        axes.errorbar(middles, heights, xerr=reach, fmt="o", color=colour, capsize=3, label=label)
         if published:
             values = [getattr(figures, split) for _, figures in published]
             places = [place + below + 0.12 for place, _ in published]
