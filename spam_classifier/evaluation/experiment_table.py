@@ -155,8 +155,8 @@ def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: 
     if shrink is not None:
         size = f"1/{shrink} of the layers and heads" if shrink > 1 else "the full size"
         lines.append(
-            f"These runs had random weights and {size}: nothing here can be held against the published figures, and rows "
-            "that differ in pretraining alone (05 and 10 of the book's) are the same."
+            f"These runs had random weights and {size}: nothing here can be held against the published figures, and "
+            "rows that differ in pretraining alone (05 and 10 of the book's) are the same."
         )
     else:
         lines.append("These runs had the weights and sizes of their configs, unless the flags below say otherwise.")
