@@ -5,8 +5,6 @@ import hashlib
 import importlib
 import itertools
 import math
-import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +15,10 @@ from tqdm import tqdm
 
 from spam_classifier.data.splits import SPLITS
 from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.evaluation.markdown import to_markdown
 from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
+from spam_classifier.runs.launch import flags_behind_dashes, launch_fit, launch_test
 from spam_classifier.runs.logger import claim_directory
 
 DESCRIPTION = """Train each config once for every seed, which draws the splits, the initial weights and the order of the
@@ -39,7 +39,7 @@ def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: P
         the figures.
 
     Raises:
-        UserError: A run fails.
+        RunFailed: A run fails.
     """
     from spam_classifier.baseline import compare
 
@@ -47,14 +47,10 @@ def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: P
     rows: list[dict[str, object]] = []
     for config, size, seed in tqdm(plan, desc="runs", unit=" run"):
         root = directory / config.stem / (f"{size}_per_class" if size else "all") / f"seed_{seed}"
-        command = [*("fit", "--config", config, "--seed_everything", seed, "--data.split_seed", seed), *flags]
-        if size:
-            command += ["--data.train_per_class", size, *_fixed_steps(arguments.steps)]
-        where = ["--trainer.default_root_dir", root]
-        _run([*command, *where, "--trainer.enable_progress_bar", "false"], root)
+        of_size = ["--data.train_per_class", size, *_fixed_steps(arguments.steps)] if size else []
+        run = launch_fit(config, seed, [*flags, *of_size], root)
         if arguments.test:
-            _run(["test", *where], root)
-        run = next((root / RUNS_DIRECTORY).iterdir())
+            launch_test(root)
         compared = compare(run) if arguments.baselines else {}
         metrics = read_metrics(run)
         messages = hashlib.sha256(b"".join((run / f"{name}.csv").read_bytes() for name in SPLITS)).hexdigest()[:12]
@@ -75,17 +71,6 @@ def _fixed_steps(steps: int) -> list[object]:
     """Flags for the same number of steps whatever the size, with ten looks at the validation split."""
     often = ["--trainer.check_val_every_n_epoch", "null", "--trainer.val_check_interval", max(1, steps // 10)]
     return ["--trainer.max_epochs", -1, "--trainer.max_steps", steps, *often]
-
-
-def _run(arguments: Sequence[object], root: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "spam_classifier.train", *map(str, arguments)]
-    with (root / "output.txt").open("a", encoding="utf-8") as output:
-        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        lines = (root / "output.txt").read_text(encoding="utf-8").splitlines()
-        error = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
-        raise UserError(f"a run failed: {error or root / 'output.txt'} ({shlex.join(command[1:])})")
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
@@ -166,14 +151,6 @@ def draw_learning_curve(runs: pd.DataFrame, figure_name: str, path: Path) -> Non
     figure.savefig(path, dpi=120)
 
 
-def to_markdown(table: pd.DataFrame) -> str:
-    """A frame as a Markdown table."""
-    rows = [list(map(str, table.columns)), ["---"] * len(table.columns)]
-    for row in table.to_numpy():
-        rows.append(["-" if pd.isna(cell) else f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
 def check(arguments: argparse.Namespace) -> None:
     """Refuse at once what would fail or mislead after hours.
 
@@ -197,9 +174,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Train, summarise, compare."""
-    words = sys.argv[1:]
-    place = words.index("--") if "--" in words else len(words)
-    own, flags = words[:place], words[place + 1 :]
+    own, flags = flags_behind_dashes(sys.argv[1:])
     parser = argparse.ArgumentParser(
         prog="python -m spam_classifier.sweep", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )

@@ -9,6 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from spam_classifier.experiments import all_rows, parse
+from spam_classifier.runs.experiment_rows import choose_rows
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -78,6 +81,16 @@ def test_comparisons(command: Callable, tmp_path: Path) -> None:
         done = command(module, *arguments, *(fewer if arguments else []), cwd=tmp_path)
         assert done.code == 0, done.err
         assert "words, logistic regression" in done.out
+
+
+def test_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each names rows that there are; how they run, tests/test_experiments.py checks."""
+    monkeypatch.chdir(ROOT)
+    tables = [shlex.split(command)[3:] for command in COMMANDS if "spam_classifier.experiments" in command]
+    assert len(tables) == 3
+    for words in tables:
+        arguments, _ = parse(words)
+        assert choose_rows(all_rows(arguments.configs), arguments.rows)
 
 
 def test_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

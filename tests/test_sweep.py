@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from spam_classifier.sweep import FIGURES, main, paired_differences, summarise, to_markdown
+from spam_classifier.evaluation.markdown import to_markdown
+from spam_classifier.sweep import FIGURES, main, paired_differences, summarise
 
 SMALL = [
     *("--model.weights", "random", "--model.layers", "1", "--model.width", "16", "--model.heads", "1"),
