@@ -26,6 +26,17 @@ def write_csv(rows: list[str], header: str = "label,text") -> Path:
     return path
 
 
+def empty_directory() -> Path:
+    Path("reviews").mkdir()
+    return Path("reviews")
+
+
+def write_jsonl(line: str) -> Path:
+    path = Path("corpus.jsonl")
+    path.write_text('{"label": "ham", "text": "hello"}\n' + line + "\n", encoding="utf-8")
+    return path
+
+
 def write_zip(**members: bytes) -> Path:
     path = Path("archive.zip")
     with zipfile.ZipFile(path, "w") as archive:
@@ -77,7 +88,7 @@ def config_with_checkpoint() -> Path:
 
 CORPUS = "--data.corpus"
 BAD_INPUT: dict[str, tuple[Callable[[], list], str]] = {
-    "no such corpus": (lambda: [*FIT, CORPUS, "nothing.csv"], r"nothing\.csv: No such file.*uci, sample, or"),
+    "no such corpus": (lambda: [*FIT, CORPUS, "nothing.csv"], r"nothing\.csv: No such file.*uci, sample, the path of"),
     "wrong hash": (
         lambda: [*FIT, CORPUS, write_zip(SMSSpamCollection=b"x" * 477_907)],
         r"archive\.zip: SMSSpamCollection has the SHA-256 .* instead of 7d039a24",
@@ -121,6 +132,26 @@ BAD_INPUT: dict[str, tuple[Callable[[], list], str]] = {
     "max_length over the context": (
         lambda: [*FIT, CORPUS, write_csv(ROWS), "--data.max_length", 2000],
         r"2000 tokens exceed the backbone's context of 1024: set --data\.max_length 1024",
+    ),
+    "malformed JSON": (
+        lambda: [*FIT, CORPUS, write_jsonl("{")],
+        r"corpus\.jsonl, line 2: malformed JSON \(.*one object on each line",
+    ),
+    "no folder per class": (
+        lambda: [*FIT, CORPUS, empty_directory()],
+        r"corpus reviews: a directory without a folder per class; accepted are uci, sample, the path",
+    ),
+    "no such test corpus": (
+        lambda: [*FIT, CORPUS, write_csv(ROWS), "--data.test_corpus", "nothing.csv"],
+        r"--data\.test_corpus nothing\.csv: No such file",
+    ),
+    "class that only the test split has": (
+        lambda: [*FIT, CORPUS, write_csv(ROWS), "--data.test_corpus", write_jsonl('{"label": 1, "text": "hello"}')],
+        r"--data\.test_corpus has messages labelled '1', a class that --data\.corpus does not teach \(ham, spam\)",
+    ),
+    "batches without padding": (
+        lambda: [*FIT, CORPUS, write_csv(ROWS), "--data.padding", "none"],
+        r"padding none needs batches of one message, not 8: set --data\.batch_size 1",
     ),
     "too few for a batch": (
         lambda: [*FIT, CORPUS, write_csv(ROWS), "--data.batch_size", 64],

@@ -43,7 +43,8 @@ def leaked_rows(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
         Frame with the boolean columns ``exact``, word for word, and ``near``, nearly (exact ones included), a row
         for each of ``rows``; without ``near`` where there are too many to compare.
     """
-    leaked = pd.DataFrame({"exact": rows["text"].isin(train["text"]).to_numpy()})
+    known = set(train["text"].tolist())
+    leaked = pd.DataFrame({"exact": [text in known for text in rows["text"].tolist()]}, dtype=bool)
     if len(rows) + len(train) <= MOST_COMPARED:
         leaked["near"] = near_any(rows["text"].tolist(), train["text"].tolist())
     return leaked

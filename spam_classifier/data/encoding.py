@@ -1,6 +1,8 @@
 """Messages to token ids: GPT-2's byte-pair encoding, truncation, padding."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -70,8 +72,12 @@ class EncodedMessages:
             texts: The messages, none of them empty, in anything that can be sliced.
             labels: Their classes; unknown where not given.
         """
-        starts = range(0, len(texts), TEXTS_AT_ONCE)
-        pieces = [_encode(list(texts[start : start + TEXTS_AT_ONCE])) for start in starts]
+
+        def encode_from(start: int) -> tuple[np.ndarray, np.ndarray]:
+            return _encode(np.asarray(texts[start : start + TEXTS_AT_ONCE], dtype=object).tolist())
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # the tokenizer lets them run side by side
+            pieces = list(threads.map(encode_from, range(0, len(texts), TEXTS_AT_ONCE)))
         tokens = np.concatenate([np.zeros(0, np.int32), *(tokens for tokens, _ in pieces)])
         offsets = np.concatenate([np.zeros(1, np.int64), *(lengths for _, lengths in pieces)]).cumsum()
         classes = torch.full((len(texts),), UNKNOWN_LABEL) if labels is None else torch.tensor(labels)

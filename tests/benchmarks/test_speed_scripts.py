@@ -84,6 +84,18 @@ def test_memory_is_computed_and_measured(tmp_path: Path) -> None:
     assert 0.9 < ratio < 2
 
 
+@pytest.mark.slow
+def test_corpus_measures_each_step(tmp_path: Path) -> None:
+    table = run("corpus.py", "--rows", 600, cwd=tmp_path)
+    assert table.startswith("600 rows, ")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    own = {row[0]: row[1] for row in rows}
+    for step in ("read", "split", "encode", "all of it", "audit"):
+        assert own[step] == "600"
+    assert own["one epoch of batches"] == "420"
+    assert all(float(row[2]) >= 0 and int(row[4].replace(",", "")) >= 0 for row in rows[2:])
+
+
 def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer that ours is timed against computes the same model."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))

@@ -31,6 +31,11 @@ def test_repeats_and_contradictions_are_counted() -> None:
     }
 
 
+def test_contradictions_are_to_the_first_of_the_repeats() -> None:
+    corpus = pd.DataFrame({"label": list("abaabb"), "text": list("xxxyyy")})
+    assert audit_corpus(corpus)["contradictions"] == 1 + 2
+
+
 def test_leaks_are_told_apart() -> None:
     leaked = leaked_rows(messages("a b c", "call 1", "new"), messages("a b c", "call 2"))
     assert leaked["exact"].tolist() == [True, False, False]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.data import download
+from spam_classifier.data import corpora, download
 from spam_classifier.data.corpora import fetch_corpus, read_corpus
 from spam_classifier.data.download import ExpectedFile
 from spam_classifier.errors import UserError
@@ -87,10 +87,9 @@ class TestNames:
             ("smss", "No such file"),
             ("UCI", "No such file"),
             ("messages.csv", "No such file"),
-            ("", "Is a directory"),
-            (".", "Is a directory"),
-            ("folder.csv", "Is a directory"),
-            ("messages.parquet", "unknown format"),
+            ("", "No such file"),
+            ("folder.csv", "a directory without a folder per class"),
+            ("messages.xlsx", "unknown format"),
             ("loop.csv", "symbolic links"),
             ("x" * 300, "name too long"),
         ],
@@ -105,14 +104,19 @@ class TestNames:
         tmp_path: Path,
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        write("messages.parquet", b"PAR1")
+        write("messages.xlsx", b"PK")
         Path("folder.csv").mkdir()
         Path("loop.csv").symlink_to("loop.csv")
         with pytest.raises(UserError) as caught:
             read(corpus)
         message = str(caught.value)
-        for part in (f"--data.corpus {corpus}", problem, "uci", "sample", ".zip", ".tsv", ".csv"):
+        for part in (f"--data.corpus {corpus}", problem, "uci", "sample", ".zip", ".tsv", ".csv", ".parquet"):
             assert part in message
+
+    @pytest.mark.parametrize("read", [fetch_corpus, read_corpus])
+    def test_the_flag_that_names_it(self, read: Callable) -> None:
+        with pytest.raises(UserError, match=r"cannot read --data\.test_corpus nothing\.csv: No such file"):
+            read("nothing.csv", flag="--data.test_corpus")
 
     @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind this user")
     def test_forbidden_file(self, write: Write) -> None:
@@ -330,6 +334,26 @@ def test_any_csv_reads_back(scratch: Path, messages: list[tuple[str, str]], line
         writer.writerow(["label", "text"])
         writer.writerows(messages)
     assert rows(read_corpus(str(path))) == [(label.strip(), text) for label, text in messages]
+
+
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_pieces_are_put_together(write: Write, monkeypatch: pytest.MonkeyPatch, storage: str) -> None:
+    """However few rows are read at once, and however pandas keeps strings."""
+    monkeypatch.setattr(corpora, "ROWS_AT_ONCE", 3)
+    messages = [("ham" if number % 2 else "spam", f"message\x00 {number} 🎉") for number in range(10)]
+    path = write("messages.tsv", "".join(f"{label}\t{text}\n" for label, text in messages))
+    with pd.option_context("mode.string_storage", storage):
+        for count in range(1, len(messages) + 1):
+            write("messages.tsv", "".join(f"{label}\t{text}\n" for label, text in messages[:count]))
+            assert rows(read_corpus(path)) == messages[:count]
+    assert "line 8: empty text" in refusal(write("gap.tsv", "a\tb\n" * 7 + "a\t \n"))
+
+
+@pytest.mark.parametrize(("name", "start"), [("late.csv", "label,text\n"), ("late.tsv", ""), ("late.jsonl", "")])
+def test_undecodable_byte_far_into_a_file(write: Write, name: str, start: str) -> None:
+    line = '{"label": "ham", "text": "hi"}\n' if name.endswith("jsonl") else start.replace("label,text", "ham,hi")
+    content = (start + (line or "ham\thi\n") * 20_000).encode() + b"\xe9\n"
+    assert f"line {content.count(10)}: not UTF-8" in refusal(write(name, content))
 
 
 @given(messages=st.lists(st.tuples(filled, filled), min_size=1))

@@ -1,6 +1,7 @@
 """The datamodule over small files and the embedded sample: splits, classes, lengths, padding, batches."""
 
 import csv
+import hashlib
 import math
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_classifier import SpamDataModule
+from spam_classifier.data import datamodule
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.encoding import gpt2_tokenizer
 from spam_classifier.errors import UserError
@@ -195,6 +197,138 @@ def test_too_few_rows_for_a_batch_are_refused(corpus: str) -> None:
 def test_sizes_below_one_are_refused(name: str, value: int) -> None:
     with pytest.raises(UserError, match=rf"--data\.{name} must be at least 1, not {value}"):
         SpamDataModule("sample", **{name: value})
+
+
+def test_long_messages_are_cut_to_the_context_without_a_flag(corpus: str) -> None:
+    data = SpamDataModule(corpus)
+    data.context = 20
+    data.setup("fit")
+    assert data.max_length == data.padded_length == 20
+    assert data.truncated["train"] > 0
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_padding_to_the_context(corpus: str, split: str) -> None:
+    data = ready(corpus, padding="context", max_length=30)
+    assert (data.max_length, data.padded_length) == (30, 1024)
+    batches = list(data.each_once(split))
+    assert {batch.input_ids.shape[1] for batch in batches} == {1024}
+    assert max(int(batch.lengths.max()) for batch in batches) <= 30
+    assert ready(corpus, padding="context").max_length == 1024
+
+
+def test_more_than_the_context_is_refused(corpus: str) -> None:
+    with pytest.raises(UserError, match=r"up to 1025 tokens .* context of 1024: set --data\.max_length 1024"):
+        ready(corpus, padding="context", max_length=1025)
+
+
+def test_no_padding_is_batches_of_one(corpus: str) -> None:
+    with pytest.raises(UserError, match=r"none needs .* --data\.batch_size 1, .*--trainer\.accumulate_grad_batches 8"):
+        SpamDataModule(corpus, padding="none")
+    data = ready(corpus, padding="none", batch_size=1)
+    assert data.padded_length is None
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        assert all(batch.input_ids.shape == (1, int(batch.lengths)) for batch in loader)
+    assert len(data.test_dataloader()) == 16
+
+
+@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+def test_what_is_kept_of_long_messages(corpus: str, keep: str) -> None:
+    data = ready(corpus, max_length=5, keep=keep)
+    assert data.audit()["keep"] == keep
+    for batch in data.test_dataloader():
+        for row, ids, length in zip(batch.index.tolist(), batch.input_ids, batch.lengths, strict=True):
+            whole = gpt2_tokenizer().encode_ordinary(data.splits["test"]["text"][row])
+            if len(whole) > 5:
+                whole = {"head": whole[:5], "tail": whole[-5:], "both": whole[:3] + whole[-2:]}[keep]
+            assert ids[:length].tolist() == whole
+
+
+def test_given_splits(corpus: str, tmp_path: Path) -> None:
+    """They stay as they are, but for repeats; what repeats them is not trained on; the rest is cut and balanced."""
+    words = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet"]
+    own = [("ham" if number % 3 else "spam", f"{words[number % 10]} {words[number // 10]}") for number in range(90)]
+    test = [("spam", "test only"), ("ham", "alpha bravo"), ("spam", "test only"), ("ham", "ALPHA bravo")]
+    validation = [("ham", "validation only"), ("spam", "test only"), ("ham", "bravo bravo"), ("spam", "golf delta")]
+    files = {
+        "corpus": write_corpus(tmp_path / "own.csv", own),
+        "validation_corpus": write_corpus(tmp_path / "validation.csv", validation),
+        "test_corpus": write_corpus(tmp_path / "test.csv", test),
+    }
+    data = ready(**files, deduplicate="exact")
+    assert data.splits["test"]["text"].tolist() == ["test only", "alpha bravo", "ALPHA bravo"]
+    assert data.splits["validation"]["text"].tolist() == ["validation only", "bravo bravo", "golf delta"]
+    assert data.natural_shares == [pytest.approx(2 / 3), pytest.approx(1 / 3)]
+    counts = data.splits["train"]["label"].value_counts()
+    assert counts["ham"] == counts["spam"]
+    kept = pd.concat([data.splits["train"], data.splits["left_over"]])["text"].tolist()
+    assert sorted(kept) == sorted({text for _, text in own} - {"alpha bravo", "bravo bravo", "golf delta"})
+    for split in ("validation", "test"):
+        assert data.audit()["splits"][split]["also_in_train"]["exact"] == 0
+
+    data = ready(**files, balance="none")
+    assert data.splits["test"]["text"].tolist() == [text for _, text in test]
+    assert len(data.splits["train"]) == len(own)
+    del files["validation_corpus"]
+    sizes = {name: len(rows) for name, rows in ready(**files, balance="none").splits.items()}
+    assert sizes == {"train": 78, "validation": 12, "test": 4}
+
+
+def test_given_splits_may_be_of_other_kinds(corpus: str, tmp_path: Path) -> None:
+    for label in ("ham", "spam", "unrated"):
+        (tmp_path / "test" / label).mkdir(parents=True)
+        (tmp_path / "test" / label / "1.txt").write_text(f"{label} to test")
+    folders = str(tmp_path / "test")
+    with pytest.raises(UserError, match=r"--data\.test_corpus has messages labelled 'unrated'.*\(ham, spam\)"):
+        ready(corpus, test_corpus=folders)
+    data = ready(corpus, test_corpus=folders, labels=["spam", "ham"])
+    assert data.splits["test"].to_dict("list") == {"label": ["ham", "spam"], "text": ["ham to test", "spam to test"]}
+    assert data.encoded["test"].labels.tolist() == [1, 0]
+
+
+def test_a_missing_given_split_is_named_by_its_flag(corpus: str) -> None:
+    with pytest.raises(UserError, match=r"cannot read --data\.validation_corpus nothing\.csv"):
+        ready(corpus, validation_corpus="nothing.csv")
+
+
+def test_a_changed_test_file_is_another_run(corpus: str, tmp_path: Path) -> None:
+    rows = [("ham", "one"), ("spam", "two")]
+    test = write_corpus(tmp_path / "test.csv", rows)
+    before = ready(corpus, test_corpus=test).state_dict()
+    again = ready(corpus, test_corpus=test)
+    again.keeps_messages = True
+    again.load_state_dict(before)
+    assert again.same_messages
+    write_corpus(tmp_path / "test.csv", [*rows, ("ham", "three")])
+    changed = ready(corpus, test_corpus=test)
+    changed.keeps_messages = True
+    with pytest.raises(UserError, match=r"--data\.test_corpus .*test\.csv has changed since the run"):
+        changed.load_state_dict(before)
+
+
+def test_strings_in_python_or_arrow_are_the_same(tmp_path: Path) -> None:
+    """With pyarrow installed pandas keeps strings in it, else as Python's own: nothing that is read depends on it."""
+    messages = [
+        (label, f"{text} {label}{number}") for label in ("ham", "été") for text in AWKWARD for number in (1, 1, 2)
+    ]
+    path = write_corpus(tmp_path / "awkward.csv", messages)
+    for options in ({"deduplicate": "none"}, {"deduplicate": "exact", "stratify": True}, {"deduplicate": "near"}):
+        prepared = []
+        for storage in ("python", "pyarrow"):
+            with pd.option_context("mode.string_storage", storage):
+                data = ready(path, **options, train_fraction=0.5)
+                assert {rows["text"].dtype.storage for rows in data.splits.values()} == {storage}
+                rows = {name: rows.to_dict("list") for name, rows in data.splits.items()}
+                tokens = {name: encoded.tokens.tolist() for name, encoded in data.encoded.items()}
+                prepared.append((rows, tokens, data.label_names, data.state_dict(), data.audit()))
+        assert prepared[0] == prepared[1]
+
+
+def test_the_digest_is_of_the_splits_as_csv(corpus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datamodule, "ROWS_AT_ONCE", 3)
+    data = ready(corpus)
+    whole = "".join(rows.to_csv(index=False) for rows in data.splits.values())
+    assert data.state_dict() == {"splits_sha256": hashlib.sha256(whole.encode()).hexdigest()}
 
 
 def test_mistakes_in_the_corpus_are_refused_in_setup(tmp_path: Path) -> None:

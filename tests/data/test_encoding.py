@@ -4,6 +4,7 @@ import socket
 from importlib.resources import files
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.batch import Batch
+from spam_classifier.data import encoding
 from spam_classifier.data.encoding import EncodedMessages, gpt2_tokenizer
 
 ENDOFTEXT = 50256
@@ -99,9 +101,49 @@ def test_messages_are_kept_whole_and_in_order(messages: list[str]) -> None:
     assert encoded.labels.tolist() == [-1] * len(messages)
 
 
-def padded_one_by_one(messages: list[str], labels: list[int], rows: list[int], max_length: int, full: bool) -> Batch:
+@given(st.lists(texts, max_size=20), st.integers(1, 5))
+def test_texts_encoded_in_pieces(messages: list[str], at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "TEXTS_AT_ONCE", at_once)
+        encoded = EncodedMessages.from_texts(messages)
+    expected = [gpt2_tokenizer().encode_ordinary(text) for text in messages]
+    assert encoded.lengths.tolist() == [len(ids) for ids in expected]
+    assert encoded.tokens.tolist() == [token for ids in expected for token in ids]
+
+
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_texts_of_a_frame(storage: str) -> None:
+    messages = ["win £££", "NUL at the end\x00", "免费 🎉"]
+    with pd.option_context("mode.string_storage", storage):
+        column = pd.Series(messages, dtype="str").array
+    assert EncodedMessages.from_texts(column).tokens.tolist() == EncodedMessages.from_texts(messages).tokens.tolist()
+
+
+def kept(ids: list[int], max_length: int, keep: str) -> list[int]:
+    if len(ids) <= max_length or keep == "head":
+        return ids[:max_length]
+    if keep == "tail":
+        return ids[len(ids) - max_length :]
+    last = max_length // 2
+    return ids[: max_length - last] + ids[len(ids) - last :]
+
+
+def test_what_is_kept_of_a_long_message() -> None:
+    messages = EncodedMessages(torch.arange(9, dtype=torch.int32), torch.tensor([0, 7, 9]), torch.zeros(2).long())
+    for keep, rows in {
+        "head": [[0, 1, 2, 3, 4], [7, 8]],
+        "tail": [[2, 3, 4, 5, 6], [7, 8]],
+        "both": [[0, 1, 2, 5, 6], [7, 8]],
+    }.items():
+        batch = messages.batch(torch.tensor([0, 1]), 5, keep=keep)
+        assert [ids[:length].tolist() for ids, length in zip(batch.input_ids, batch.lengths, strict=True)] == rows
+
+
+def padded_one_by_one(
+    messages: list[str], labels: list[int], rows: list[int], max_length: int, full: bool, keep: str
+) -> Batch:
     """What a batch has to be, message by message."""
-    cut = [gpt2_tokenizer().encode_ordinary(messages[row])[:max_length] for row in rows]
+    cut = [kept(gpt2_tokenizer().encode_ordinary(messages[row]), max_length, keep) for row in rows]
     width = max_length if full else max(len(ids) for ids in cut)
     return Batch(
         torch.tensor([ids + [ENDOFTEXT] * (width - len(ids)) for ids in cut]),
@@ -118,11 +160,11 @@ def test_a_batch_equals_messages_padded_one_by_one(data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(messages) - 1), min_size=1, max_size=10))
     max_length = data.draw(st.integers(1, 30))
     full = data.draw(st.booleans())
+    keep = data.draw(st.sampled_from(["head", "tail", "both"]))
     batch = EncodedMessages.from_texts(messages, labels).batch(
-        torch.tensor(rows), max_length, max_length if full else None
+        torch.tensor(rows), max_length, max_length if full else None, keep
     )
-    for name, ours, expected in zip(
-        Batch._fields, batch, padded_one_by_one(messages, labels, rows, max_length, full), strict=True
-    ):
+    one_by_one = padded_one_by_one(messages, labels, rows, max_length, full, keep)
+    for name, ours, expected in zip(Batch._fields, batch, one_by_one, strict=True):
         assert ours.dtype == torch.int64, name
         assert torch.equal(ours, expected), name

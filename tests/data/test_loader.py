@@ -144,3 +144,11 @@ def test_padding_is_passed_on(padded_length: int | None, width: int) -> None:
         padded_length=padded_length,
     )
     assert [batch.input_ids.shape[1] for batch in padded] == [width, width]
+
+
+@pytest.mark.parametrize(("keep", "tokens"), [("head", [0, 1]), ("tail", [3, 4]), ("both", [0, 4])])
+def test_what_is_kept_is_passed_on(keep: str, tokens: list[int]) -> None:
+    message = EncodedMessages(torch.arange(5, dtype=torch.int32), torch.tensor([0, 5]), torch.tensor([0]))
+    cut = BatchLoader(message, EpochOrder(1, None), batch_size=1, max_length=2, padded_length=None, keep=keep)
+    assert next(iter(cut)).input_ids.tolist() == [tokens]
+    assert cut.gather(torch.tensor([0]), None).input_ids.tolist() == [tokens]

@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.data.corpora import read_corpus
+from spam_classifier.data.near_duplicates import near_duplicates
 from spam_classifier.data.splits import (
     class_names,
     deduplicate,
+    deduplicate_in_turn,
     first_of_each_class,
     refuse_rare_classes,
+    refuse_unknown_classes,
     split,
     undersample,
 )
@@ -120,11 +123,123 @@ def test_stratified_splits_hold_the_same_shares(sizes: dict[str, int], seed: int
     assert labels != sorted(labels)  # the classes are mixed
 
 
+def given_split(name: str, rows: int) -> pd.DataFrame:
+    return pd.DataFrame({"label": ["ham", "spam"] * rows, "text": [f"{name} {row}" for row in range(2 * rows)]})
+
+
+@given(
+    st.integers(60, 200),
+    st.floats(0.1, 0.45),
+    st.floats(0.1, 0.45),
+    seeds,
+    st.booleans(),
+    st.sets(st.sampled_from(["validation", "test"])),
+)
+def test_given_splits_stay_and_the_others_share_the_corpus(
+    rows: int, train_fraction: float, validation_fraction: float, seed: int, stratify: bool, names: set[str]
+) -> None:
+    corpus = corpus_of(ham=rows, spam=rows)
+    given = {name: given_split(name, 7) for name in names}
+    parts = split(corpus, train_fraction, validation_fraction, seed, stratify=stratify, given=given)
+    assert list(parts) == ["train", "validation", "test"]
+    assert all(part.index.equals(pd.RangeIndex(len(part))) for part in parts.values())
+    cut = [name for name in parts if name not in given]
+    assert sorted(pd.concat([parts[name] for name in cut])["text"]) == sorted(corpus["text"])
+    for name in given:
+        pd.testing.assert_frame_equal(parts[name], given[name])
+    fractions = {
+        "train": train_fraction,
+        "validation": validation_fraction,
+        "test": 1 - train_fraction - validation_fraction,
+    }
+    whole = sum(fractions[name] for name in cut)
+    for name in cut:  # rounded, for each class where they are stratified
+        assert abs(len(parts[name]) - 2 * rows * fractions[name] / whole) < 5
+    again = split(corpus, train_fraction, validation_fraction, seed, stratify=stratify, given=given)
+    for name, part in again.items():
+        pd.testing.assert_frame_equal(part, parts[name])
+
+
+def test_shares_beside_given_splits() -> None:
+    corpus, given = corpus_of(ham=400, spam=400), given_split("given", 3)
+    for names, sizes in {
+        ("test",): {"train": 700, "validation": 100, "test": 6},
+        ("validation",): {"train": 622, "validation": 6, "test": 178},
+        ("validation", "test"): {"train": 800, "validation": 6, "test": 6},
+    }.items():
+        parts = split(corpus, 0.7, 0.1, 123, given=dict.fromkeys(names, given))
+        assert {name: len(rows) for name, rows in parts.items()} == sizes
+
+
+def test_fractions_that_fill_the_corpus_beside_a_given_test_split() -> None:
+    parts = split(corpus_of(ham=50, spam=50), 0.9, 0.1, 123, given={"test": given_split("test", 3)})
+    assert len(parts["train"]) == 90
+    with pytest.raises(UserError, match=r"must be above 0 and below 1"):
+        split(corpus_of(ham=50, spam=50), 0.9, 0, 123, given={"test": given_split("test", 3)})
+    with pytest.raises(UserError, match=r"their sum must be below 1"):
+        split(corpus_of(ham=50, spam=50), 0.9, 0.1, 123, given={"validation": given_split("validation", 3)})
+
+
+def test_a_given_split_of_nothing_but_repeats_is_named() -> None:
+    with pytest.raises(UserError, match=r"validation split is empty: what --data\.validation_corpus holds repeats"):
+        split(corpus_of(ham=5, spam=5), 0.7, 0.1, 123, given={"validation": given_split("validation", 0)})
+
+
+def test_a_class_that_only_a_given_split_has_is_refused() -> None:
+    given = {"validation": given_split("validation", 1), "test": given_split("test", 1)}
+    refuse_unknown_classes(given, ["ham", "spam", "offer"])
+    with pytest.raises(UserError, match=r"--data\.validation_corpus has messages labelled 'spam'.*\(ham, offer\)"):
+        refuse_unknown_classes(given, ["ham", "offer"])
+
+
+@pytest.mark.parametrize(
+    ("given", "least", "purpose"),
+    [
+        (["test"], 2, "split into train and validation"),
+        (["validation", "test"], 1, "train on"),
+    ],
+)
+def test_as_many_of_a_class_as_splits_are_cut(given: list[str], least: int, purpose: str) -> None:
+    refuse_rare_classes(corpus_of(ham=9, spam=least), ["ham", "spam"], given=given)
+    with pytest.raises(UserError, match=rf"too few to {purpose}: give it at least {least}"):
+        refuse_rare_classes(corpus_of(ham=9, spam=least - 1), ["ham", "spam"], given=given)
+
+
 @pytest.mark.parametrize(("how", "kept"), [("none", [0, 1, 2, 3]), ("exact", [0, 1, 3]), ("near", [0, 3])])
 def test_deduplication_keeps_the_first(how: str, kept: list[int]) -> None:
     texts = ["Call 08001 now", "call 08002 NOW", "Call 08001 now", "see you"]
     corpus = pd.DataFrame({"label": ["spam"] * 3 + ["ham"], "text": texts})
     assert deduplicate(corpus, how)["text"].tolist() == [texts[place] for place in kept]
+
+
+# Few different texts, of which some are near-duplicates: many repeats in and between the frames.
+near_texts = st.sampled_from([f"call me {kind} {end}" for kind in ("today", "TODAY", "now", "5") for end in (1, 2, "")])
+frames_of_few_texts = st.lists(
+    st.lists(st.tuples(st.sampled_from(["ham", "spam"]), near_texts), max_size=12), min_size=1, max_size=3
+).map(lambda frames: [pd.DataFrame(rows, columns=["label", "text"], dtype="str") for rows in frames])
+
+
+@given(frames_of_few_texts, st.sampled_from(["none", "exact", "near"]), st.sampled_from(["python", "pyarrow"]))
+def test_deduplication_in_turn(frames: list[pd.DataFrame], how: str, storage: str) -> None:
+    with pd.option_context("mode.string_storage", storage):
+        kept = deduplicate_in_turn([frame.astype("str") for frame in frames], how)
+    assert len(kept) == len(frames)
+    seen: list[str] = []
+    for frame, own in zip(frames, kept, strict=True):
+        assert own.index.equals(pd.RangeIndex(len(own)))
+        expected = []
+        for label, text in zip(frame["label"], frame["text"], strict=True):
+            repeats = {
+                "none": False,
+                "exact": text in seen,
+                "near": any(earlier is not None for earlier in near_duplicates([*seen, text])),
+            }[how]
+            if not repeats:
+                seen.append(text)
+                expected.append((label, text))
+        assert list(zip(own["label"], own["text"], strict=True)) == expected
+    if how != "none":
+        assert len(seen) == len(set(seen))
 
 
 def test_training_on_the_first_of_each_class() -> None:
