@@ -34,6 +34,10 @@ from spam_classifier.runs.provenance import peak_memory, versions
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
 
 PREDICTIONS_FILE = "predictions.csv"
+PATHS = {
+    "data": ("corpus", "validation_corpus", "test_corpus", "cache_dir"),
+    "model": ("weights", "prefix_cache"),
+}
 PROGRAM = "python -m spam_classifier.train"
 DESCRIPTION = """Fine-tune GPT-2 into a text classifier. Without flags, fit runs the book's recipe on the SMS Spam
 Collection with GPT-2 124M; --config configs/quickstart.yaml takes about a minute and no network.
@@ -63,10 +67,11 @@ class SaveRunSettings(SaveConfigCallback):
         if stage != "fit" or run_directory(trainer) is None:
             return
         self.config.ckpt_path = None
-        for group, name in (("data", "corpus"), ("data", "cache_dir"), ("model", "weights")):
-            value = self.config[group][name]
-            if value is not None and Path(value).exists():
-                self.config[group][name] = str(Path(value).resolve())
+        for group, names in PATHS.items():
+            for name in names:
+                value = self.config[group][name]
+                if value is not None and Path(value).exists():
+                    self.config[group][name] = str(Path(value).resolve())
         super().setup(trainer, pl_module, stage)
 
 

@@ -39,7 +39,8 @@ def classify(model: SpamClassifier, texts: Sequence[str]) -> Tensor:
     padded_length = model.padded_length if model.sees_padding else None
     lengths = messages.lengths.clamp(min=padded_length or 1, max=model.max_length)
     batches = list(batches_by_length(lengths))
-    gathered = (messages.batch(rows, model.max_length, padded_length) for rows in batches)
+    keep = model.hparams["keep"]
+    gathered = (messages.batch(rows, model.max_length, padded_length, keep) for rows in batches)
     probabilities = torch.empty(len(messages), len(model.label_names))
     for rows, logits in zip(batches, model.logits_of(gathered), strict=True):
         probabilities[rows] = model.decision.probabilities(logits)

@@ -14,13 +14,16 @@ from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import UserError
 from spam_classifier.inference.loading import classify, load_classifier
 
+WAYS = [("last", "head"), ("last_real", "both"), ("first", "head"), ("mean", "tail")]
 
-@pytest.fixture(scope="module", params=["last", "last_real"])
+
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SpamClassifier:
     """A few steps on the sample, through a checkpoint."""
     directory = tmp_path_factory.mktemp("run")
     pl.seed_everything(1)
-    model = SpamClassifier("random", 2, 32, 2, 512, trainable="all", learning_rate=3e-3, token_position=request.param)
+    position, keep = request.param
+    model = SpamClassifier("random", 2, 32, 2, 512, trainable="all", learning_rate=3e-3, token_position=position)
     trainer = pl.Trainer(
         max_steps=10,
         limit_val_batches=0,
@@ -30,7 +33,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         enable_progress_bar=False,
         default_root_dir=directory,
     )
-    trainer.fit(model, SpamDataModule("sample", max_length=60))
+    trainer.fit(model, SpamDataModule("sample", max_length=60, keep=keep))
     trainer.save_checkpoint(directory / "model.ckpt")
     return load_classifier(directory / "model.ckpt")
 
@@ -59,8 +62,13 @@ def test_probabilities_differ_between_texts(model: SpamClassifier) -> None:
 
 
 def test_long_text_is_cut_as_in_training(model: SpamClassifier) -> None:
-    text = "prize " * 60
-    assert torch.allclose(classify(model, [text]), classify(model, [text + "and much more " * 400]), atol=1e-6)
+    kept, cut = " prize", " and much more" * 400  # a token, and many
+    longer = {"head": kept * 60 + cut, "tail": cut + kept * 60, "both": kept * 30 + cut + kept * 30}
+    found = {keep: classify(model, [text]) for keep, text in longer.items()}
+    own = model.hparams["keep"]
+    assert torch.allclose(classify(model, [kept * 60]), found.pop(own), atol=1e-6)
+    if model.hparams["token_position"] != "first":
+        assert not any(torch.allclose(classify(model, [kept * 60]), other, atol=1e-4) for other in found.values())
 
 
 def test_empty_text_is_refused(model: SpamClassifier) -> None:

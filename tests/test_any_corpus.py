@@ -1,0 +1,97 @@
+"""Corpora other than the SMS Spam Collection, from training to the report."""
+
+import json
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SMALL = [
+    *("--model.weights", "random", "--model.layers", "2", "--model.width", "32", "--model.heads", "2"),
+    *("--model.trainable", "all", "--model.learning_rate", "3e-3", "--model.token_position", "last_real"),
+    *("--data.padding", "batch", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.enable_model_summary", "false"),
+]
+TOPICS = {"arts & <culture>": "stage", "économie": "market", "sport": "goal", "science": "atom"}
+OPINIONS = {"neg": ["dull", "weak", "bad"], "pos": ["bright", "strong", "good"]}
+WORDS = ["the", "film", "plot", "actor", "scene", "music", "of", "a", "night", "story", "and", "light"]
+
+
+def four_classes(path: Path, rows: int) -> None:
+    draw = random.Random(1)
+    topics = [draw.choice(list(TOPICS)) for _ in range(rows)]
+    texts = [f"{' '.join(draw.choices(WORDS, k=6))}, {TOPICS[topic]}" for topic in topics]
+    pd.DataFrame({"topic": topics, "body": texts}).to_csv(path, index=False)
+
+
+def reviews(directory: Path, number: int, longest: int) -> None:
+    """As IMDb lays them out: ``train`` and ``test``, in each ``pos``, ``neg`` and, without labels, ``unsup``."""
+    draw = random.Random(2)
+    for part in ("train", "test"):
+        for label in ("pos", "neg", "unsup"):
+            (directory / part / label).mkdir(parents=True)
+            for row in range(number // 4 if label != "unsup" else 3):
+                count = draw.randint(20, longest)
+                opinion = draw.choices(OPINIONS.get(label, WORDS), k=count // 20)
+                words = draw.choices(WORDS, k=count - len(opinion)) + opinion  # most of it at the end
+                (directory / part / label / f"{row}_7.txt").write_text(" ".join(words) + "<br /><br />")
+
+
+def classify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *texts: str) -> list[str]:
+    from spam_classifier.predict import main
+
+    monkeypatch.setattr(sys, "argv", ["predict", *texts])
+    main()
+    return [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+
+
+def test_four_classes_keep_their_names(
+    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    four_classes(Path("topics.csv"), 240)
+    columns = ["--data.text_column", "body", "--data.label_column", "topic"]
+    fitted = train("fit", *SMALL, "--data.corpus", "topics.csv", *columns, "--trainer.max_epochs", 6)
+    assert fitted.code == 0, fitted.err
+    assert train("test").code == 0
+    run = Path("lightning_logs/version_0")
+    metrics = json.loads((run / "metrics.json").read_text())
+    names = sorted(TOPICS)
+    assert metrics["classes"] == names
+    assert metrics["test"]["acc"] > 0.8  # a word gives the class away
+    assert len(metrics["test"]["confusion"]) == 4
+    report = (run / "report.html").read_text()
+    assert "arts &amp; &lt;culture&gt;" in report
+    assert "économie" in report
+    texts = [f"the plot of a night, {TOPICS[name]}" for name in names]
+    assert classify(monkeypatch, capsys, *texts) == names
+    assert train("predict").code == 0
+    table = pd.read_csv(run / "predictions.csv")
+    assert [name.removeprefix("probability_") for name in table.columns[-4:]] == names
+
+
+@pytest.mark.slow
+def test_reviews_in_folders_with_their_own_test_split(
+    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reviews(Path("imdb"), 160, longest=120)
+    split = ["--data.corpus", "imdb/train", "--data.test_corpus", "imdb/test", "--data.labels", '["neg", "pos"]']
+    cut = ["--data.max_length", 32, "--data.keep", "tail", "--data.balance", "none"]
+    fitted = train("fit", *SMALL, *split, *cut, "--trainer.max_epochs", 8)
+    assert fitted.code == 0, fitted.err
+    tested = train("test")
+    assert tested.code == 0, tested.err
+    metrics = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
+    assert metrics["classes"] == ["neg", "pos"]
+    assert metrics["test"]["messages"] == 80
+    assert metrics["test"]["acc"] > 0.9  # the end of a review says it all
+    assert metrics["audit"]["splits"]["test"]["truncated"] > 40
+    assert metrics["audit"]["keep"] == "tail"
+    endings = [" ".join(WORDS * 30 + OPINIONS[label] * 2) for label in ("pos", "neg")]
+    assert classify(monkeypatch, capsys, *endings) == ["pos", "neg"]
+
+
+if __name__ == "__main__":  # 2,000 reviews of up to 2,500 words, to try it by hand
+    reviews(Path(sys.argv[1]), 2000, longest=2500)
