@@ -96,11 +96,11 @@ def test_few_of_many_messages_are_compared(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_real_corpus(uci_archive) -> None:
     from spam_classifier.data.corpora import read_corpus
-    from spam_classifier.data.splits import class_names, deduplicate, split, undersample
+    from spam_classifier.data.splits import class_names, deduplicate_in_turn, split, undersample
 
     corpus = read_corpus(str(uci_archive))
-    assert len(corpus) - len(deduplicate(corpus, "exact")) == 403
-    kept = deduplicate(corpus, "near")
+    (exact,), (kept,) = (deduplicate_in_turn([corpus], how) for how in ("exact", "near"))
+    assert len(corpus) - len(exact) == 403
     assert len(corpus) - len(kept) == 604
     balanced, left_over = undersample(kept, class_names(kept), seed=123)
     parts = [*split(balanced, 0.7, 0.1, seed=123, stratify=True).values(), left_over]

@@ -11,7 +11,6 @@ from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.near_duplicates import near_any, near_duplicates
 from spam_classifier.data.splits import (
     class_names,
-    deduplicate,
     deduplicate_in_turn,
     first_of_each_class,
     refuse_rare_classes,
@@ -209,7 +208,8 @@ def test_as_many_of_a_class_as_splits_are_cut(given: list[str], least: int, purp
 def test_deduplication_keeps_the_first(how: str, kept: list[int]) -> None:
     texts = ["Call 08001 now", "call 08002 NOW", "Call 08001 now", "see you"]
     corpus = pd.DataFrame({"label": ["spam"] * 3 + ["ham"], "text": texts})
-    assert deduplicate(corpus, how)["text"].tolist() == [texts[place] for place in kept]
+    (frame,) = deduplicate_in_turn([corpus], how)
+    assert frame["text"].tolist() == [texts[place] for place in kept]
 
 
 # Few different texts, of which some are near-duplicates: many repeats in and between the frames.
