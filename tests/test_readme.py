@@ -25,6 +25,15 @@ SMALL = shlex.split(
 )
 
 
+def write_reviews(directory: Path) -> None:
+    """The layout of the IMDb reviews, in which unrated ones stand beside the others."""
+    for folder in ("train/pos", "train/neg", "train/unsup", "test/pos", "test/neg"):
+        (directory / folder).mkdir(parents=True)
+        for number, word in enumerate(["plot", "cast", "score", "end", "joke", "star", "fight", "kiss", "song", "cut"]):
+            text = f"{folder.replace('/', ' ')}: what a {word}, said number {chr(97 + number)}"
+            (directory / folder / f"{number}_7.txt").write_text(text)
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make ")])
 def test_make_target_exists(command: str) -> None:
     target = command.split()[1]
@@ -38,7 +47,8 @@ def test_fit_commands(train: Callable, tmp_path: Path, command: str) -> None:
     """Each runs, on a small model and a small corpus where it names none of its own."""
     rows = [("spam" if n % 2 else "ham", f"message {n}") for n in range(60)]
     pd.DataFrame(rows, columns=["label", "text"]).to_csv(tmp_path / "messages.csv", index=False)
-    pd.DataFrame(rows, columns=["topic", "body"]).to_csv(tmp_path / "tickets.csv", index=False)
+    pd.DataFrame(rows, columns=["topic", "body"]).to_json(tmp_path / "tickets.jsonl", orient="records", lines=True)
+    write_reviews(tmp_path / "aclImdb")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     flags = shlex.split(command)[4:]
     if "--ckpt_path" in flags:

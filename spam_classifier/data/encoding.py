@@ -104,8 +104,8 @@ class EncodedMessages:
             max_length: Most tokens of a message.
             padded_length: Pad the batch to this many tokens, at least ``max_length``; default: to its longest message.
             keep: Of a longer message, its first tokens (``head``), its last ones (``tail``), or half of each
-                (``both``, the head getting the odd token), as in Sun et al. 2019, "How to Fine-Tune BERT for Text
-                Classification?".
+                (``both``, the head getting the odd token). Sun et al. 2019, "How to Fine-Tune BERT for Text
+                Classification?", compare such choices.
         """
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         lengths = (ends - starts).clamp(max=max_length)

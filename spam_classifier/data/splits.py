@@ -34,25 +34,16 @@ def class_names(corpus: pd.DataFrame, labels: Sequence[str] | None = None) -> li
     return names
 
 
-def deduplicate(corpus: pd.DataFrame, how: str) -> pd.DataFrame:
-    """Keep the first of messages that repeat each other, so that none can stand in two splits.
-
-    Args:
-        corpus: Labelled messages.
-        how: ``none`` keeps all, ``exact`` drops what repeats an earlier message word for word, ``near`` also what
-            nearly does.
-    """
-    return deduplicate_in_turn([corpus], how)[0]
-
-
 def deduplicate_in_turn(frames: Sequence[pd.DataFrame], how: str) -> list[pd.DataFrame]:
     """Keep of each frame what repeats nothing in itself nor in the frames before it.
 
-    A test split that comes first is thus kept whole but for its own repeats, and training messages that repeat it go.
+    So no message can stand in two splits. A test split that comes first is kept whole but for its own repeats, and
+    training messages that repeat it go.
 
     Args:
         frames: Labelled messages, in the order of their precedence.
-        how: As for ``deduplicate``.
+        how: ``none`` keeps all, ``exact`` drops what repeats an earlier message word for word, ``near`` also what
+            nearly does.
     """
     if how == "none":
         return list(frames)

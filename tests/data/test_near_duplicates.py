@@ -3,12 +3,13 @@
 import itertools
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.data.near_duplicates import _Index, near_any, near_duplicates, words_of
+from spam_classifier.data.near_duplicates import _WordSets, near_any, near_duplicates, words_of
 
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=8).map(" ".join), max_size=25)
 
@@ -29,6 +30,28 @@ def test_every_text_repeats_a_kept_one_or_is_kept(texts: list[str]) -> None:
             kept.append(place)
         else:
             assert earlier in matches
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_long_texts_that_differ_more_or_less(seed: int) -> None:
+    """Variations of a few texts, on both sides of the border."""
+    draw = random.Random(seed)
+    vocabulary = ["".join(pair) for pair in itertools.product("abcdefghij", repeat=2)]
+    models = [draw.sample(vocabulary, draw.randint(15, 40)) for _ in range(5)]
+    texts = []
+    for _ in range(80):
+        words = list(draw.choice(models))
+        for place in draw.sample(range(len(words)), draw.randint(0, 6)):
+            words[place] = draw.choice(vocabulary)
+        texts.append(" ".join(words))
+    kept: list[int] = []
+    for place, earlier in enumerate(near_duplicates(texts)):
+        matches = [other for other in kept if similar(texts[place], texts[other])]
+        assert earlier in matches if matches else earlier is None
+        if earlier is None:
+            kept.append(place)
+    assert 10 < len(kept) < 70
+    assert near_any(texts[40:], texts[:40]) == [any(similar(a, b) for b in texts[:40]) for a in texts[40:]]
 
 
 @given(TEXTS, TEXTS)
@@ -53,33 +76,31 @@ def test_what_is_near(one: str, other: str, near: bool) -> None:
     assert (near_duplicates([one, other])[1] == 0) == near
 
 
-def test_few_of_many_messages_are_compared() -> None:
+def test_few_of_many_messages_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five thousand messages share four words and have six of their own: 12 million pairs, hardly any looked at."""
     vocabulary = ["".join(letters) for letters in itertools.product("abcdefghijklmnop", repeat=3)]
     draw = random.Random(0)
     looked_at = 0
+    overlap = _WordSets._overlap
 
-    class Counted(frozenset):
-        def __and__(self, other: frozenset) -> frozenset:
-            nonlocal looked_at
-            looked_at += 1
-            return super().__and__(other)
+    def counted(sets: _WordSets, place: int, candidates: np.ndarray) -> np.ndarray:
+        nonlocal looked_at
+        looked_at += len(candidates)
+        return overlap(sets, place, candidates)
 
-    messages = [Counted(["see", "you", "at", "home", *draw.sample(vocabulary, 6)]) for _ in range(5000)]
-    index = _Index(messages)
-    for place, words in enumerate(messages):
-        assert index.find(words) is None
-        index.add(place, words)
+    monkeypatch.setattr(_WordSets, "_overlap", counted)
+    messages = [" ".join(["see", "you", "at", "home", *draw.sample(vocabulary, 6)]) for _ in range(5000)]
+    assert near_duplicates(messages) == [None] * 5000
     assert 0 < looked_at < 12_500_000 / 100
 
 
 def test_real_corpus(uci_archive) -> None:
     from spam_classifier.data.corpora import read_corpus
-    from spam_classifier.data.splits import class_names, deduplicate, split, undersample
+    from spam_classifier.data.splits import class_names, deduplicate_in_turn, split, undersample
 
     corpus = read_corpus(str(uci_archive))
-    assert len(corpus) - len(deduplicate(corpus, "exact")) == 403
-    kept = deduplicate(corpus, "near")
+    (exact,), (kept,) = (deduplicate_in_turn([corpus], how) for how in ("exact", "near"))
+    assert len(corpus) - len(exact) == 403
     assert len(corpus) - len(kept) == 604
     balanced, left_over = undersample(kept, class_names(kept), seed=123)
     parts = [*split(balanced, 0.7, 0.1, seed=123, stratify=True).values(), left_over]

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spam_classifier.data.corpora import read_corpus
-from spam_classifier.data.near_duplicates import near_duplicates
+from spam_classifier.data.near_duplicates import near_any, near_duplicates
 from spam_classifier.data.splits import (
     class_names,
-    deduplicate,
     deduplicate_in_turn,
     first_of_each_class,
     refuse_rare_classes,
@@ -209,7 +208,8 @@ def test_as_many_of_a_class_as_splits_are_cut(given: list[str], least: int, purp
 def test_deduplication_keeps_the_first(how: str, kept: list[int]) -> None:
     texts = ["Call 08001 now", "call 08002 NOW", "Call 08001 now", "see you"]
     corpus = pd.DataFrame({"label": ["spam"] * 3 + ["ham"], "text": texts})
-    assert deduplicate(corpus, how)["text"].tolist() == [texts[place] for place in kept]
+    (frame,) = deduplicate_in_turn([corpus], how)
+    assert frame["text"].tolist() == [texts[place] for place in kept]
 
 
 # Few different texts, of which some are near-duplicates: many repeats in and between the frames.
@@ -240,6 +240,47 @@ def test_deduplication_in_turn(frames: list[pd.DataFrame], how: str, storage: st
         assert list(zip(own["label"], own["text"], strict=True)) == expected
     if how != "none":
         assert len(seen) == len(set(seen))
+
+
+pools = st.lists(st.tuples(st.sampled_from(["ham", "spam"]), st.integers(0, 60)), max_size=20)
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=40, max_size=80),
+    st.dictionaries(st.sampled_from(["test", "validation"]), pools.filter(bool)),
+    st.sampled_from(["exact", "near"]),
+    st.booleans(),
+    seeds,
+)
+def test_no_message_stands_in_two_splits_and_none_is_lost(
+    numbers: list[int], given: dict[str, list[tuple[str, int]]], how: str, stratify: bool, seed: int
+) -> None:
+    """Whatever of the corpus and the given splits repeats each other."""
+
+    def frame(rows: list[tuple[str, int]]) -> pd.DataFrame:
+        texts = [f"{'call' if number % 2 else 'CALL'} {chr(97 + number // 2)} now" for _, number in rows]
+        return pd.DataFrame({"label": [label for label, _ in rows], "text": texts}, dtype="str")
+
+    labels = ["ham", "spam"]
+    own = frame([(labels[number % 4 // 2], number) for number in numbers])
+    names = [name for name in ("test", "validation") if name in given]
+    *unrepeated, corpus = deduplicate_in_turn([*(frame(given[name]) for name in names), own], how)
+    assume(all(len(rows) for rows in unrepeated) and (corpus["label"].value_counts().reindex(labels) >= 3).all())
+    balanced, left_over = undersample(corpus, labels, seed)
+    assume(len(balanced) >= 20)
+    kept = dict(zip(names, unrepeated, strict=True))
+    parts = {**split(balanced, 0.6, 0.2, seed, stratify=stratify, given=kept), "left_over": left_over}
+    texts = [text for rows in parts.values() for text in rows["text"]]
+    assert len(texts) == len(set(texts))
+    if how == "near":
+        assert near_duplicates(texts) == [None] * len(texts)
+    before = pd.concat([*(frame(given[name]) for name in names), own])["text"]
+    if how == "exact":
+        assert set(texts) == set(before)
+    else:  # what went nearly repeats what stayed
+        assert all(near_any(sorted(set(before)), texts))
+    for name in names:
+        assert parts[name]["text"].isin(frame(given[name])["text"]).all()
 
 
 def test_training_on_the_first_of_each_class() -> None:
