@@ -28,7 +28,7 @@ from finetune import PADDING_ID, PlainClassifier, gemm_rate
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.data.encoding import gpt2_tokenizer
-from spam_classifier.inference.loading import classify, load_classifier
+from spam_classifier.inference.classifier import load_classifier
 
 
 def ours(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
@@ -46,7 +46,7 @@ def ours(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
     trainer.fit(model, data)
     trainer.save_checkpoint(weights / "model.ckpt")
     restored = load_classifier(weights / "model.ckpt")
-    return lambda texts: classify(restored, texts)
+    return restored.probabilities
 
 
 def pipeline(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:

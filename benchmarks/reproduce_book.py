@@ -17,7 +17,7 @@ import lightning.pytorch as pl
 
 from spam_classifier import SpamDataModule
 from spam_classifier.errors import one_line_errors
-from spam_classifier.inference.loading import load_classifier
+from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.models.metrics import wilson_interval
 from spam_classifier.runs.checkpoints import find_checkpoint
 
@@ -32,7 +32,7 @@ def main() -> None:
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     flags.add_argument("--trainer.default_root_dir", dest="root", type=Path, default=Path())
     last = find_checkpoint("last", flags.parse_known_args()[0].root)
-    model, data = load_classifier(last), SpamDataModule.load_from_checkpoint(last, weights_only=True)
+    model, data = load_classifier(last).model, SpamDataModule.load_from_checkpoint(last, weights_only=True)
     data.setup("test")
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, devices=1)
 

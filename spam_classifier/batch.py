@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 
@@ -20,6 +21,10 @@ class Batch(NamedTuple):
     lengths: Tensor
     labels: Tensor
     index: Tensor  # type: ignore[assignment]  # in place of tuple.index, of no use here
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        return Batch(*(values.to(device) for values in self))
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from spam_classifier.errors import one_line_errors
-from spam_classifier.inference.loading import classify, load_classifier
+from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.runs.checkpoints import find_checkpoint
 
 
@@ -22,12 +22,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with one_line_errors():
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        model = load_classifier(checkpoint)
         print(f"checkpoint {checkpoint}")
-        probabilities = classify(model, arguments.texts)
-        verdicts = model.decision.verdict(probabilities)
-        for text, row, verdict in zip(arguments.texts, probabilities, verdicts, strict=True):
-            print(f"{model.label_names[int(verdict)]}\t{float(row[verdict]):.4f}\t{text}")
+        predictions = load_classifier(checkpoint).predict(arguments.texts)
+        for text, prediction in zip(arguments.texts, predictions, strict=True):
+            print(f"{prediction.label}\t{prediction.probability:.4f}\t{text}")
 
 
 if __name__ == "__main__":

@@ -103,10 +103,13 @@ def test_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
         assert choose_rows(all_rows(arguments.configs), arguments.rows)
 
 
-def test_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = (block for kind, block in BLOCKS if kind == "python")
+def test_python_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    train, use = (block for kind, block in BLOCKS if kind == "python")
     monkeypatch.chdir(tmp_path)
-    exec(compile(example.replace("max_epochs=1", "max_epochs=1, limit_train_batches=2"), "README.md", "exec"), {})
+    exec(compile(train.replace("max_epochs=1", "max_epochs=1, limit_train_batches=2"), "README.md", "exec"), {})
+    capsys.readouterr()
+    exec(compile(use, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_every_config_is_named() -> None:

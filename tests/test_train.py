@@ -308,10 +308,10 @@ def test_book_position_on_another_corpus_pads_as_in_training(
     assert train("predict", "--data.corpus", "short.csv").code == 0
     table = pd.read_csv(tmp_path / "lightning_logs/version_0/predictions.csv")
 
-    from spam_classifier.inference.loading import classify, load_classifier
+    from spam_classifier import load_classifier
 
     best = next((tmp_path / "lightning_logs/version_0/checkpoints").glob("best-*.ckpt"))
-    alone = torch.cat([classify(load_classifier(best), [text]) for text in table["text"]])
+    alone = torch.cat([load_classifier(best).probabilities([text]) for text in table["text"]])
     columns = ["probability_news", "probability_sport", "probability_weather"]
     assert torch.allclose(torch.tensor(table[columns].to_numpy()).float(), alone, atol=1e-5)
 

@@ -117,4 +117,5 @@ def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split_name: str) -
     axes.bar(names, shares, yerr=spread, capsize=4, color=COLOURS.get(split_name), alpha=0.7)
     axes.set(xlabel="tokens (messages)", ylabel="share that is wrong", title=f"length and error, {split_name}")
     axes.grid(alpha=0.3, axis="y")
+    axes.tick_params(axis="x", labelsize="small")  # thousands of tokens side by side
     return figure

@@ -73,14 +73,36 @@ def find_checkpoint(which: str | None, root: Path) -> Path:
         if not path.is_file():
             raise UserError(f"--ckpt_path {which}: no such file; give a checkpoint's path, best or last")
         return path
-    directory = _newest_checkpoints_directory(root)
-    kept = [directory / LAST_CHECKPOINT]
+    return _kept_in(_newest_checkpoints_directory(root), which)
+
+
+def _kept_in(directory: Path, which: str | None) -> Path:
+    last = directory / LAST_CHECKPOINT
+    kept = [last]
     if which != "last":
-        kept = [*sorted(directory.glob(f"{BEST_PREFIX}*.ckpt"), key=_age_key, reverse=True), *kept]
+        found = sorted(directory.glob("*.ckpt"), key=_age_key, reverse=True)
+        best = [path for path in found if path.name.startswith(BEST_PREFIX)]
+        kept = [*best, last, *found]  # a Trainer of the user's own gives other names
     for checkpoint in kept:
         if checkpoint.is_file():
             return checkpoint
-    raise UserError(f"the newest run keeps no {kept[-1]}; give the path of another checkpoint as --ckpt_path")
+    raise UserError(f"the run keeps no {last}; give the path of another checkpoint as --ckpt_path")
+
+
+def checkpoint_of(run: str | Path | None) -> Path:
+    """The checkpoint that a run's directory or a path means; of the newest run here where none is given.
+
+    Raises:
+        UserError: There is none.
+    """
+    if run is None:
+        return find_checkpoint(None, Path())
+    path = Path(run)
+    if path.is_dir():
+        return _kept_in(path / CHECKPOINTS_DIRECTORY, None)
+    if not path.is_file():
+        raise UserError(f"{run}: no such file or directory; name a run's directory or a checkpoint")
+    return path
 
 
 def _newest_checkpoints_directory(root: Path) -> Path:

@@ -94,15 +94,15 @@ def test_a_path_that_is_no_file(tmp_path: Path, name: str) -> None:
 
 def test_last_of_a_run_that_has_none(tmp_path: Path) -> None:
     put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
-    with pytest.raises(UserError, match=r"the newest run keeps no .*last\.ckpt"):
+    with pytest.raises(UserError, match=r"the run keeps no .*last\.ckpt"):
         find_checkpoint("last", tmp_path)
 
 
 @pytest.mark.parametrize("which", [None, "best"])
 def test_best_of_a_run_that_has_other_checkpoints_only(tmp_path: Path, which: str | None) -> None:
-    put(tmp_path, "version_0", "epoch=0-step=7.ckpt", 1)  # as a ModelCheckpoint added by a flag names it
-    with pytest.raises(UserError):
-        find_checkpoint(which, tmp_path)
+    put(tmp_path, "version_0", "epoch=0-step=7.ckpt", 1)
+    newest = put(tmp_path, "version_0", "epoch=1-step=14.ckpt", 2)  # as a Trainer of the user's own names them
+    assert find_checkpoint(which, tmp_path) == newest
 
 
 def test_the_run_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,138 @@
+"""A trained classifier put to work: texts in, labels and probabilities out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from spam_classifier.batch import batches_by_length
+from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.errors import UserError
+from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.runs.checkpoints import checkpoint_of, read_checkpoint
+
+
+class Prediction(NamedTuple):
+    """What a classifier says of a text.
+
+    Attributes:
+        label: The class decided for.
+        probability: Its calibrated probability.
+        probabilities: Calibrated probability of each class, by its name.
+        threshold: Probability from which the second of two classes was decided for; None with more classes.
+        truncated: Whether a part of the text was left out, being longer than what the model was trained with.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    threshold: float | None
+    truncated: bool
+
+
+class Classifier:
+    """A trained model and all it needs to judge texts; several threads may use it at once.
+
+    Args:
+        model: The model, restored from a checkpoint.
+        checkpoint: The checkpoint.
+
+    Attributes:
+        labels: The classes in the order of their indices.
+        max_length: Tokens that longer texts are cut to.
+    """
+
+    def __init__(self, model: SpamClassifier, checkpoint: Path) -> None:
+        self.model = model.eval()
+        self.checkpoint = checkpoint
+        self.labels = model.label_names
+        self.max_length = model.max_length
+
+    @property
+    def threshold(self) -> float | None:
+        """Probability from which the second of two classes is decided for; None with more classes."""
+        return float(self.model.decision.threshold) if len(self.labels) == 2 else None
+
+    def predict(self, texts: Sequence[str], threshold: float | None = None) -> list[Prediction]:
+        """Judge texts.
+
+        Args:
+            texts: The texts.
+            threshold: Probability from which the second of two classes is decided for; default: the model's own.
+
+        Returns:
+            A prediction for each text, in their order.
+
+        Raises:
+            UserError: A text is empty, or a threshold is given and there are more than two classes.
+        """
+        if threshold is not None and len(self.labels) != 2:
+            raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
+        messages = _encode(texts)
+        probabilities = self._probabilities(messages)
+        if threshold is None:
+            threshold = self.threshold
+            verdicts = self.model.decision.verdict(probabilities)
+        else:
+            verdicts = (probabilities[:, 1] >= threshold).long()
+        truncated = (messages.lengths > self.max_length).tolist()
+        rows = zip(probabilities.tolist(), verdicts.tolist(), truncated, strict=True)
+        return [
+            Prediction(
+                self.labels[verdict], row[verdict], dict(zip(self.labels, row, strict=True)), threshold, was_truncated
+            )
+            for row, verdict, was_truncated in rows
+        ]
+
+    def probabilities(self, texts: Sequence[str]) -> Tensor:
+        """Calibrated probabilities of each class for each text, float [N, classes], in the order of the texts.
+
+        Texts are cut to the length the model was trained with. A model whose verdict hangs on the padding of the row
+        gets every text padded as in training, so that a verdict depends on the text alone.
+
+        Raises:
+            UserError: A text is empty.
+        """
+        return self._probabilities(_encode(texts))
+
+    def _probabilities(self, messages: EncodedMessages) -> Tensor:
+        model = self.model
+        padded_length = model.padded_length if model.sees_padding else None
+        lengths = messages.lengths.clamp(min=padded_length or 1, max=max(padded_length or 1, self.max_length))
+        batches = list(batches_by_length(lengths))
+        keep = model.hparams["keep"]
+        gathered = (
+            messages.batch(rows, self.max_length, padded_length, keep).to(model.device) for rows in batches
+        )  # fmt: skip
+        probabilities = torch.empty(len(messages), len(self.labels))
+        for rows, logits in zip(batches, model.logits_of(gathered), strict=True):
+            probabilities[rows] = model.decision.probabilities(logits).cpu()
+        return probabilities
+
+
+def _encode(texts: Sequence[str]) -> EncodedMessages:
+    if isinstance(texts, str):
+        raise UserError("texts have to be a list, not one text: put it in brackets")
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise UserError(f"text {number} is empty: there is nothing to classify")
+    return EncodedMessages.from_texts(texts)
+
+
+def load_classifier(run: str | Path | None = None, device: str = "cpu") -> Classifier:
+    """Load a trained classifier.
+
+    Args:
+        run: A run's directory, whose best checkpoint is taken, or a checkpoint; default: the newest run under
+            ``lightning_logs`` here.
+        device: Where to compute, as PyTorch names it.
+
+    Raises:
+        UserError: There is no such run, or the file is not a checkpoint of this classifier.
+    """
+    checkpoint = checkpoint_of(run)
+    read_checkpoint(checkpoint)
+    model = SpamClassifier.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    return Classifier(model.to(device), checkpoint)
