@@ -21,10 +21,11 @@ from spam_classifier.models.building import build_backbone
 from spam_classifier.models.decision import Decision
 from spam_classifier.models.frozen_prefix import FrozenPrefix
 from spam_classifier.models.gpt2 import GPT2Backbone
+from spam_classifier.models.left_out import leave_out_frozen, put_back_frozen
 from spam_classifier.models.metrics import Predictions, SeenLogits, classification_metrics
 from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.prefix_cache import PrefixCache
-from spam_classifier.models.pretrained import fetch_weights, resolve_shape
+from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, published_sha256, resolve_shape
 from spam_classifier.models.read_out import OF_THE_ROW, TokenPosition, read_out
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_other_checkpoint, refuse_unsteady_padding
 from spam_classifier.models.schedule import Schedule, scheduled
@@ -73,6 +74,8 @@ class SpamClassifier(pl.LightningModule):
         prefix_memory: Most gigabytes of memory for that, in each process.
         prefix_disk: Most gigabytes of the run's directory for that, in each process, once the memory is used up.
         prefix_cache: Directory that keeps it for other runs with the same frozen blocks and messages, too.
+        whole_checkpoints: Keep all parameters in checkpoints, those of a published backbone that do not learn, too,
+            which are otherwise put back from its own file.
 
     Attributes:
         label_names: The classes in the order of their logits; empty until the model is configured.
@@ -111,6 +114,7 @@ class SpamClassifier(pl.LightningModule):
         prefix_memory: float = 2.0,
         prefix_disk: float = 20.0,
         prefix_cache: str | None = None,
+        whole_checkpoints: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -137,6 +141,7 @@ class SpamClassifier(pl.LightningModule):
         self.class_weights: list[float] = []
         self.predictions: Predictions | None = None
         self.loaded_step = 0
+        self._published_sha256 = ""
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
 
     def prepare_data(self) -> None:
@@ -244,9 +249,16 @@ class SpamClassifier(pl.LightningModule):
             described = ("max_length", "padded_length", "keep", "class_weights")
             self._describe_data(saved["label_names"], **{name: saved[name] for name in described})
             self.configure_model()
+        assert self.backbone is not None
+        put_back_frozen(checkpoint, self.backbone)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the training metrics hold of an epoch that has not ended, for its means."""
+        """Keep what the training metrics hold of an epoch that has not ended, for its means; leave out what can be."""
+        assert self.backbone is not None
+        weights = self.hparams["weights"]
+        if weights in HUB_REVISIONS and not self.hparams["whole_checkpoints"]:
+            self._published_sha256 = self._published_sha256 or published_sha256(weights)
+            leave_out_frozen(checkpoint, self.backbone, weights, self._published_sha256)
         done = self.trainer.fit_loop.epoch_loop.batch_idx + 1
         if self.trainer.world_size == 1 and 0 < done < self.trainer.num_training_batches:
             checkpoint["metrics_of_the_epoch"] = {

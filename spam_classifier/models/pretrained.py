@@ -8,6 +8,7 @@ directory written by ``save_pretrained``, or ``random`` for no checkpoint at all
 import hashlib
 import json
 import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,10 +125,48 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
     """
     if weights == RANDOM:
         return
-    # Tensors tell neither the number of heads nor the variant of the architecture: ask what describes them.
-    resolve_shape(weights, heads=backbone.shape.heads)
-    path = _cached_or_fetched(weights) if weights in HUB_REVISIONS else _local(weights)
     parameters = backbone.state_dict()
+    read = _checked_reader(weights, parameters, heads=backbone.shape.heads)
+    for name, parameter in parameters.items():
+        parameter.copy_(read(name))
+
+
+def published_parameters(weights: str, shape: GPT2Shape, names: Collection[str]) -> dict[str, Tensor]:
+    """Some of the parameters of a published checkpoint, as it holds them: float32, in the layout of the backbone.
+
+    Args:
+        weights: Hub name; fetched unless it is in the hub's cache.
+        shape: The backbone's sizes.
+        names: Names of parameters of the backbone.
+
+    Raises:
+        UserError: As for ``load_weights``.
+    """
+    with torch.device("meta"):
+        expected = GPT2Backbone(shape).state_dict()
+    read = _checked_reader(weights, expected, heads=shape.heads)
+    return {name: read(name).contiguous() for name in names}
+
+
+def published_sha256(weights: str) -> str:
+    """SHA-256 of the file of a hub name; fetched unless it is in the hub's cache."""
+    return _sha256(_cached_or_fetched(weights))
+
+
+def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) -> Callable[[str], Tensor]:
+    """What reads one parameter of a checkpoint, after a look at all of them.
+
+    Args:
+        weights: Hub name or path.
+        parameters: The backbone's parameters by name, of which shapes and types count.
+        heads: The backbone's attention heads.
+
+    Raises:
+        UserError: As for ``load_weights``.
+    """
+    # Tensors tell neither the number of heads nor the variant of the architecture: ask what describes them.
+    resolve_shape(weights, heads=heads)
+    path = _cached_or_fetched(weights) if weights in HUB_REVISIONS else _local(weights)
     stored = _open_tensors(path)
     _check_fit(path, parameters, stored)
 
@@ -146,8 +185,7 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
                 f"{path}: lm_head.weight differs from wte.weight, and GPT-2 ties the two: "
                 "give --model.weights a GPT-2 checkpoint"
             )
-    for name, parameter in parameters.items():
-        parameter.copy_(read(name))
+    return read
 
 
 def _fetch(name: str) -> Path:
@@ -318,7 +356,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_fit(path: Path, parameters: dict[str, Tensor], stored: dict[str, Any]) -> None:
+def _check_fit(path: Path, parameters: Mapping[str, Tensor], stored: dict[str, Any]) -> None:
     """Raise a UserError naming what keeps the stored tensors from being exactly the backbone's parameters."""
     missing = [name for name in parameters if name not in stored]
     unexpected = [

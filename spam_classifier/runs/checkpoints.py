@@ -41,6 +41,7 @@ def best_checkpoint() -> RunCheckpoint:
     return RunCheckpoint(
         filename=BEST_PREFIX + "epoch{epoch}-val_loss{val/loss:.4f}",
         auto_insert_metric_name=False,
+        save_weights_only=True,  # training goes on from the last one
         monitor="val/loss",
         enable_version_counter=False,
     )

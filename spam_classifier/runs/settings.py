@@ -2,10 +2,19 @@
 
 import argparse
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from spam_classifier.runs.checkpoints import CONFIG_FILE, find_checkpoint, read_checkpoint, read_settings, run_directory
+from spam_classifier.errors import UserError
+from spam_classifier.runs.checkpoints import (
+    CONFIG_FILE,
+    LAST_CHECKPOINT,
+    find_checkpoint,
+    read_checkpoint,
+    read_settings,
+    run_directory,
+)
 
 FIT = "fit"
 EVALUATIONS = ("validate", "test", "predict")
@@ -60,6 +69,11 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], TakenUpRun | None]:
     checkpoint = find_checkpoint(None if flags.ckpt_path == "null" else flags.ckpt_path, Path(flags.root))
     contents = read_checkpoint(checkpoint)
     hyper_parameters = contents["hyper_parameters"]
+    if subcommand == FIT and "optimizer_states" not in contents:
+        raise UserError(
+            f"{checkpoint} keeps no state of the optimizer, training can't go on from it: continue with --ckpt_path "
+            f"{shlex.quote(str(checkpoint.with_name(LAST_CHECKPOINT)))}, or last"
+        )
     directory = run_directory(checkpoint)
     config = directory / CONFIG_FILE
     read_settings(directory)  # says what is wrong if they are missing

@@ -28,7 +28,15 @@ def put_run(root: Path, version: str = "version_0", **changes: object) -> Path:
     """A run with a config.yaml and one checkpoint; returns the checkpoint."""
     path = root / "lightning_logs" / version / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
-    torch.save({"state_dict": {}, "global_step": 42, "hyper_parameters": {**HYPER_PARAMETERS, **changes}}, path)
+    torch.save(
+        {
+            "state_dict": {},
+            "global_step": 42,
+            "optimizer_states": [],
+            "hyper_parameters": {**HYPER_PARAMETERS, **changes},
+        },
+        path,
+    )
     (path.parent.parent / "config.yaml").write_text("seed_everything: 123\n")
     return path
 
@@ -153,6 +161,15 @@ def test_a_file_that_is_no_checkpoint(checkpoint: Path) -> None:
     checkpoint.write_bytes(b"garbage")
     with pytest.raises(UserError, match="is not a checkpoint of this classifier"):
         take_up_run(["test"])
+
+
+def test_training_goes_on_from_a_checkpoint_with_the_optimizer_only(checkpoint: Path) -> None:
+    contents = torch.load(checkpoint, weights_only=True)
+    del contents["optimizer_states"]
+    torch.save(contents, checkpoint)
+    with pytest.raises(UserError, match=r"keeps no state of the optimizer.*last\.ckpt"):
+        take_up_run(["fit", "--ckpt_path", str(checkpoint)])
+    take_up_run(["test", "--ckpt_path", str(checkpoint)])
 
 
 def test_a_checkpoint_away_from_its_run(checkpoint: Path, tmp_path: Path) -> None:
