@@ -1,6 +1,7 @@
 """Run a folder of configs as one table of experiments: ``python -m spam_classifier.experiments``."""
 
 import argparse
+import hashlib
 import json
 import shlex
 import shutil
@@ -14,7 +15,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
+from spam_classifier.data.splits import SPLITS, TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.experiment_table import draw_experiments, experiment_table, notes, run_record
 from spam_classifier.evaluation.markdown import to_markdown
@@ -33,7 +34,8 @@ Rows with the same seed have the same splits, and those with the same frozen blo
 states behind them. What is finished is not run again: after Ctrl-C or a failure the same command goes
 on. A row that fails is named in the table, and the others go on. Of each run the best checkpoint is
 kept. experiments.md, .csv and .png are written anew after each run."""
-EPILOG = """what stands behind -- are flags of every fit; runs with other flags want another --directory. Examples:
+EPILOG = """what stands behind -- are flags of every fit, under the settings of a row's config, which win; runs with
+other flags want another --directory. Examples:
   experiments                                       the whole table, validation figures
   experiments 01 03 16 --seeds 1 2 3                three rows, mean and spread over three seeds
   experiments --test                                the test split, too, when the choice has been made
@@ -85,8 +87,20 @@ class Run:
                 "--directory"
             )
 
-    def complete(self, flags: Sequence[str], *, test: bool) -> None:
+    def splits_digest(self) -> str:
+        """A digest of the messages in its splits; "" where it has none."""
+        directory = launched_run(self.root)
+        if directory is None or not all((directory / f"{name}.csv").is_file() for name in SPLITS):
+            return ""
+        return hashlib.sha256(b"".join((directory / f"{name}.csv").read_bytes() for name in SPLITS)).hexdigest()[:12]
+
+    def complete(self, defaults: Sequence[str], flags: Sequence[str], *, test: bool) -> None:
         """Do what is not done yet: train from the start, evaluate the test split.
+
+        Args:
+            defaults: Flags of ``fit`` under those of the row's config.
+            flags: Flags of ``fit`` over them.
+            test: Evaluate the test split.
 
         Raises:
             RunFailed: It fails.
@@ -96,7 +110,7 @@ class Run:
             shutil.rmtree(self.root, ignore_errors=True)
             self.root.mkdir(parents=True)
             shutil.copyfile(self.row.config, self.root / ROW_FILE)
-            _drop_last_checkpoint(launch_fit(self.row.config, self.seed, flags, self.root))
+            _drop_last_checkpoint(launch_fit(self.row.config, self.seed, flags, self.root, defaults=defaults))
         if test and TEST not in self.metrics():
             launch_test(self.root)
 
@@ -145,7 +159,10 @@ class Experiments:
                 row.settings()
         path, settings = self.directory / SETTINGS_FILE, {"flags": self.flags, "shrink": self.shrink}
         if path.is_file():
-            former = json.loads(path.read_text(encoding="utf-8"))
+            try:
+                former = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UserError(f"{path} is damaged: name another --directory, or remove this one") from error
             if former != settings and any(map(metrics_below, self.directory.glob("*/seed_*"))):
                 words = ["--shrink", str(former["shrink"])] if former["shrink"] else []
                 words += ["--", *former["flags"]] if former["flags"] else []
@@ -161,7 +178,9 @@ class Experiments:
             for seed in self.seeds:
                 self.run_of(row, seed).refuse_other_config()
         self.directory.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        unfinished = path.with_suffix(".incomplete")
+        unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(path)
 
     def run(self) -> None:
         """Run what is not finished, a seed after the other, and write the table after each run."""
@@ -176,9 +195,9 @@ class Experiments:
                     progress.set_postfix_str(f"{run.row.name}, seed {run.seed}")
                     if place and run.seed != runs[place - 1].seed:  # other splits, other messages
                         shutil.rmtree(states, ignore_errors=True)
-                    flags = [f"--model.prefix_cache={states}", *sizes[run.row], *self.flags]
+                    flags = [f"--model.prefix_cache={states}", *sizes[run.row]]
                     try:
-                        run.complete(flags, test=self.test)
+                        run.complete(self.flags, flags, test=self.test)
                     except RunFailed as error:
                         self.errors[run] = error.reason
                         tqdm.write(f"{run.row.name}, seed {run.seed}, failed: {error.reason}", file=sys.stderr)
@@ -199,8 +218,8 @@ class Experiments:
         for run in (self.run_of(row, seed) for row in self.rows for seed in self.seeds):
             metrics, error = run.metrics(), self.errors.get(run)
             if metrics or error:
-                records.append(run_record(run.row, run.seed, metrics, error))
-        runs = pd.DataFrame(records, columns=list(run_record(Row("", None), 0, {}, None)))
+                records.append(run_record(run.row, run.seed, metrics, error, run.splits_digest()))
+        runs = pd.DataFrame(records, columns=list(run_record(Row("", None), 0, {}, None, "")))
         table = to_markdown(experiment_table(self.rows, runs, self.seeds, test=self.test))
         text = f"{table}\n\n{notes(self.rows, self.seeds, self.shrink, self.flags)}\n"
         (self.directory / "experiments.md").write_text(text, encoding="utf-8")

@@ -70,7 +70,7 @@ class SaveRunSettings(SaveConfigCallback):
         for group, names in PATHS.items():
             for name in names:
                 value = self.config[group][name]
-                if value is not None and Path(value).exists():
+                if value is not None and (Path(value).exists() or name == "prefix_cache"):
                     self.config[group][name] = str(Path(value).resolve())
         super().setup(trainer, pl_module, stage)
 
@@ -143,7 +143,6 @@ class SpamCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """A checkpoint makes loading the pretrained weights needless, and its run's messages are expected."""
         self.model.awaits_checkpoint = self.run is not None
-        self.datamodule.context = self.model.shape.context
         own_messages = not any(word.startswith("--data") for word in self.typed)
         self.datamodule.keeps_messages = self.run is not None and own_messages
         self.started = time.monotonic()
@@ -216,15 +215,22 @@ class SpamCLI(LightningCLI):
         assert self.run is not None
         limit = getattr(trainer, f"limit_{stage}_batches")
         whole = limit == 1.0 and isinstance(limit, float) and not trainer.fast_dev_run  # type: ignore[attr-defined]
-        own = self.datamodule.same_messages and self.datamodule.max_length == self.run.max_length
+        own = self.datamodule.same_messages and self._judges_as_trained(self.run)
         directory = self.run.directory if own else None
         evaluation = self._evaluation(str(trainer.ckpt_path), directory)
         figures = {VALIDATION: evaluation.after_validate(whole)} if stage == "val" else evaluation.after_test(whole)
         self._say(evaluation_summary(figures, self.datamodule.label_names, whole))
         if whole:
             self._say_how_fitted(figures[split_name])
-            other = "not kept: these are not the run's own messages, or not as long"
+            other = "not kept: these are not the run's own messages, or not judged as in its training"
             self._say(f"report: {directory / REPORT_FILE}" if directory else other)
+
+    def _judges_as_trained(self, run: TakenUpRun) -> bool:
+        """Whether no flag changes what the model reads of a message."""
+        names = ["max_length", "keep", "token_position", "attention"]
+        if self.model.reads_the_row:
+            names.append("padded_length")
+        return all(self.model.hparams[name] == run.hyper_parameters[name] for name in names)
 
     def _say_how_fitted(self, figures: Mapping[str, Any]) -> None:
         fitted, step = figures["decision_step"], figures["step"]

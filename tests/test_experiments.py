@@ -106,7 +106,7 @@ def test_own_sizes_of_a_config_are_shrunken(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_the_interval_of_its_messages() -> None:
-    records = [run_record(row(1), 1, metrics_of(0.9), None)]
+    records = [run_record(row(1), 1, metrics_of(0.9), None, "splits")]
     table = table_of(records, [row(1), row(18)])
     low, high = wilson_interval(0.9, 100)
     first = table.loc["01"]
@@ -125,7 +125,7 @@ def test_one_seed_has_the_interval_of_its_messages() -> None:
 
 def test_several_seeds_have_mean_and_spread() -> None:
     records = [
-        run_record(row(1), seed, metrics_of(accuracy, test=True), None)
+        run_record(row(1), seed, metrics_of(accuracy, test=True), None, "splits")
         for seed, accuracy in enumerate((0.90, 0.92, 0.94), 1)
     ]
     table = table_of(records, [row(1)], (1, 2, 3), test=True)
@@ -136,21 +136,21 @@ def test_several_seeds_have_mean_and_spread() -> None:
 def test_what_is_not_known_is_a_dash_and_what_nobody_knows_no_column() -> None:
     metrics = metrics_of(0.9)
     metrics["run"] = {"seconds": 3.25}
-    table = table_of([run_record(row(1), 1, metrics, None)], [row(1), row(2)])
+    table = table_of([run_record(row(1), 1, metrics, None, "splits")], [row(1), row(2)])
     assert table["peak memory, MB"].tolist() == ["-", "-"]
     assert "learning parameters" not in table.columns
     assert table.loc["02", "remark"] == "not run yet"
 
 
 def test_failures_stand_in_the_table() -> None:
-    records = [run_record(row(8), 1, {}, "out of memory"), run_record(row(8), 2, metrics_of(0.9), None)]
+    records = [run_record(row(8), 1, {}, "out of memory", ""), run_record(row(8), 2, metrics_of(0.9), None, "splits")]
     remark = table_of(records, [row(8)], (1, 2, 3)).loc["08", "remark"]
     assert remark == "seed 1 failed: out of memory; seed 3 not run yet"
 
 
 def test_rows_of_other_folders_have_no_published_figures() -> None:
     own = Row("01_mine", Path("01_mine.yaml"))
-    table = table_of([run_record(own, 1, metrics_of(0.9), None)], [own])
+    table = table_of([run_record(own, 1, metrics_of(0.9), None, "splits")], [own])
     assert not [name for name in table.columns if name.startswith("book")]
     assert "A100" not in notes([own], [1], None, [])
 
@@ -166,7 +166,7 @@ def test_notes_say_what_the_figures_are() -> None:
 
 
 def test_picture_has_measured_and_published_marks() -> None:
-    runs = pd.DataFrame([run_record(row(1), 1, metrics_of(0.9, test=True), None)])
+    runs = pd.DataFrame([run_record(row(1), 1, metrics_of(0.9, test=True), None, "splits")])
     axes = draw_experiments([row(1), row(2)], runs, test=True).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["01 last token last block", "02 first token"]
     marks = {tuple(line.get_xdata()) for line in axes.get_lines()}
@@ -185,9 +185,10 @@ class Launched:
         self.tests: list[str] = []
         self.fails: dict[str, BaseException] = {}
         self.states_at_start: list[bool] = []
+        self.messages = "label,text\n"
 
-    def fit(self, config: Path, seed: int, flags: Sequence[str], root: Path) -> Path:
-        self.fits.append((config.stem, seed, list(flags)))
+    def fit(self, config: Path, seed: int, flags: Sequence[str], root: Path, *, defaults: Sequence[str]) -> Path:
+        self.fits.append((config.stem, seed, [*defaults, "--config", *flags]))
         (cache,) = (Path(flag.split("=", 1)[1]) for flag in flags if flag.startswith("--model.prefix_cache="))
         self.states_at_start.append(cache.exists())
         cache.mkdir(exist_ok=True)
@@ -198,6 +199,8 @@ class Launched:
         if config.stem in self.fails:
             raise self.fails[config.stem]
         (run / "metrics.json").write_text(json.dumps(metrics_of(0.9)))
+        for name in ("train", "validation", "test"):
+            (run / f"{name}.csv").write_text(self.messages)
         for name in ("best-epoch0.ckpt", "last.ckpt"):
             (run / "checkpoints" / name).touch()
         return run
@@ -318,10 +321,10 @@ def test_the_test_split_is_looked_at_when_asked_for(launched: Launched, run: Cal
 def test_flags_and_shrunken_sizes_reach_every_fit(launched: Launched, run: Callable) -> None:
     run("1", "--shrink", "12", "--", "--data.corpus", "sample")
     ((_, _, flags),) = launched.fits
-    assert flags[0].startswith("--model.prefix_cache=")
-    assert flags[1:] == [
+    assert flags[:3] == ["--data.corpus", "sample", "--config"]  # which wins
+    assert flags[3].startswith("--model.prefix_cache=")
+    assert flags[4:] == [
         *("--model.weights=random", "--model.layers=2", "--model.width=64", "--model.heads=1", "--model.context=1024"),
-        *("--data.corpus", "sample"),
     ]
 
 
@@ -390,6 +393,22 @@ def test_a_file_that_is_no_config_is_refused_at_once(launched: Launched, run: Ca
     assert code == 1
     assert "04_bad.yaml" in err
     assert not launched.fits
+
+
+def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable) -> None:
+    run("1", "2")
+    launched.messages = "label,text\nham,a new one\n"  # the corpus has grown
+    _, out, _ = run("3")
+    assert "other splits" in next(line for line in out.splitlines() if "| 03 |" in line)
+    assert out.count("other splits than most rows") == 1
+
+
+def test_damaged_settings_are_named(launched: Launched, run: Callable) -> None:
+    DIRECTORY.mkdir(parents=True)
+    (DIRECTORY / "settings.json").write_text("{")
+    code, _, err = run("1")
+    assert code == 1
+    assert "settings.json is damaged" in err
 
 
 def test_a_folder_without_configs_is_refused(launched: Launched, run: Callable) -> None:

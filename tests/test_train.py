@@ -249,6 +249,12 @@ def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topic
     assert "not kept: these are not the run's own messages" in cut.out
     assert "test" not in json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
     assert "test split, 19 messages" in train("test").out  # the limits of the training are not those of the test
+    kept = Path("lightning_logs/version_0/metrics.json").read_text()
+    for other in (["--data.keep", "tail"], ["--model.token_position", "first"]):
+        assert "not judged as in its training" in train("test", *other).out
+        assert Path("lightning_logs/version_0/metrics.json").read_text() == kept
+    assert "report: " in train("test", "--data.padding", "longest").out  # which this position does not see
+    assert "the checkpoint's model has all; leave the flag out" in train("test", "--model.trainable", "lora").err
 
 
 def test_a_run_stopped_early_is_audited_when_it_is_tested(train: Callable, fit_topics: list[str]) -> None:

@@ -27,9 +27,14 @@ def folder_records(directory: Path, labels: Sequence[str] | None) -> Iterator[Re
         labels: The folders to read; default: all.
 
     Raises:
-        UserError: A folder holds something else, or a file is not UTF-8 or can't be read.
+        UserError: No folder is named by a label, a folder holds something else, or a file is not UTF-8 or can't
+            be read.
     """
-    for label in class_folders(directory):
+    folders = class_folders(directory)
+    if labels and not set(labels) & set(folders):
+        found = ", ".join(folders)
+        raise UserError(f"{directory} has the folders {found}; --data.labels names none of them: {', '.join(labels)}")
+    for label in folders:
         if labels and label not in labels:
             continue
         folder = directory / label

@@ -75,7 +75,7 @@ class SpamDataModule(pl.LightningDataModule):
             ``setup`` has run.
         natural_shares: Share of each class in the corpus as it was read.
         class_weights: Weight of each class in the loss, 1 unless ``balance`` is ``class_weight``.
-        context: Tokens the backbone can take, 1,024 unless the command says otherwise.
+        context: Tokens the backbone can take, 1,024 unless the Trainer's model says otherwise.
         truncated: How many messages of each split were longer than ``max_length``.
         same_messages: Whether the checkpoint that was restored is of a run with these very splits.
         keeps_messages: Set it to refuse a checkpoint of a run that had other messages in its splits.
@@ -172,6 +172,8 @@ class SpamDataModule(pl.LightningDataModule):
         """Read, balance, split and encode the corpus."""
         if self.splits:
             return
+        backbone = getattr(getattr(self.trainer, "lightning_module", None), "shape", None)
+        self.context = getattr(backbone, "context", self.context)
         if self.padding == "context" and self.max_length is not None and self.max_length > self.context:
             raise UserError(
                 f"messages of up to {self.max_length} tokens can't be padded to the backbone's context of "
@@ -245,6 +247,7 @@ class SpamDataModule(pl.LightningDataModule):
             "deduplicate": self.deduplicate,
             "balance": self.balance,
             "keep": self.keep,
+            "given": {flag: Path(corpus).name for flag, corpus in self._sources.items() if flag != "--data.corpus"},
             "splits": audit_splits(self.splits, lengths, self.max_length),
         }
 

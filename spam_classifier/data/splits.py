@@ -151,13 +151,15 @@ def split(
 
 def _shares(train_fraction: float, validation_fraction: float, cut: Sequence[str]) -> list[float]:
     """Shares of the splits that are cut from the corpus, in their order."""
+    if len(cut) == 1:
+        return [1.0]
     fractions = {
         TRAIN: train_fraction,
         VALIDATION: validation_fraction,
         TEST: 1 - train_fraction - validation_fraction,
     }
     in_bounds = 0 < train_fraction < 1 and 0 < validation_fraction < 1
-    if len(cut) > 1 and not (in_bounds and (TEST not in cut or train_fraction + validation_fraction < 1)):
+    if not (in_bounds and (TEST not in cut or train_fraction + validation_fraction < 1)):
         rest = " and leave something for the test split: their sum must be below 1" if TEST in cut else " and below 1"
         raise UserError(
             f"--data.train_fraction {train_fraction} and --data.validation_fraction {validation_fraction} "

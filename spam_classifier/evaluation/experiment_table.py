@@ -32,7 +32,9 @@ class Estimate(NamedTuple):
     runs: int
 
 
-def run_record(row: Row, seed: int, metrics: Mapping[str, Any], error: str | None) -> dict[str, Any]:
+def run_record(
+    row: Row, seed: int, metrics: Mapping[str, Any], error: str | None, splits_digest: str
+) -> dict[str, Any]:
     """A run as a row of ``experiments.csv``: accuracies and their 95 % intervals as shares, memory in bytes.
 
     Args:
@@ -40,13 +42,19 @@ def run_record(row: Row, seed: int, metrics: Mapping[str, Any], error: str | Non
         seed: Its seed.
         metrics: The run's ``metrics.json``; what it lacks is None.
         error: Why the run failed, None if it did not.
+        splits_digest: Tells its splits from others.
     """
     record: dict[str, Any] = {"row": row.number, "what": row.what, "config": row.name, "seed": seed}
     for split in (TRAIN, VALIDATION, TEST):
         figures = metrics.get(split, {})
         low, high = figures.get("acc_interval", (None, None))
         record |= {split: figures.get("acc"), f"{split}_low": low, f"{split}_high": high}
-    return {**record, **{name: metrics.get("run", {}).get(name) for name in COSTS}, "error": error}
+    return {
+        **record,
+        **{name: metrics.get("run", {}).get(name) for name in COSTS},
+        "error": error,
+        "splits": splits_digest,
+    }
 
 
 def estimate(runs: pd.DataFrame, split: str) -> Estimate | None:
@@ -80,7 +88,15 @@ def experiment_table(rows: Sequence[Row], runs: pd.DataFrame, seeds: Sequence[in
         seeds: The seeds that each row is run with.
         test: Whether the test split is looked at, too.
     """
+    runs = runs.assign(odd=_of_other_splits(runs))
     return pd.DataFrame([_cells(row, runs_of(row, runs), seeds, test=test) for row in rows]).pipe(_without_empty)
+
+
+def _of_other_splits(runs: pd.DataFrame) -> pd.Series:
+    """Whether a run has other splits than most runs with its seed."""
+    known = runs[runs["splits"] != ""]
+    usual = known.groupby("seed")["splits"].agg(lambda digests: digests.mode().iloc[0])
+    return (runs["splits"] != "") & (runs["splits"] != runs["seed"].map(usual))
 
 
 def _cells(row: Row, runs: pd.DataFrame, seeds: Sequence[int], *, test: bool) -> dict[str, str]:
@@ -118,6 +134,8 @@ def _remark(row: Row, runs: pd.DataFrame, seeds: Sequence[int]) -> str:
         if of_seed.empty:
             remarks.append(f"{name}not run yet")
         remarks += [f"{name}failed: {error}" for error in of_seed["error"].dropna()]
+        if of_seed["odd"].any():
+            remarks.append(f"{name}other splits than most rows: not to be compared with them")
     return "; ".join(remarks)
 
 

@@ -114,7 +114,7 @@ class RunEvaluation:
             left_over = self.predict(LEFT_OVER)
             found[LEFT_OVER] = left_over_figures(left_over)
             natural = at_natural_shares(test, left_over, self.data.natural_shares)
-            if len(natural.labels):
+            if len(natural.labels) and self.data.test_corpus is None:  # a given test split has shares of its own
                 found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
             self._evaluated[LEFT_OVER] = left_over
         self._keep(found, outdated=(LEFT_OVER, NATURAL, PADDING))

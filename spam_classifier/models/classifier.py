@@ -201,8 +201,12 @@ class SpamClassifier(pl.LightningModule):
     @property
     def sees_padding(self) -> bool:
         """Whether a verdict hangs on how far the message is padded."""
-        reads_the_row = self.hparams["token_position"] in OF_THE_ROW or self.hparams["attention"] == "full"
-        return reads_the_row and self.padded_length is not None
+        return self.reads_the_row and self.padded_length is not None
+
+    @property
+    def reads_the_row(self) -> bool:
+        """Whether a verdict hangs on the whole row, its padding included where there is any."""
+        return self.hparams["token_position"] in OF_THE_ROW or self.hparams["attention"] == "full"
 
     @property
     def _restoring(self) -> bool:

@@ -220,8 +220,8 @@ class FrozenPrefix:
                 tokens[places[number]] = of_batch
         if trainer.world_size > 1:
             share(tokens, places, self.backbone.wte.weight.device)
-        if self.cache is not None and trainer.is_global_zero:
-            self.cache.keep(digest, tokens)
+        if self.cache is not None and trainer.is_global_zero and not once and not self.cache.keep(digest, tokens):
+            rank_zero_info(f"--model.prefix_cache {self.cache.directory} cannot be written: kept in this run alone")
         return HiddenStates(tokens, starts, counts, on_disk)
 
     def _digest_of(self, loader: MessageSource, lengths: Tensor, trainer: pl.Trainer) -> str:

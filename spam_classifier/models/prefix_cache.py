@@ -27,8 +27,8 @@ class PrefixCache:
             return None
         return torch.from_file(str(path), shared=False, size=size, dtype=dtype).view(shape)
 
-    def keep(self, digest: str, states: Tensor) -> None:
-        """Write states, float [total, width]; all of them or, where there is no room, none."""
+    def keep(self, digest: str, states: Tensor) -> bool:
+        """Write states, float [total, width]: all of them or, where that is not possible, none; whether it was."""
         with contextlib.suppress(OSError):
             self.directory.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix="unfinished-", dir=self.directory)
@@ -38,3 +38,5 @@ class PrefixCache:
                 Path(name).replace(self.directory / digest)
             finally:
                 Path(name).unlink(missing_ok=True)
+            return True
+        return False

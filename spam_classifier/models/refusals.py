@@ -25,6 +25,10 @@ def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
     for name in ("weight_decay", "warmup_steps"):
         if settings[name] < 0:
             raise UserError(f"--model.{name} must be at least 0, not {settings[name]}")
+    if settings["lora_targets"] is not None and (settings["trainable"] != "lora" or not settings["lora_targets"]):
+        raise UserError(
+            "--model.lora_targets names the projections for --model.trainable lora: name some, or leave it out"
+        )
     if settings["lora_rank"] < 1:
         raise UserError(f"--model.lora_rank must be at least 1, not {settings['lora_rank']}")
     threshold, rate = settings["threshold"], settings["max_false_positive_rate"]
@@ -47,7 +51,7 @@ def refuse_unsteady_padding(settings: Mapping[str, Any], padding: str) -> None:
     if settings["attention"] == "full" and padding not in ("longest", "context"):
         raise UserError(
             f"--model.attention full needs --data.padding longest or context, not {padding}: it sees the padding, and "
-            "a message's verdict would depend on its neighbours in the batch"
+            "messages are judged in batches, where a verdict would depend on the neighbours"
         )
     if settings["token_position"] in OF_THE_ROW and padding == "batch":
         raise UserError(
@@ -69,10 +73,13 @@ def refuse_other_checkpoint(settings: Mapping[str, Any], label_names: Sequence[s
     """
     if label_names and list(label_names) != saved["label_names"]:
         raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {label_names}")
-    for name in ("layers", "width", "heads", "context"):
+    names = ["layers", "width", "heads", "context", "trainable"]
+    if saved["trainable"] == "lora":
+        names += ["lora_rank", "lora_alpha", "lora_targets"]
+    for name in names:
         if saved[name] != settings[name]:
             raise UserError(
-                f"--model.{name} {settings[name]}: the checkpoint's backbone has {saved[name]}; leave the flag out"
+                f"--model.{name} {settings[name]}: the checkpoint's model has {saved[name]}; leave the flag out"
             )
     rule = settings["threshold"]
     if isinstance(rule, str) and rule != saved["threshold"]:

@@ -37,13 +37,16 @@ def launched_run(root: Path) -> Path | None:
     return next((root / RUNS_DIRECTORY).glob("version_*"), None)
 
 
-def launch_fit(config: Path, seed: int, flags: Sequence[object], root: Path) -> Path:
+def launch_fit(
+    config: Path, seed: int, flags: Sequence[object], root: Path, *, defaults: Sequence[object] = ()
+) -> Path:
     """Train a config in a process of its own; the seed draws the splits, the initial weights and the order.
 
     Args:
         config: A config of ``fit``.
         seed: The seed.
-        flags: More flags of ``fit``.
+        flags: More flags of ``fit``, over those of the config.
+        defaults: Flags under those of the config.
         root: An empty directory for the run and for what it prints.
 
     Returns:
@@ -53,7 +56,9 @@ def launch_fit(config: Path, seed: int, flags: Sequence[object], root: Path) -> 
         RunFailed: It fails, or leaves nothing.
     """
     seeds = ["--seed_everything", seed, "--data.split_seed", seed]
-    command = _launch(["fit", "--config", config, *seeds, *flags, "--trainer.enable_progress_bar", "false"], root)
+    command = _launch(
+        ["fit", *defaults, "--config", config, *seeds, *flags, "--trainer.enable_progress_bar", "false"], root
+    )
     run = launched_run(root)
     if run is None:
         raise RunFailed("it left nothing: leave --trainer.fast_dev_run and --trainer.logger out", command)

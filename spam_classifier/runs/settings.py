@@ -5,6 +5,7 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spam_classifier.errors import UserError
 from spam_classifier.runs.checkpoints import (
@@ -28,13 +29,13 @@ class TakenUpRun:
     Attributes:
         directory: The run's directory.
         step: Training steps of the checkpoint.
-        max_length: Tokens that messages were cut to in its training.
+        hyper_parameters: Those in the checkpoint.
         evaluates: Whether the command evaluates the run, rather than continues it.
     """
 
     directory: Path
     step: int
-    max_length: int
+    hyper_parameters: dict[str, Any]
     evaluates: bool
 
 
@@ -87,5 +88,4 @@ def take_up_run(arguments: list[str]) -> tuple[list[str], TakenUpRun | None]:
         settings += [f"--trainer.limit_{stage}_batches=1.0" for stage in ("val", "test", "predict")]
     position = arguments.index(subcommand) + 1
     expanded = [*arguments[:position], *settings, *arguments[position:], f"--ckpt_path={checkpoint}"]
-    step, max_length = contents["global_step"], hyper_parameters["max_length"]
-    return expanded, TakenUpRun(directory, step, max_length, evaluates=subcommand != FIT)
+    return expanded, TakenUpRun(directory, contents["global_step"], hyper_parameters, evaluates=subcommand != FIT)

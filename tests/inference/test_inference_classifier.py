@@ -114,6 +114,10 @@ def test_a_run_is_named_by_its_directory(classifier: Classifier, tmp_path: Path)
         load_classifier(tmp_path / "missing")
 
 
+def test_undecodable_bytes_are_judged(classifier: Classifier) -> None:
+    assert len(classifier.predict(["hi \udcff there", "and <|endoftext|> more"])) == 2
+
+
 def test_empty_text_is_refused(classifier: Classifier) -> None:
     with pytest.raises(UserError, match="text 2 is empty"):
         classifier.probabilities(["hello", "  "])

@@ -193,6 +193,26 @@ def test_messages_beyond_the_context_are_refused(tmp_path: Path, corpus: str) ->
         trainer(tmp_path).fit(model, SpamDataModule(corpus))
 
 
+@pytest.mark.parametrize("padding", ["batch", "none"])
+def test_full_attention_refuses_rows_of_unlike_length(tmp_path: Path, corpus: str, padding: str) -> None:
+    model = SpamClassifier(**TINY, attention="full", token_position="last_real")
+    data = SpamDataModule(corpus, padding=padding, batch_size=1)
+    with pytest.raises(UserError, match="--model.attention full needs --data.padding longest or context"):
+        trainer(tmp_path, max_steps=1).fit(model, data)
+
+
+@pytest.mark.parametrize("options", [{"lora_targets": ["c_fc"]}, {"lora_targets": [], "trainable": "lora"}])
+def test_targets_are_for_lora(options: dict) -> None:
+    with pytest.raises(UserError, match="--model.lora_targets names the projections"):
+        SpamClassifier(**TINY, **options)
+
+
+def test_padding_to_the_context_is_the_models(tmp_path: Path, corpus: str) -> None:
+    data = SpamDataModule(corpus, padding="context")
+    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(SpamClassifier(**TINY), data)
+    assert (data.max_length, data.padded_length) == (128, 128)
+
+
 def test_last_position_refuses_padding_to_the_batch(tmp_path: Path, corpus: str) -> None:
     with pytest.raises(UserError, match=r"cannot go with --data.padding batch"):
         trainer(tmp_path).fit(SpamClassifier(**TINY), SpamDataModule(corpus, padding="batch"))
