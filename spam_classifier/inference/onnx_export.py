@@ -104,6 +104,7 @@ def _write_graph(classifier: Classifier, path: Path) -> None:
             traced,
             input_names=["input_ids", "lengths"],
             output_names=["probabilities"],
+            dynamic_shapes=axes,  # for their names
             dynamo=True,
             verbose=False,
         )
