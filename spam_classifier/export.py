@@ -28,6 +28,7 @@ TRANSFORMERS_HELP = """Write a directory that opens by
   pipeline("text-classification", model="DIRECTORY")     from transformers 5 or newer
 
 and by AutoModelForSequenceClassification. Neither needs this package, and writing does not need transformers.
+Call the pipeline with truncation=True: it cuts no text otherwise, and fails at those beyond the model's context.
 LoRA is merged into the weights; the temperature and the head's bias, for which transformers has no place,
 are folded into them exactly. A model that it can't run the same way is refused."""
 ONNX_HELP = """Write a graph: input_ids int64 [batch, tokens] and lengths int64 [batch], the real tokens of each row, to
