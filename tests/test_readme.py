@@ -1,5 +1,6 @@
 """What the README tells people to type."""
 
+import ast
 import re
 import shlex
 import sys
@@ -80,6 +81,24 @@ def test_commands_after_fit(
 
 
 @pytest.mark.slow
+def test_exports(train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each runs after the recommended training, and transformers opens what it left."""
+    from spam_classifier.export import main as export
+
+    exports = [shlex.split(command)[2:] for command in COMMANDS if "spam_classifier.export" in command]
+    assert [words[1] for words in exports] == ["transformers", "onnx"]
+    assert train("fit", "--config", ROOT / "configs/recommended.yaml", *SMALL).code == 0
+    for words in exports:
+        monkeypatch.setattr(sys, "argv", words)
+        export()
+    (pipeline,) = (block for kind, block in BLOCKS if kind == "python" and "transformers" in block)
+    capsys.readouterr()
+    exec(compile(pipeline, "README.md", "exec"), {})
+    scores = [ast.literal_eval(line) for line in capsys.readouterr().out.splitlines()]
+    assert [scored.keys() for scored in scores] == [{"ham", "spam"}] * 2
+
+
+@pytest.mark.slow
 def test_comparisons(command: Callable, tmp_path: Path) -> None:
     """The baselines of a run, and each sweep with one seed and one size of a small model."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
@@ -104,7 +123,7 @@ def test_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_python_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    train, use = (block for kind, block in BLOCKS if kind == "python")
+    train, use, _ = (block for kind, block in BLOCKS if kind == "python")
     monkeypatch.chdir(tmp_path)
     exec(compile(train.replace("max_epochs=1", "max_epochs=1, limit_train_batches=2"), "README.md", "exec"), {})
     capsys.readouterr()

@@ -1,0 +1,96 @@
+"""``python -m spam_classifier.export`` after a run of the command line."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from transformers import pipeline
+
+from spam_classifier import load_classifier
+from spam_classifier.export import main
+
+SMALL = shlex.split(
+    "--trainer.limit_train_batches 4 --trainer.max_epochs 1 --trainer.accelerator cpu --trainer.devices 1 "
+    "--trainer.enable_progress_bar false --data.corpus sample --model.weights random --model.layers 1 "
+    "--model.width 16 --model.heads 1 --model.context 512"
+)
+REAL_TOKEN = shlex.split("--model.token_position last_real --data.padding batch --model.threshold 0.7")
+
+
+@pytest.fixture
+def export(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["export", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+        except SystemExit as stop:
+            return int(stop.code or 0), *capsys.readouterr()
+        return 0, *capsys.readouterr()
+
+    return run
+
+
+def test_from_training_to_another_tool(train: Callable, export: Callable) -> None:
+    assert train("fit", *SMALL, *REAL_TOKEN).code == 0
+    assert train("test").code == 0
+    code, out, err = export("transformers", "exported")
+    assert code == 0, err
+    assert out.splitlines()[0].startswith("checkpoint lightning_logs/version_0/checkpoints/best-")
+    assert "decide for spam where its probability is at least 0.7," in out
+    text = "You have won a prize, call now"
+    (scores,) = pipeline("text-classification", model="exported")([text], truncation=True, top_k=None)
+    expected = load_classifier().predict([text])[0].probabilities
+    assert {score["label"]: score["score"] for score in scores} == pytest.approx(expected, abs=1e-5)
+    metrics = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
+    card = Path("exported/README.md").read_text()
+    assert "All are of the exported checkpoint." in card
+    low, high = metrics["test"]["acc_interval"]
+    assert f"| test | {metrics['test']['messages']} | {metrics['test']['acc']:.2%} | {low:.2%} to {high:.2%} |" in card
+
+    code, out, err = export("transformers", "exported")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "exported is there already" in err
+    code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")
+    assert code == 0, err
+    assert r"Exported was last\.ckpt" in Path("exported/README.md").read_text()
+
+
+def test_book_model_is_refused_in_one_line_and_goes_to_onnx(train: Callable, export: Callable) -> None:
+    assert train("fit", *SMALL).code == 0
+    code, _, err = export("transformers", "exported")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "reads the last token that is not padding" in err
+    assert "configs/recommended.yaml" in err
+    assert not Path("exported").exists()
+    code, out, err = export("onnx", "exported.onnx")
+    assert code == 0, err
+    (difference,) = re.findall(r"differ from the checkpoint's by (\S+) at most", out)
+    assert float(difference) < 1e-4
+    assert "pads every row to" in out
+    assert {path.name for path in Path().iterdir() if path.name.startswith("exported")} == {
+        "exported.onnx",
+        "exported.onnx.md",
+    }
+
+
+def test_without_a_run_it_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, export: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = export("transformers", "exported")
+    assert code == 1
+    assert "train one first" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "taught"), [((), "DIRECTORY"), (("transformers",), "truncation=True"), (("onnx",), "lengths int64")]
+)
+def test_help_teaches(export: Callable, words: tuple[str, ...], taught: str) -> None:
+    code, out, _ = export(*words, "--help")
+    assert code == 0
+    assert taught in out
