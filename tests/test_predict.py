@@ -11,23 +11,34 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path
+from typing import NamedTuple
 
 import lightning.pytorch as pl
 import pandas as pd
 import pytest
-from conftest import Outcome
+import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.inference import judging
 from spam_classifier.inference.classifier import Classifier, load_classifier
+from spam_classifier.inference.inputs import argument_input
 from spam_classifier.inference.output import rejected_path
+from spam_classifier.inference.rows import Input, checked_row
 from spam_classifier.inference.screen import Screen, shortened, visible
 
 HOSTILE = ["\x1b[31mred\x1b]0;title\x07", "=1+1", "two\nlines", 'a "quoted", text', "\u202egnp", "日本語 " * 60, "a\tb"]
 TEXTS = [*(f"message {n} of many {'words ' * (n % 9)}" for n in range(40)), *HOSTILE, "prize " * 90]
 OWN = ["predicted", "probability", "probability_ham", "probability_spam", "threshold", "truncated"]
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +76,7 @@ def predict(
     monkeypatch.setattr(judging, "CHUNK_ROWS", 8)
 
     def run(*arguments: object, stdin: bytes = b"") -> Outcome:
-        command = ["predict", *map(str, arguments), "--ckpt_path", str(checkpoint), "--device", "cpu"]
+        command = ["predict", "--ckpt_path", str(checkpoint), "--device", "cpu", *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", command)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capsys.readouterr()
@@ -201,7 +212,9 @@ def test_columns_are_carried_to_the_letter(predict: Callable) -> None:
     Path("in.jsonl").write_text(line + "}\n")
     assert predict("--input", "in.jsonl", "--output", "out.jsonl").code == 0
     assert Path("out.jsonl").read_text().startswith(line + ', "predicted": ')
-    frame = pd.DataFrame({"id": [1, None], "day": pd.to_datetime(["2020-01-02"] * 2), "text": ["a", "b"], "l": [[1]] * 2})
+    frame = pd.DataFrame(
+        {"id": [1, None], "day": pd.to_datetime(["2020-01-02"] * 2), "text": ["a", "b"], "l": [[1]] * 2}
+    )
     frame["kind"] = pd.Categorical(["x", "y"])
     frame.to_parquet("in.parquet")
     assert predict("--input", "in.parquet", "--output", "out.parquet").code == 0
@@ -228,16 +241,10 @@ def test_nothing_in_a_text_commands_the_terminal(predict: Callable) -> None:
     assert "\\u202egnp" in lines[4]
 
 
-@given(text=st.text(), width=st.integers(2, 30))
+@given(text=st.text(st.characters(max_codepoint=127)), width=st.integers(2, 30))
 def test_shortened_text_fits(text: str, width: int) -> None:
-    wide = sum(2 if re.match(r"[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uff00-\uff60]", c) else 1 for c in visible(text))
-    short = shortened(visible(text), width)
-    assert short.isprintable()
-    assert len(short.encode("utf-16-le")) // 2 <= 4 * width or "…" not in short
-    if wide < width and visible(text).isascii():
-        assert short == visible(text)
-    if visible(text).isascii():
-        assert len(short) <= width
+    whole, short = visible(text), shortened(visible(text), width)
+    assert short == whole if len(whole) <= width else (len(short), short[-1]) == (width, "…")
 
 
 def test_wide_characters_count_twice() -> None:
@@ -253,8 +260,6 @@ def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setenv("COLUMNS", "60")
     screen = Terminal()
-    from spam_classifier.inference.inputs import argument_input
-
     judging.judge(argument_input(TEXTS), classifier, None, Screen(screen, classifier.labels), strict=False)
     lines = screen.getvalue().splitlines()
     assert len(lines) == len(TEXTS) + 1
@@ -317,7 +322,9 @@ def test_a_killed_run_goes_on(predict: Callable, killed: Callable, output: str) 
     assert left_over() == set()
 
 
-def test_killed_before_the_first_chunk_or_while_finishing(predict: Callable, killed: Callable) -> None:
+def test_killed_before_the_first_chunk_or_while_finishing(
+    predict: Callable, killed: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_csv("in.csv", MIXED)
     flags = ["--input", "in.csv", "--output"]
     assert predict(*flags, "whole.csv").code == 0
@@ -325,14 +332,25 @@ def test_killed_before_the_first_chunk_or_while_finishing(predict: Callable, kil
     with pytest.raises(Killed):
         predict(*flags, "out.csv")
     assert left_over() == set()
-    killed(6)
-    with pytest.raises(Killed):  # in the last chunk
-        predict(*flags, "out.csv")
-    Path("out.csv.rejected.csv.incomplete").rename("out.csv.rejected.csv")  # the first thing that finishing does
     killed(99)
+    replace = Path.replace
+
+    def stop(path: Path, target: Path) -> Path:
+        if target.name == "out.csv":
+            raise Killed
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(Killed):
+        predict(*flags, "out.csv")
+    assert Path("out.csv.rejected.csv").exists()
+    monkeypatch.setattr(Path, "replace", replace)
+    judged = killed(99)
     assert predict(*flags, "out.csv", "--overwrite").code == 0
+    assert judged() == 0
     assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
     assert read_csv("out.csv.rejected.csv") == read_csv("whole.csv.rejected.csv")
+    assert left_over() == set()
 
 
 def other_input() -> None:
@@ -372,24 +390,17 @@ def test_an_unfinished_file_of_something_else(predict: Callable, killed: Callabl
     assert len(read_csv("out.csv")) == len(read_csv("in.csv"))
 
 
-def test_other_checkpoint_is_no_continuation(
-    predict: Callable, killed: Callable, checkpoint: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "other.ckpt"
-    import torch
-
+def test_other_checkpoint_is_no_continuation(predict: Callable, killed: Callable, checkpoint: Path) -> None:
     contents = torch.load(checkpoint, weights_only=True)
     contents["global_step"] += 1
-    torch.save(contents, other)
+    torch.save(contents, "other.ckpt")
     write_csv("in.csv")
     killed(2)
     with pytest.raises(Killed):
         predict("--input", "in.csv", "--output", "out.csv")
-    killed(99)
-    command = [sys.executable, "-m", "spam_classifier.predict", "--input", "in.csv", "--output", "out.csv"]
-    done = subprocess.run([*command, "--ckpt_path", other], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "another run" in done.stderr
+    done = predict("--input", "in.csv", "--output", "out.csv", "--ckpt_path", "other.ckpt")
+    assert done.code == 1
+    assert "another run" in done.err
 
 
 def test_parquet_and_piped_texts_start_anew(predict: Callable, killed: Callable) -> None:
@@ -587,7 +598,7 @@ def test_refusals(predict: Callable, prepare: Callable[[], Sequence[str]], messa
     arguments = prepare()
     before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
     done = predict(*arguments)
-    assert done.code == 1 or (done.code, "--device" in arguments) == (1, True)
+    assert done.code == 1
     assert done.err.startswith("error: ")
     assert done.err.count("\n") == 1
     assert message in done.err
@@ -612,11 +623,9 @@ def test_overwrite_leaves_no_rejected_rows_of_the_old_file(predict: Callable) ->
     assert not Path("out.csv.rejected.csv").exists()
 
 
-PIECES = st.sampled_from(
-    [b'"', b",", b"\n", b"\r\n", b"\r", b"\t", b"\0", b"a", b"text", b"{", b"}", b"[", b":", b'{"text": "a"}\n', b"\xff"]
-    + [b"\xef\xbb\xbf", b"\xff\xfe", b"\\ud800", b"1e999", b"\xe2\x80\xa8", b'{"text": "b", "id": 1}\n', b"=", b" "]
-)
-CONTENTS = st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=40).map(b"".join))
+PIECES = [bytes([byte]) for byte in b'",\n\r\t\0a{}[:= \xff'] + [b"\r\n", b"text", b"\xef\xbb\xbf", b"\xff\xfe"]
+PIECES += [b'{"text": "a"}\n', b'{"text": "b", "id": 1}\n', b"\\ud800", b"1e999", b"\xe2\x80\xa8"]
+CONTENTS = st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -653,6 +662,7 @@ def test_any_bytes_are_accounted_for(predict: Callable, head: bool, raw: bytes, 
     assert written == judged
 
 
+@pytest.mark.slow
 def test_reader_that_has_enough(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("hello\n" * 20_000)
     command = f"{sys.executable} -m spam_classifier.predict --input in.txt --ckpt_path {checkpoint} | head -n 3"
@@ -665,21 +675,23 @@ def test_reader_that_has_enough(checkpoint: Path, tmp_path: Path) -> None:
 def test_help_teaches(predict: Callable) -> None:
     done = predict("--help")
     assert done.code == 0
-    for word in ("examples:", "--input messages.csv --output judged.csv", "FILE.incomplete", "rejected.csv", "formulas"):
+    for word in (
+        "examples:",
+        "--input messages.csv --output judged.csv",
+        "FILE.incomplete",
+        "rejected.csv",
+        "formulas",
+    ):
         assert word in done.out
 
 
 def rows_iterated(taken: list[int], count: int) -> Iterator[object]:
-    from spam_classifier.inference.rows import checked_row
-
     for number in range(count):
         taken.append(number)
         yield checked_row(number, f"text {number}", ["text"], [f"text {number}"])
 
 
 def test_a_chunk_is_all_that_is_held(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spam_classifier.inference.rows import Input
-
     monkeypatch.setattr(judging, "CHUNK_ROWS", 8)
     taken: list[int] = []
     ahead = []

@@ -25,7 +25,7 @@ def email_text(raw: bytes) -> str:
         body = _shown(message)
     except Exception as error:  # the library raises all sorts of exceptions at mail that is broken enough
         raise ValueError(f"cannot be read as an e-mail ({type(error).__name__})") from error
-    text = "\n".join(part for part in (subject, body.strip()) if part)
+    text = "\n".join(part for part in (subject, body) if part)
     return text.encode("utf-8", "replace").decode()  # some codecs give halves of surrogate pairs
 
 
@@ -37,8 +37,8 @@ def _shown(part: EmailMessage) -> str:
         parts: list[EmailMessage] = part.get_payload()  # type: ignore[assignment]
         if kind == "multipart/alternative":
             parts = sorted(parts, key=lambda own: own.get_content_type() != "text/plain")
-            return next((text for own in parts if (text := _shown(own)).strip()), "")
-        return "\n".join(text for own in parts if (text := _shown(own)).strip())
+            return next((text for own in parts if (text := _shown(own))), "")
+        return "\n".join(text for own in parts if (text := _shown(own)))
     if kind == "text/html":
         return html_text(_decoded(part))
     return _decoded(part) if kind == "text/plain" else ""
@@ -51,7 +51,7 @@ def _decoded(part: EmailMessage) -> str:
         text = raw.decode(part.get_content_charset("utf-8"), "replace")
     except (LookupError, ValueError):  # no such charset, or no bytes of it
         text = raw.decode("utf-8", "replace")
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").strip()
 
 
 def html_text(markup: str) -> str:
