@@ -3,9 +3,9 @@
     python benchmarks/predict.py
     python benchmarks/predict.py --rows 20000    # a minute
 
-Writes two CSVs of messages as benchmarks/corpus.py does, one of --rows and one of a tenth of it, trains a small GPT-2 for
-a few steps, and judges both files, each in a process of its own. Then the large one is judged again, killed half-way, gone
-on with, and compared with the first.
+Writes two CSVs of messages as benchmarks/corpus.py does, one of --rows and one of a tenth of it, trains a small GPT-2
+for a few steps, and judges both files, each in a process of its own. Then the large one is judged again, killed
+half-way, gone on with, and compared with the first.
 """
 
 import argparse
