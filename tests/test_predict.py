@@ -195,7 +195,7 @@ def test_emails(predict: Callable, classifier: Classifier) -> None:
     assert [row["file"] for row in rows] == ["mails/a.EML", "mails/b.eml"]
     check_verdicts(rows, ["Prize\nsee you", "Prize\ncall now"], classifier)
     assert read_csv("out.jsonl.rejected.csv") == [["file", "reason"], ["mails/c.eml", "no text"]]
-    assert "Prize\\nsee you" in predict("--input", "mails/a.EML").out
+    assert "mails/a.EML: Prize\\nsee you" in predict("--input", "mails/a.EML").out
 
 
 def test_columns_are_carried_to_the_letter(predict: Callable) -> None:

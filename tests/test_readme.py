@@ -1,5 +1,6 @@
 """What the README tells people to type."""
 
+import io
 import re
 import shlex
 import sys
@@ -83,7 +84,7 @@ def test_commands_after_fit(
     assert len(use) >= 5
     for arguments in use:
         own, lines = (arguments[:-2], arguments[-1]) if "<" in arguments else (arguments, "inbox.txt")
-        monkeypatch.setattr(sys, "stdin", Path(lines).open())
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(lines).read_bytes())))
         monkeypatch.setattr(sys, "argv", own)
         predict()
         printed = capsys.readouterr().out.splitlines()

@@ -55,7 +55,11 @@ def not_utf8_remedy(name: str) -> str:
 
 def has_surrogate(text: str) -> bool:
     """Whether a text holds half of a surrogate pair, or a byte that ``surrogateescape`` let pass: no characters."""
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def empty_file(source: Source) -> UserError:

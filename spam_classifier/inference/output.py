@@ -217,4 +217,6 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}): see to its directory and the space there") from error
+        raise UserError(
+            f"cannot write {path} ({error.strerror or error}): see to its directory and the space there"
+        ) from error

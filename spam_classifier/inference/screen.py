@@ -60,12 +60,13 @@ class Screen:
         """Print a chunk."""
         for row, prediction in zip(rows, predictions, strict=True):
             label, probability = visible(prediction.label), prediction.probability
+            text = f"{row.place}: {row.text}" if isinstance(row.place, str) else row.text  # which file it is
             if self.width:
                 start = f"{label:<{self.label_width}}  {probability:>11.4f}  "
                 width = max(NARROWEST, self.width - len(start) - 1)
-                print(start + shortened(visible(row.text[: 4 * width]), width), file=self.stream)
+                print(start + shortened(visible(text[: 4 * width]), width), file=self.stream)
             else:
-                print(f"{label}\t{probability:.4f}\t{visible(row.text)}", file=self.stream)
+                print(f"{label}\t{probability:.4f}\t{visible(text)}", file=self.stream)
         self.stream.flush()
         self.tally = tally
 
