@@ -346,7 +346,7 @@ def test_killed_before_the_first_chunk_or_while_finishing(
     assert Path("out.csv.rejected.csv").exists()
     monkeypatch.setattr(Path, "replace", replace)
     judged = killed(99)
-    assert predict(*flags, "out.csv", "--overwrite").code == 0
+    assert predict(*flags, "out.csv").code == 0
     assert judged() == 0
     assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
     assert read_csv("out.csv.rejected.csv") == read_csv("whole.csv.rejected.csv")

@@ -54,7 +54,8 @@ def check_output(path: Path, input_path: Path | None, overwrite: bool) -> None:
         raise UserError(f"--output {path} is a directory: name a file")
     if input_path is not None and path.exists() and input_path.exists() and path.samefile(input_path):
         raise UserError(f"--output {path} is the input: name another file")
-    for taken in (path, rejected_path(path)):
+    own = [] if _incomplete(path).exists() else [rejected_path(path)]  # a kill while finishing may have left it
+    for taken in (path, *own):
         if taken.exists() and not overwrite:
             raise UserError(f"{taken} is there already: move it, name another --output, or replace it with --overwrite")
 
