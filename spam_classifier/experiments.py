@@ -1,18 +1,20 @@
 """Run a folder of configs as one table of experiments: ``python -m spam_classifier.experiments``."""
 
 import argparse
+import contextlib
 import hashlib
 import json
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from spam_classifier.data.splits import SPLITS, TEST, TRAIN, VALIDATION
@@ -285,15 +287,33 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return arguments, flags
 
 
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file while the runs of a directory are under way.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise UserError(
+            f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
+        ) from error
+
+
 def main() -> None:
     """Run the rows that are not finished, and print the table."""
     with one_line_errors():
         arguments, flags = parse(sys.argv[1:])
         rows = all_rows(arguments.configs)
         experiments = Experiments(choose_rows(rows, arguments.rows), arguments, flags)
-        experiments.take_directory(rows)
-        experiments.run()
-        print(f"\n{experiments.write()}\nkept in {experiments.directory}")
+        experiments.directory.parent.mkdir(parents=True, exist_ok=True)
+        with alone(experiments.directory.with_name(f".{experiments.directory.name}.lock")):
+            experiments.take_directory(rows)
+            experiments.run()
+            print(f"\n{experiments.write()}\nkept in {experiments.directory}")
         if experiments.errors:
             names = ", ".join(f"{run.row.name} (seed {run.seed})" for run in experiments.errors)
             raise UserError(f"runs that failed: {names}; the same command tries them again")

@@ -1,31 +1,172 @@
-"""Classify texts: ``python -m spam_classifier.predict "text" ...``."""
+"""Classify texts, files and e-mails: ``python -m spam_classifier.predict "text" ...``."""
 
 import argparse
+import hashlib
+import os
+import sys
 from pathlib import Path
 
-from spam_classifier.errors import one_line_errors
-from spam_classifier.inference.classifier import load_classifier
+import torch
+
+from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.inference import judging
+from spam_classifier.inference.classifier import Classifier, load_classifier
+from spam_classifier.inference.inputs import argument_input, open_input, standard_input
+from spam_classifier.inference.output import Output, Tally, check_output, rejected_path
+from spam_classifier.inference.rows import Input
+from spam_classifier.inference.screen import Screen
 from spam_classifier.runs.checkpoints import find_checkpoint
 
+DESCRIPTION = """Classify texts with a trained run.
 
-def main() -> None:
-    """Print the label and its probability for each text."""
+Texts are arguments, lines of standard input, or rows of a file. Label, probability and text of each are printed, or
+--output takes them, beside the columns they came with: predicted, probability (of that class), probability_CLASS for
+each class, threshold, truncated (whether the text was longer than the model reads)."""
+EXAMPLES = """examples:
+  python -m spam_classifier.predict "You have won a prize, call now" "See you at seven?"
+  python -m spam_classifier.predict < messages.txt
+  python -m spam_classifier.predict --input messages.csv --output judged.csv
+  python -m spam_classifier.predict --input tickets.jsonl --text_column body --output judged.jsonl
+  python -m spam_classifier.predict --input mails --threshold 0.9
+
+Files of any size go through in chunks. --output is written as FILE.incomplete and gets its name when it is whole. After
+a kill or Ctrl-C the same command goes on from there (a .parquet starts anew, with --overwrite, and so do typed or piped
+texts). Rows that can't be judged (other fields than the header has, no text, not UTF-8) are told, and listed in
+FILE.rejected.csv; the others go on.
+
+In a .csv strings stand in quotes, to the letter. Cells that start with = + - or @ are formulas to a spreadsheet: import
+such columns as text."""
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m spam_classifier.predict",
-        description="Classify texts with a trained run: its label and the label's probability, a line each.",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("texts", nargs="+", metavar="text", help="a message to classify")
+    parser.add_argument("texts", nargs="*", metavar="text", help="a text; or - for standard input, a text on each line")
+    parser.add_argument(
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="a .csv, .tsv, .jsonl or .parquet with a column of texts (no labels needed), a .txt with a text on each "
+        "line, an .eml, or a directory of .eml files",
+    )
+    parser.add_argument("--text_column", default="text", metavar="NAME", help="the column of the texts (default: text)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="a .csv, .jsonl or .parquet to write (default: print)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first row that can't be judged, with status 1"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability from which the second of two classes is decided for (default: the one the run chose)",
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto, a GPU if there is one)")
     parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
     parser.add_argument(
         "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
     )
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Judge what the command line names, and print or write the verdicts."""
+    arguments = parse()
+    for stream in (sys.stdout, sys.stderr):  # whatever the terminal's encoding
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     with one_line_errors():
-        checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        print(f"checkpoint {checkpoint}")
-        predictions = load_classifier(checkpoint).predict(arguments.texts)
-        for text, prediction in zip(arguments.texts, predictions, strict=True):
-            print(f"{prediction.label}\t{prediction.probability:.4f}\t{text}")
+        try:
+            _run(arguments)
+        except BrokenPipeError:  # whoever read the output has enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    output = arguments.output
+    if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
+        raise UserError(f"--threshold {arguments.threshold}: give a probability, from 0 to 1")
+    if output:
+        check_output(output, arguments.input, arguments.overwrite)
+    checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
+    print(f"checkpoint {checkpoint}", flush=True)
+    source = _source(arguments)
+    device = _device(arguments.device)
+    classifier = load_classifier(checkpoint, device)
+    sink: Output | Screen
+    if output:
+        settings = {
+            "checkpoint": _digest(checkpoint),
+            "threshold": arguments.threshold,
+            "text_column": arguments.text_column,
+            "device": device,
+            "chunk_rows": judging.CHUNK_ROWS,
+        }
+        sink = Output(output, source, classifier.labels, settings, arguments.overwrite)
+        if sink.tally.read:
+            _note(f"going on with {sink.incomplete} behind {source.unit} number {sink.tally.read:,}")
+    else:
+        sink = Screen(sys.stdout, classifier.labels)
+    try:
+        tally = judging.judge(source, classifier, arguments.threshold, sink, arguments.strict)
+    except KeyboardInterrupt:
+        if isinstance(sink, Output) and sink.resumable and sink.tally.read:
+            _note(f"{sink.tally.read:,} rows are in {sink.incomplete}: the same command goes on from there")
+        raise
+    _summarize(tally, source, classifier, output)
+
+
+def _source(arguments: argparse.Namespace) -> Input:
+    texts, path = arguments.texts, arguments.input
+    if texts and path:
+        raise UserError("texts and --input do not go together: give one of them")
+    if path and str(path) != "-":
+        return open_input(path, arguments.text_column, arguments.output and arguments.output.suffix.lower())
+    if texts and texts != ["-"]:
+        return argument_input(texts)
+    if not texts and not path and sys.stdin.isatty():
+        raise UserError('nothing to classify: give texts, as in "See you at seven?", pipe lines in, or name an --input')
+    return standard_input()
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"--device {name}: PyTorch can't compute there; give cpu, or leave it out") from error
+    return name
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _summarize(tally: Tally, source: Input, classifier: Classifier, output: Path | None) -> None:
+    if source.unit == "file":
+        _note("note: the default corpus is of SMS: a model that learned from it is no e-mail filter")
+    if tally.truncated:
+        _note(
+            f"note: {tally.truncated:,} of {tally.judged:,} texts were cut: the model reads up to "
+            f"{classifier.max_length} tokens"
+        )
+    if output or tally.rejected:
+        listed = f" ({rejected_path(output)})" if output and tally.rejected else ""
+        into = f", into {output}" if output else ""
+        _note(f"rows in: {tally.read:,} = {tally.judged:,} judged{into} + {tally.rejected:,} rejected{listed}")
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -403,6 +403,16 @@ def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable
     assert out.count("other splits than most rows") == 1
 
 
+def test_two_commands_do_not_share_a_directory(launched: Launched, run: Callable) -> None:
+    DIRECTORY.parent.mkdir(parents=True)
+    with experiments.alone(DIRECTORY.with_name(".experiments.lock")):
+        code, _, err = run("1")
+    assert code == 1
+    assert "another command is at work" in err
+    assert not launched.fits
+    assert run("1")[0] == 0
+
+
 def test_damaged_settings_are_named(launched: Launched, run: Callable) -> None:
     DIRECTORY.mkdir(parents=True)
     (DIRECTORY / "settings.json").write_text("{")

@@ -1,6 +1,7 @@
 """What the README tells people to type."""
 
 import ast
+import io
 import re
 import shlex
 import sys
@@ -74,10 +75,23 @@ def test_commands_after_fit(
     for _, *arguments in after:
         done = train(*arguments)
         assert done.code == 0, done.err
-    (own,) = (shlex.split(command) for command in COMMANDS if "spam_classifier.predict" in command)
-    monkeypatch.setattr(sys, "argv", own[2:])
-    predict()
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    Path("inbox.txt").write_text("hello\nsee you\n")
+    Path("inbox.csv").write_text("id,text\n1,hello\n2,see you\n")
+    Path("tickets.jsonl").write_text('{"body": "hello"}\n{"body": "see you"}\n')
+    Path("mails").mkdir()
+    for name in ("1.eml", "2.eml"):
+        Path("mails", name).write_text("Subject: hello\n\nsee you\n")
+    use = [shlex.split(command)[2:] for command in COMMANDS if "spam_classifier.predict" in command]
+    assert len(use) >= 5
+    for arguments in use:
+        own, lines = (arguments[:-2], arguments[-1]) if "<" in arguments else (arguments, "inbox.txt")
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(lines).read_bytes())))
+        monkeypatch.setattr(sys, "argv", own)
+        predict()
+        printed = capsys.readouterr().out.splitlines()
+        if "--output" in own:
+            printed += Path(own[own.index("--output") + 1]).read_text().splitlines()[-2:]
+        assert len(printed) == 3
 
 
 @pytest.mark.slow

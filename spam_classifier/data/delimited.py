@@ -18,7 +18,7 @@ def tsv_records(source: Source, label_column: str, text_column: str) -> Iterator
     Raises:
         UserError: The file is empty or not UTF-8, or a line has too few or too many fields.
     """
-    rows = _tsv_rows(source)
+    rows = tsv_rows(source)
     remedy = "put one tab between fields and none into a text (a quoted .csv can hold tabs)"
     first = next(rows, None)
     if first is None:
@@ -36,7 +36,7 @@ def csv_records(source: Source, label_column: str, text_column: str) -> Iterator
     Raises:
         UserError: The file is empty, malformed or not UTF-8, or lacks the columns.
     """
-    rows = _csv_rows(source)
+    rows = _well_formed(source)
     first = next(rows, None)
     if first is None:
         raise empty_file(source)
@@ -47,9 +47,10 @@ def csv_records(source: Source, label_column: str, text_column: str) -> Iterator
     return _records(rows, header, columns, source, "put a text that holds commas between quotes")
 
 
-def _tsv_rows(source: Source) -> Iterator[Fields]:
+def tsv_rows(source: Source, errors: str = "strict") -> Iterator[Fields]:
+    """The rows of a .tsv that are not empty; ``errors`` is for bytes that are not UTF-8, as for ``open``."""
     # Neither splitlines nor csv: quotes and all other line separators are part of a message.
-    with decoded(source, newline="\n") as file:
+    with decoded(source, newline="\n", errors=errors) as file:
         for number, line in enumerate(file, start=1):
             if line.endswith("\n"):
                 line = line[:-1].removesuffix("\r")
@@ -57,21 +58,40 @@ def _tsv_rows(source: Source) -> Iterator[Fields]:
                 yield number, line.split("\t")
 
 
-def _csv_rows(source: Source) -> Iterator[Fields]:
-    csv.field_size_limit(LONGEST_FIELD)
-    with decoded(source, newline="") as file:
+def csv_rows(
+    source: Source, errors: str = "strict", longest_field: int = LONGEST_FIELD
+) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """The rows of a .csv that are not empty; a malformed one is an error, and the next one starts on the next line.
+
+    Args:
+        source: The file.
+        errors: What becomes of bytes that are not UTF-8, as for ``open``.
+        longest_field: Most characters of a field.
+    """
+    csv.field_size_limit(longest_field)
+    with decoded(source, newline="", errors=errors) as file:
         reader = csv.reader(file, strict=True)
         line = 1
-        try:
-            for fields in reader:
-                if fields:
-                    yield line, fields
-                line = reader.line_num + 1
-        except csv.Error as error:
+        while True:
+            try:
+                fields: list[str] | csv.Error | None = next(reader, None)
+            except csv.Error as error:
+                fields = error
+            if fields is None:
+                return
+            if fields:
+                yield line, fields
+            line = reader.line_num + 1
+
+
+def _well_formed(source: Source) -> Iterator[Fields]:
+    for line, fields in csv_rows(source):
+        if isinstance(fields, csv.Error):
             raise UserError(
-                f"{source.name}, line {line}: malformed CSV ({error}); put a text that holds quotes, commas or line "
+                f"{source.name}, line {line}: malformed CSV ({fields}); put a text that holds quotes, commas or line "
                 "breaks between quotes, and double each quote in it"
-            ) from error
+            ) from fields
+        yield line, fields
 
 
 def _records(

@@ -4,7 +4,15 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from spam_classifier.data.records import Record, Source, decoded, empty_file, find_columns, missing_columns
+from spam_classifier.data.records import (
+    Record,
+    Source,
+    decoded,
+    empty_file,
+    find_columns,
+    has_surrogate,
+    missing_columns,
+)
 from spam_classifier.errors import UserError
 
 
@@ -37,18 +45,30 @@ def _refuse_constant(name: str) -> NoReturn:
 _decode = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse_constant).decode
 
 
-def _parsed(line: str, where: str) -> dict[str, Any]:
+def json_object(line: str) -> dict[str, Any]:
+    """The object on a line, its numbers as they are written.
+
+    Raises:
+        ValueError: There is none; says why.
+    """
     try:
         found = _decode(line)
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where}: malformed JSON ({error.msg}, column {error.colno}); write one object on each line"
-        ) from error
+        raise ValueError(f"malformed JSON ({error.msg}, column {error.colno})") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: malformed JSON ({error}); write one object on each line") from error
+        raise ValueError(f"malformed JSON ({error})") from error
     if not isinstance(found, dict):
-        raise UserError(f'{where}: no JSON object; write one on each line, as in {{"label": "ham", "text": "Hi"}}')
+        raise ValueError("no JSON object")
     return found
+
+
+def _parsed(line: str, where: str) -> dict[str, Any]:
+    try:
+        return json_object(line)
+    except ValueError as error:
+        raise UserError(
+            f'{where}: {error}; write one object on each line, as in {{"label": "ham", "text": "Hi"}}'
+        ) from error
 
 
 def _label_and_text(row: dict[str, Any], where: str, label_column: str, text_column: str) -> tuple[str, str]:
@@ -64,6 +84,6 @@ def _label_and_text(row: dict[str, Any], where: str, label_column: str, text_col
     if not isinstance(text, str) or isinstance(text, Number):
         raise UserError(f"{where}: the text has to be a string; put it between quotes or delete the line")
     for value in (label, text):
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        if has_surrogate(value):
             raise UserError(f"{where}: half of a surrogate pair, which is no character; write both halves or none")
     return str(label), text

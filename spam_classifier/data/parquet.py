@@ -37,11 +37,11 @@ def _records(file: "pa.parquet.ParquetFile", name: str, label_column: str, text_
     if columns is None:
         raise missing_columns(name, schema.names, label_column, text_column)
     label, text = (schema.field(column) for column in columns)
-    if not _is_string(_values(label.type)):
+    if not holds_strings(label.type):
         kind = _values(label.type)
         if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
             raise UserError(f"{name}: the labels are of type {label.type}: make them strings, integers or booleans")
-    if not _is_string(_values(text.type)):
+    if not holds_strings(text.type):
         raise UserError(f"{name}: the texts are of type {text.type}: make them strings")
     row = 0
     for batch in file.iter_batches(ROWS_AT_ONCE, columns=[label.name, text.name]):
@@ -55,7 +55,9 @@ def _values(kind: "pa.DataType") -> "pa.DataType":
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _is_string(kind: "pa.DataType") -> bool:
+def holds_strings(kind: "pa.DataType") -> bool:
+    """Whether a column of this type holds strings."""
+    kind = _values(kind)
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 

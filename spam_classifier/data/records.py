@@ -25,18 +25,19 @@ class Source:
 
 
 @contextmanager
-def decoded(source: Source, newline: str) -> Iterator[TextIO]:
+def decoded(source: Source, newline: str, errors: str = "strict") -> Iterator[TextIO]:
     """The file as text, without a byte order mark.
 
     Args:
         source: The file.
         newline: What ends a line, as for ``open``; line ends stay as they are.
+        errors: What becomes of bytes that are not UTF-8, as for ``open``.
 
     Raises:
         UserError: Something that is read from it is not UTF-8.
     """
     try:
-        with io.TextIOWrapper(source.open(), encoding="utf-8-sig", newline=newline) as file:
+        with io.TextIOWrapper(source.open(), encoding="utf-8-sig", errors=errors, newline=newline) as file:
             yield file
     except UnicodeDecodeError as error:
         raise UserError(
@@ -50,6 +51,15 @@ def not_utf8_remedy(name: str) -> str:
         "not UTF-8; convert the file from what it is, as in: "
         f"iconv -f latin1 -t utf-8 {name} > converted{Path(name).suffix}"
     )
+
+
+def has_surrogate(text: str) -> bool:
+    """Whether a text holds half of a surrogate pair, or a byte that ``surrogateescape`` let pass: no characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def empty_file(source: Source) -> UserError:

@@ -96,6 +96,14 @@ def test_corpus_measures_each_step(tmp_path: Path) -> None:
     assert all(float(row[2]) >= 0 and int(row[4].replace(",", "")) >= 0 for row in rows[2:])
 
 
+@pytest.mark.slow
+def test_predict_goes_on_after_a_kill(tmp_path: Path) -> None:
+    table = run("predict.py", "--rows", 12_000, cwd=tmp_path)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert [row[:2] for row in rows[2:]] == [["1,200", "1,200"], ["12,000", "12,000"]]
+    assert "the same file" in table
+
+
 def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer that ours is timed against computes the same model."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))

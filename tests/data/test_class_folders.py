@@ -56,7 +56,7 @@ def test_refused_with_the_file_named(reviews: Path, name: str, content: bytes, p
         messages(reviews)
     assert problem in str(caught.value)
     assert str(reviews / "neg" / name.split("/")[1]) in str(caught.value)
-    with pytest.raises(UserError, match=r"has no messages"):
+    with pytest.raises(UserError, match=r"--data.labels names none of them: others"):
         messages(reviews, labels=["others"])
     assert messages(reviews, labels=["unsup"])  # other folders are not looked into
 

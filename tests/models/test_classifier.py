@@ -190,20 +190,27 @@ def test_checkpoint_of_other_labels_is_refused(tmp_path: Path, corpus: str) -> N
 def test_messages_beyond_the_context_are_refused(tmp_path: Path, corpus: str) -> None:
     model = SpamClassifier(**{**TINY, "context": 8})
     with pytest.raises(UserError, match=r"context of 8: set --data.max_length 8"):
-        trainer(tmp_path).fit(model, SpamDataModule(corpus))
+        trainer(tmp_path).fit(model, SpamDataModule(corpus, max_length=9))
+
+
+def test_messages_are_cut_to_the_context_unless_told_otherwise(tmp_path: Path, corpus: str) -> None:
+    data = SpamDataModule(corpus)
+    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(SpamClassifier(**{**TINY, "context": 8}), data)
+    assert data.max_length == 8
+    assert data.truncated["train"] > 0
 
 
 @pytest.mark.parametrize("padding", ["batch", "none"])
 def test_full_attention_refuses_rows_of_unlike_length(tmp_path: Path, corpus: str, padding: str) -> None:
     model = SpamClassifier(**TINY, attention="full", token_position="last_real")
     data = SpamDataModule(corpus, padding=padding, batch_size=1)
-    with pytest.raises(UserError, match="--model.attention full needs --data.padding longest or context"):
+    with pytest.raises(UserError, match=r"--model.attention full needs --data.padding longest or context"):
         trainer(tmp_path, max_steps=1).fit(model, data)
 
 
 @pytest.mark.parametrize("options", [{"lora_targets": ["c_fc"]}, {"lora_targets": [], "trainable": "lora"}])
 def test_targets_are_for_lora(options: dict) -> None:
-    with pytest.raises(UserError, match="--model.lora_targets names the projections"):
+    with pytest.raises(UserError, match=r"--model.lora_targets names the projections"):
         SpamClassifier(**TINY, **options)
 
 

@@ -1,0 +1,119 @@
+"""What it takes to judge a large file with ``spam_classifier.predict``: rows per second, memory, and a kill half-way.
+
+    python benchmarks/predict.py
+    python benchmarks/predict.py --rows 20000    # a minute
+
+Writes two CSVs of messages as benchmarks/corpus.py does, one of --rows and one of a tenth of it, trains a small GPT-2
+for a few steps, and judges both files, each in a process of its own. Then the large one is judged again, killed
+half-way, gone on with, and compared with the first.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+from corpus import peak_mib, write_corpus
+
+
+def train(corpus: Path, checkpoint: Path) -> None:
+    """A small GPT-2 after ten steps: how well it judges does not matter here."""
+    import lightning.pytorch as pl
+
+    from spam_classifier import SpamClassifier, SpamDataModule
+
+    model = SpamClassifier("random", layers=2, width=64, heads=2, trainable="all", token_position="last_real")
+    trainer = pl.Trainer(
+        max_steps=10,
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model, SpamDataModule(str(corpus), padding="batch"))
+    trainer.save_checkpoint(checkpoint)
+
+
+def judge(flags: list[str]) -> dict[str, float]:
+    """Judge in this process."""
+    from spam_classifier import predict
+
+    base, start = peak_mib(), time.perf_counter()
+    sys.argv = ["predict", *flags]
+    predict.main()
+    return {"seconds": time.perf_counter() - start, "peak": peak_mib() - base}
+
+
+def rows_of(path: Path) -> int:
+    """Rows of a CSV without its header."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def killed_half_way(command: list[str], output: Path, rows: int) -> int:
+    """Judge in a process that is killed; returns how many rows it had brought to the disk."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    state = output.with_name(f"{output.name}.incomplete.json")
+    done = 0
+    while done < rows / 2:
+        if process.poll() is not None:
+            raise SystemExit("it ended before it could be killed: take more --rows")
+        time.sleep(0.01)
+        done = json.loads(state.read_text())["tally"][0] if state.exists() else 0
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return json.loads(state.read_text())["tally"][0]
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--flags", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.flags:
+        print(json.dumps(judge(arguments.flags)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        checkpoint = directory / "model.ckpt"
+        print("| rows in | rows out | seconds | rows per second | peak memory over imports, MiB |")
+        print("| --- | --- | --- | --- | --- |", flush=True)
+        for rows in (arguments.rows // 10, arguments.rows):
+            corpus, output = directory / f"{rows}.csv", directory / f"{rows}-judged.csv"
+            write_corpus(rows, corpus)
+            if not checkpoint.exists():
+                training = get_context("spawn").Process(target=train, args=(corpus, checkpoint))
+                training.start()  # a process starts with the peak of the one that started it
+                training.join()
+            flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--device", "cpu", "--output"]
+            command = [sys.executable, __file__, "--flags", *flags, str(output)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            taken = json.loads(done.stdout.splitlines()[-1])
+            figures = f"{taken['seconds']:.1f} | {rows / taken['seconds']:,.0f} | {taken['peak']:,.0f}"
+            print(f"| {rows_of(corpus):,} | {rows_of(output):,} | {figures} |", flush=True)
+        again = directory / "again.csv"
+        command = [sys.executable, "-m", "spam_classifier.predict", *flags, str(again)]
+        kept = killed_half_way(command, again, rows)
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        same = "the same file" if digest(again) == digest(output) else "another file"
+        print(f"\nkilled with {kept:,} rows on the disk, gone on with: {same} (SHA-256 {digest(again)[:16]})")
+        sys.exit(same != "the same file")
+
+
+if __name__ == "__main__":
+    main()

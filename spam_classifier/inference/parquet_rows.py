@@ -1,0 +1,64 @@
+"""Rows of .parquet files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spam_classifier.data.parquet import holds_strings, pa
+from spam_classifier.errors import UserError
+from spam_classifier.inference.rows import Rejected, Row, checked_row
+from spam_classifier.inference.table_rows import text_column_of
+
+ROWS_AT_ONCE = 4_096
+_UNDECODABLE = object()
+
+
+def parquet_table(path: Path, text_column: str) -> tuple["pa.Schema", int, Iterator[Row | Rejected]]:
+    """The columns of a .parquet, how many rows there are, and the rows.
+
+    Raises:
+        UserError: The file can't be read, or its texts are missing or no strings.
+    """
+    try:
+        with pa.parquet.ParquetFile(path) as file:
+            schema, total = file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        raise _unreadable(path, error) from error
+    column = text_column_of(str(path), schema.names, text_column)
+    if not holds_strings(schema.field(column).type):
+        raise UserError(f"{path}: the texts are of type {schema.field(column).type}: make them strings")
+    return schema, total, _rows(path, schema.names, column)
+
+
+def _rows(path: Path, names: list[str], column: int) -> Iterator[Row | Rejected]:
+    number = 0
+    try:
+        with pa.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_AT_ONCE):
+                for values in zip(*(_values(batch.column(index)) for index in range(len(names))), strict=True):
+                    number += 1
+                    if any(value is _UNDECODABLE for value in values):
+                        yield Rejected(number, "not UTF-8")
+                    else:
+                        yield checked_row(number, values[column], names, values)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _values(column: "pa.Array") -> list[Any]:
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: "pa.Scalar") -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return _UNDECODABLE
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = str(error).partition("\n")[0]
+    return UserError(f"{path} cannot be read as Parquet ({reason}): write it anew")
