@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 
 import lightning.pytorch as pl
+import peft
 import pytest
 import torch
 from torch import nn
@@ -59,7 +60,6 @@ def test_merged_weights_give_the_same() -> None:
 
 @pytest.mark.parametrize("targets", [("c_attn",), ("attn.c_proj", "c_fc"), ("c_attn", "c_proj", "c_fc")])
 def test_forward_and_gradients_equal_peft(targets: tuple[str, ...]) -> None:
-    peft = pytest.importorskip("peft")
     backbone = adapted(targets)
     config = GPT2Config(n_layer=2, n_embd=32, n_head=2, n_positions=32, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)
     reference = GPT2Model(config).eval()
