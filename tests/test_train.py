@@ -355,7 +355,7 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path) -> None:
         "    return connect(self, address)\n"
         "socket.socket.connect = refuse\n"
     )
-    blocked = {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "2"}
+    blocked = {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
     config = ["--config", CONFIGS / "quickstart.yaml"]
     fit = command("spam_classifier.train", "fit", *config, cwd=tmp_path, **blocked)
     assert fit.code == 0, fit.err

@@ -79,9 +79,8 @@ def test_computed_activations_are_what_autograd_keeps(monkeypatch: pytest.Monkey
 def test_memory_is_computed_and_measured(tmp_path: Path) -> None:
     table = run("memory.py", "--tokens", 1024, cwd=tmp_path)
     assert "| gpt2-xl | lora |" in table
-    measured = run("memory.py", "--measure", "gpt2", "--policies", "last_block", "--tokens", 8, cwd=tmp_path)
-    ratio = float(measured.splitlines()[-1].split("|")[-2])
-    assert 0.9 < ratio < 2
+    tiny = ["--layers", 2, "--width", 64, "--heads", 1, "--policy", "all", "--checkpointing", "--tokens", 8]
+    assert float(run("memory.py", *tiny, cwd=tmp_path)) > 3e6 * 16  # weights, gradients and two averages
 
 
 @pytest.mark.slow
