@@ -26,6 +26,7 @@ from spam_classifier.evaluation.published_experiments import PUBLISHED, WITHOUT_
 from spam_classifier.runs.checkpoints import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.experiment_rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.runs.launch import RunFailed, flags_behind_dashes, launch_fit, launch_test, launched_run
+from spam_classifier.whole_file import whole_file
 
 USAGE = "python -m spam_classifier.experiments [rows ...] [options] [-- flags of fit]"
 DESCRIPTION = """Train each config of a folder and put the results into one table: which choices matter on your corpus?
@@ -180,9 +181,8 @@ class Experiments:
             for seed in self.seeds:
                 self.run_of(row, seed).refuse_other_config()
         self.directory.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".incomplete")
-        unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     def run(self) -> None:
         """Run what is not finished, a seed after the other, and write the table after each run."""

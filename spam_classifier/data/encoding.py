@@ -15,6 +15,7 @@ from tiktoken_ext.openai_public import r50k_pat_str
 from torch import Tensor
 
 from spam_classifier.batch import Batch
+from spam_classifier.data.records import has_surrogate
 
 ENDOFTEXT = "<|endoftext|>"
 PADDING_ID = 50256  # <|endoftext|>: GPT-2 has no padding token of its own
@@ -118,15 +119,6 @@ class EncodedMessages:
         return Batch(input_ids, lengths, self.labels[rows], rows)
 
 
-def _is_unicode(text: str) -> bool:
-    """Whether a text holds no half of a surrogate pair, as undecodable bytes of a command line become."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _encode(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Token ids of all texts end to end, int32 [total], and how many each has, int64 [N].
 
@@ -134,7 +126,7 @@ def _encode(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     each by itself. Where a text holds the special token's characters they go one by one.
     """
     tokenizer = gpt2_tokenizer()
-    if any(ENDOFTEXT in text or not _is_unicode(text) for text in texts):
+    if any(ENDOFTEXT in text or has_surrogate(text) for text in texts):
         separate = [np.array(tokenizer.encode_ordinary(text), np.int32) for text in texts]
         return np.concatenate(separate), np.array([len(ids) for ids in separate], np.int64)
     ids = tokenizer.encode_to_numpy(ENDOFTEXT.join(texts), allowed_special={ENDOFTEXT}).astype(np.int32)

@@ -27,8 +27,13 @@ def parquet_records(path: Path, label_column: str, text_column: str) -> Iterator
         with pa.parquet.ParquetFile(path) as file:
             yield from _records(file, str(path), label_column, text_column)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path} cannot be read as Parquet ({reason}): write it anew") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> UserError:
+    """The refusal of a file that is no Parquet, or a damaged one."""
+    reason = str(error).partition("\n")[0]
+    return UserError(f"{path} cannot be read as Parquet ({reason}): write it anew")
 
 
 def _records(file: "pa.parquet.ParquetFile", name: str, label_column: str, text_column: str) -> Iterator[Record]:

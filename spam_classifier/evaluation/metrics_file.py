@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from spam_classifier.whole_file import whole_file
+
 METRICS_FILE = "metrics.json"
 
 
@@ -20,9 +22,8 @@ def update_metrics(run_directory: Path, figures: Mapping[str, Any], *, outdated:
     known = {name: value for name, value in read_metrics(run_directory).items() if name not in outdated}
     known |= _finite(figures)
     path = run_directory / METRICS_FILE
-    unfinished = path.with_suffix(".incomplete")
-    unfinished.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from spam_classifier.models.metrics import Predictions
+from spam_classifier.whole_file import whole_file
 
 DIRECTORY = "predictions"
 PREFIX = "probability_"
@@ -32,9 +33,8 @@ def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFra
     columns = [f"{PREFIX}{name}" for name in classes]
     table = pd.concat([table, pd.DataFrame(predictions.probabilities.cpu().numpy(), columns=columns)], axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".incomplete")
-    table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.learning_curves import learning_curves
 from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
+from spam_classifier.whole_file import whole_file
 
 REPORT_FILE = "report.html"
 MOST_MISTAKES = 30
@@ -79,9 +80,8 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         settings=_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) if config.is_file() else {},
     )
     path = run_directory / REPORT_FILE
-    unfinished = path.with_suffix(".incomplete")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
     return pictures
 
 

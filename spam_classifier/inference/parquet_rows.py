@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spam_classifier.data.parquet import holds_strings, pa
+from spam_classifier.data.parquet import holds_strings, pa, unreadable
 from spam_classifier.errors import UserError
 from spam_classifier.inference.rows import Rejected, Row, checked_row
 from spam_classifier.inference.table_rows import text_column_of
@@ -23,7 +23,7 @@ def parquet_table(path: Path, text_column: str) -> tuple["pa.Schema", int, Itera
         with pa.parquet.ParquetFile(path) as file:
             schema, total = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     column = text_column_of(str(path), schema.names, text_column)
     if not holds_strings(schema.field(column).type):
         raise UserError(f"{path}: the texts are of type {schema.field(column).type}: make them strings")
@@ -42,7 +42,7 @@ def _rows(path: Path, names: list[str], column: int) -> Iterator[Row | Rejected]
                     else:
                         yield checked_row(number, values[column], names, values)
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _values(column: "pa.Array") -> list[Any]:
@@ -57,8 +57,3 @@ def _value(scalar: "pa.Scalar") -> Any:
         return scalar.as_py()
     except UnicodeDecodeError:
         return _UNDECODABLE
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = str(error).partition("\n")[0]
-    return UserError(f"{path} cannot be read as Parquet ({reason}): write it anew")

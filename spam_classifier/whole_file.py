@@ -1,0 +1,13 @@
+"""Files that are whole or as they were before."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to, beside the file; what was written takes the file's place at the end."""
+    unfinished = path.with_suffix(".incomplete")
+    yield unfinished
+    unfinished.replace(path)
