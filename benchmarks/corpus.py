@@ -12,7 +12,6 @@ import argparse
 import csv
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from spam_classifier.runs.provenance import peak_of_process
 
 WORDS = 20  # of a message, on average
 
@@ -40,7 +41,7 @@ def write_corpus(rows: int, path: Path) -> None:
 
 def peak_mib() -> float:
     """Most memory this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_of_process() / 2**20
 
 
 def run(path: str) -> dict[str, Any]:

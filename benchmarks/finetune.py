@@ -20,7 +20,6 @@ of each message once, at the rate around the run.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -39,6 +38,7 @@ from torch.utils.data import DataLoader
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.models.frozen_prefix import FrozenPrefix
+from spam_classifier.runs.provenance import peak_of_process
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PADDING_ID = 50256
@@ -312,7 +312,7 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
     return {
         "seconds": seconds,
         "accuracies": accuracies,
-        "peak_memory_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_memory_MB": peak_of_process() / 1e6,
         "gemm_GFLOPs": [before / 1e9, gemm_rate() / 1e9],
         "frozen_passes": passes,
         "tokens": sum(real.values()) if name == "ours, recommended" else sum(padded.values()),

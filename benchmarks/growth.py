@@ -10,7 +10,6 @@ Each run has a process of its own. The last one gets no memory for the hidden st
 import argparse
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import pandas as pd
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.data.corpora import fetch_corpus, read_corpus
 from spam_classifier.data.splits import class_names, undersample
+from spam_classifier.runs.provenance import peak_of_process
 
 
 def write_copies(corpus: pd.DataFrame, copies: int, path: Path) -> None:
@@ -37,7 +37,7 @@ def write_copies(corpus: pd.DataFrame, copies: int, path: Path) -> None:
 
 def run(arguments: argparse.Namespace) -> dict[str, float]:
     """One training run in this process."""
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    base = peak_of_process() / 1e6
     pl.seed_everything(1)
     data = SpamDataModule(arguments.csv, padding="batch", batch_by_length=True)
     data.setup("fit")
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> dict[str, float]:
     start = time.perf_counter()
     trainer.fit(model, data)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    peak = peak_of_process() / 1e6
     kept = [states.tokens for _, states in model._prefix._kept.values() if states is not None]
     return {
         "messages": sum(len(rows) for rows in data.splits.values()),

@@ -12,7 +12,6 @@ weights. A GPU adds its context and work space.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
 from spam_classifier.models.lora import TARGETS, add_lora
 from spam_classifier.models.trainable import freeze, frozen_blocks
+from spam_classifier.runs.provenance import peak_of_process
 
 POLICIES = ("last_block", "last_two_blocks", "lora", "all")
 LORA_RANK = 16
@@ -88,7 +88,7 @@ def computed_table(tokens: int) -> str:
 
 def measure(arguments: argparse.Namespace) -> float:
     """Peak bytes of two steps in this process over its imports."""
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    base = peak_of_process()
     data = SpamDataModule(
         "sample", train_fraction=0.03, batch_size=arguments.batch_size, max_length=arguments.tokens, padding="longest"
     )
@@ -105,7 +105,7 @@ def measure(arguments: argparse.Namespace) -> float:
         max_steps=2, limit_val_batches=0, accelerator="cpu", enable_model_summary=False, **quiet
     )  # fmt: skip
     trainer.fit(model, data)
-    return 1024.0 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base)
+    return float(peak_of_process() - base)
 
 
 def measured_table(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
@@ -23,6 +24,14 @@ def peak_memory(device: torch.device) -> int | None:
     """Most bytes in use so far: of a GPU by its tensors, else of the whole process; None where no one counts."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    return peak_of_process()
+
+
+def peak_of_process() -> int | None:
+    """Most bytes of memory that this process has held so far; None on Windows."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux ru_maxrss is no less than what the parent held when it started this process
+        return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line)
     try:
         import resource
     except ImportError:  # Windows
