@@ -6,11 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-import torch
-
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.inference import judging
 from spam_classifier.inference.classifier import Classifier, load_classifier
+from spam_classifier.inference.device import chosen_device
 from spam_classifier.inference.inputs import argument_input, open_input, standard_input
 from spam_classifier.inference.output import Output, Tally, check_output, rejected_path
 from spam_classifier.inference.rows import Input
@@ -98,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> None:
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
     print(f"checkpoint {checkpoint}", flush=True)
     source = _source(arguments)
-    device = _device(arguments.device)
+    device = chosen_device(arguments.device)
     classifier = load_classifier(checkpoint, device)
     sink: Output | Screen
     if output:
@@ -134,16 +133,6 @@ def _source(arguments: argparse.Namespace) -> Input:
     if not texts and not path and sys.stdin.isatty():
         raise UserError('nothing to classify: give texts, as in "See you at seven?", pipe lines in, or name an --input')
     return standard_input()
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"--device {name}: PyTorch can't compute there; give cpu, or leave it out") from error
-    return name
 
 
 def _digest(path: Path) -> str:

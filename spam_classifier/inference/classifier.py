@@ -68,23 +68,42 @@ class Classifier:
         Raises:
             UserError: A text is empty, or a threshold is given and there are more than two classes.
         """
-        if threshold is not None and len(self.labels) != 2:
-            raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
+        self._refuse_threshold_of_many(threshold)
         messages = _encode(texts)
         probabilities = self._probabilities(messages)
-        if threshold is None:
-            threshold = self.threshold
-            verdicts = self.model.decision.verdict(probabilities)
-        else:
-            verdicts = (probabilities[:, 1] >= threshold).long()
+        verdicts = self.model.decision.verdict(probabilities).tolist()
         truncated = (messages.lengths > self.max_length).tolist()
-        rows = zip(probabilities.tolist(), verdicts.tolist(), truncated, strict=True)
-        return [
+        rows = zip(probabilities.tolist(), verdicts, truncated, strict=True)
+        predictions = [
             Prediction(
-                self.labels[verdict], row[verdict], dict(zip(self.labels, row, strict=True)), threshold, was_truncated
+                self.labels[verdict],
+                row[verdict],
+                dict(zip(self.labels, row, strict=True)),
+                self.threshold,
+                was_truncated,
             )
             for row, verdict, was_truncated in rows
         ]
+        return predictions if threshold is None else self.decide(predictions, threshold)
+
+    def decide(self, predictions: Sequence[Prediction], threshold: float) -> list[Prediction]:
+        """The same predictions with the verdicts of another threshold.
+
+        Raises:
+            UserError: There are more than two classes.
+        """
+        self._refuse_threshold_of_many(threshold)
+        first, second = self.labels
+        scores = torch.tensor([prediction.probabilities[second] for prediction in predictions])
+        decided = [second if above else first for above in (scores >= threshold).tolist()]
+        return [
+            prediction._replace(label=label, probability=prediction.probabilities[label], threshold=threshold)
+            for prediction, label in zip(predictions, decided, strict=True)
+        ]
+
+    def _refuse_threshold_of_many(self, threshold: float | None) -> None:
+        if threshold is not None and len(self.labels) != 2:
+            raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
 
     def probabilities(self, texts: Sequence[str]) -> Tensor:
         """Calibrated probabilities of each class for each text, float [N, classes], in the order of the texts.
