@@ -26,9 +26,6 @@ EXAMPLES = """examples:
 
 Ctrl-C, or SIGTERM, answers what has been asked and ends."""
 KEY_VARIABLE = "SPAM_CLASSIFIER_API_KEY"
-HEAD_SECONDS = 10.0  # for the head of a request
-CLOSING_SECONDS = 30  # for the answers that are due at the end
-MOST_CONNECTIONS = 1_000
 
 
 def parse() -> argparse.Namespace:
@@ -46,7 +43,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--max_texts", type=int, default=1_000, metavar="N", help="of a request (default: 1,000)")
     parser.add_argument("--max_characters", type=int, default=20_000, metavar="N", help="of a text (default: 20,000)")
     parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="until a request is answered (default: 30)"
+        "--read_timeout", type=float, default=10.0, metavar="S", help="seconds for a request to arrive (default: 10)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, metavar="S", help="seconds until it is answered (default: 30)"
     )
     parser.add_argument(
         "--batch", type=int, default=256, metavar="N", help="texts that are computed together (default: 256)"
@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
         "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
     )
     arguments = parser.parse_args()
-    for name in ("max_body", "max_texts", "max_characters", "timeout", "batch"):
+    for name in ("max_body", "max_texts", "max_characters", "read_timeout", "timeout", "batch"):
         if getattr(arguments, name) <= 0:
             parser.error(f"argument --{name}: has to be more than 0")
     return arguments
@@ -74,10 +74,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     read_checkpoint(checkpoint)
     device = chosen_device(arguments.device)
     try:
-        import uvicorn
-
-        from spam_classifier.inference.serving.request_limits import with_header_deadline
-        from spam_classifier.inference.serving.web_app import Service, web_app
+        from spam_classifier.inference.serving.http_server import http_server
+        from spam_classifier.inference.serving.web_app import Service
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is missing: pip install 'spam_classifier[serve]'") from error
     local = arguments.host in ("127.0.0.1", "localhost", "::1")
@@ -87,22 +85,14 @@ def _serve(arguments: argparse.Namespace) -> None:
         most_body_bytes=arguments.max_body,
         most_texts=arguments.max_texts,
         most_characters=arguments.max_characters,
+        reading_seconds=arguments.read_timeout,
         seconds=arguments.timeout,
         batch_texts=arguments.batch,
     )
     if not local and service.api_key is None:
         print(f"note: whoever reaches {arguments.host} can use it: {KEY_VARIABLE} is not set", file=sys.stderr)
     listening = _listen(arguments.host, arguments.port)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            web_app(service),
-            http=with_header_deadline(HEAD_SECONDS),
-            ws="none",
-            log_level="warning",
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_graceful_shutdown=CLOSING_SECONDS,
-        )
-    )
+    server = http_server(service)
     failures: list[Exception] = []
 
     def load() -> None:

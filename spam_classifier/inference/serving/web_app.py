@@ -44,7 +44,6 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-READING_SECONDS = 10.0  # for the whole of a body
 RETRY_SECONDS = "2"
 REFUSALS: dict[int | str, dict] = {
     401: {"model": Refusal, "description": "The key is missing or wrong."},
@@ -68,6 +67,7 @@ class Service:
         most_body_bytes: Bytes of a request's body.
         most_texts: Texts of a request.
         most_characters: Characters of a text.
+        reading_seconds: Time in which the head of a request has to come, and then its body.
         seconds: Time until a request is answered.
         batch_texts: Texts that are computed together.
         waiting_texts: Texts that may wait to be computed.
@@ -79,6 +79,7 @@ class Service:
     most_body_bytes: int = 2**20
     most_texts: int = 1_000
     most_characters: int = 20_000
+    reading_seconds: float = 10.0
     seconds: float = 30.0
     batch_texts: int = 256
     waiting_texts: int = 10_000
@@ -114,7 +115,7 @@ def web_app(service: Service) -> FastAPI:
     _refuse_in_one_line(app)
     if service.host_names is not None:  # else a page elsewhere could reach it by a name of its own for 127.0.0.1
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=service.host_names)
-    app.add_middleware(BodyLimits, most_bytes=service.most_body_bytes, seconds=READING_SECONDS)
+    app.add_middleware(BodyLimits, most_bytes=service.most_body_bytes, seconds=service.reading_seconds)
     _add_page(app)
 
     @app.get("/health", responses={503: {"model": HealthResponse}})

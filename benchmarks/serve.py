@@ -1,0 +1,142 @@
+"""Requests per second and waiting times of ``spam_classifier.serve``, with and without batching.
+
+    python benchmarks/serve.py
+    python benchmarks/serve.py --requests 2000 --layers 4 --width 128    # a minute
+
+Each way gets the same requests, of one message each, over --connections at once: the server computing every request by
+itself (--batch 1), and all together that have come meanwhile. Every answer is compared with what the classifier says of
+the message alone. The weights are random after a few steps; the server is a process of its own beside this one, the
+client.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import lightning.pytorch as pl
+import torch
+
+from spam_classifier import SpamClassifier, SpamDataModule, load_classifier
+
+
+class Answered(NamedTuple):
+    """An answer: which message it is of, the seconds it took, its status, its label and its probability."""
+
+    message: int
+    seconds: float
+    status: int
+    label: str
+    probability: float
+
+
+def train(arguments: argparse.Namespace, checkpoint: Path) -> list[str]:
+    """Write a checkpoint after ten steps; returns the messages to ask about."""
+    pl.seed_everything(1)
+    corpus = {"corpus": arguments.corpus} if arguments.corpus else {}
+    data = SpamDataModule(**corpus, padding="batch", batch_size=8)
+    shape = (arguments.layers, arguments.width, arguments.heads)
+    model = SpamClassifier("random", *shape, token_position="last_real", frozen_prefix="off", learning_rate=1e-3)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(max_steps=10, limit_val_batches=0, accelerator="cpu", enable_model_summary=False, **quiet)
+    trainer.fit(model, data)
+    trainer.save_checkpoint(checkpoint)
+    return data.splits["test"]["text"].tolist()[: arguments.messages]
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: int, text: str) -> Answered:
+    """One request over a connection that is kept."""
+    body = json.dumps({"texts": [text]}).encode()
+    head = f"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    start = time.perf_counter()
+    writer.write(head.encode() + b"\r\n\r\n" + body)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", answer)
+    assert length
+    found = json.loads(await reader.readexactly(int(length[1])))
+    (prediction,) = found["predictions"]
+    status = int(answer.split()[1])
+    return Answered(message, time.perf_counter() - start, status, prediction["label"], prediction["probability"])
+
+
+async def load(port: int, texts: list[str], requests: int, connections: int) -> tuple[float, list[Answered]]:
+    """Ask about the texts in turn, over so many connections; the seconds it took, and the answers."""
+    left = iter(range(requests))
+    answers: list[Answered] = []
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in left:
+            message = number % len(texts)
+            answers.append(await ask(reader, writer, message, texts[message]))
+        writer.close()
+
+    start = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return time.perf_counter() - start, answers
+
+
+def serve(checkpoint: Path, batch: int) -> tuple[subprocess.Popen[str], int]:
+    """Start the server, and wait until it is ready; returns its port, too."""
+    command = [sys.executable, "-m", "spam_classifier.serve", "--ckpt_path", checkpoint, "--port", 0, "--batch", batch]
+    server = subprocess.Popen([str(word) for word in [*command, "--timeout", 600]], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    port = 0
+    for line in server.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+            port = int(found[1])
+        if line == "ready\n":
+            return server, port
+    raise SystemExit("the server has not started")
+
+
+def main() -> None:
+    """Measure, compare, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--messages", type=int, default=300, help="different messages of the test split")
+    parser.add_argument("--corpus", help="default: the SMS Spam Collection")
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--heads", type=int)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 256], help="texts computed together")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        checkpoint = Path(directory, "model.ckpt")
+        texts = train(arguments, checkpoint)
+        classifier = load_classifier(checkpoint)
+        alone = [classifier.predict([text])[0] for text in texts]
+        del classifier
+        cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+        print(f"{arguments.requests:,} requests over {arguments.connections} connections; {cores}\n")
+        print("| computed together | answered | requests/s | p50, ms | p95, ms | farthest from alone |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        for batch in arguments.batches:
+            server, port = serve(checkpoint, batch)
+            asyncio.run(load(port, texts, 2 * arguments.connections, arguments.connections))  # to warm up
+            seconds, answers = asyncio.run(load(port, texts, arguments.requests, arguments.connections))
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+            answered = sum(answer.status == 200 for answer in answers)
+            farthest = max(abs(answer.probability - alone[answer.message].probability) for answer in answers)
+            other = sum(answer.label != alone[answer.message].label for answer in answers)
+            if other or farthest > 1e-5 or answered < arguments.requests:
+                raise SystemExit(f"{other} other verdicts, {farthest} off, {arguments.requests - answered} lost")
+            cuts = statistics.quantiles((1000 * answer.seconds for answer in answers), n=100)
+            rate = arguments.requests / seconds
+            figures = f"{answered:,} | {rate:,.0f} | {cuts[49]:,.1f} | {cuts[94]:,.1f} | {farthest:.1e}"
+            print(f"| {f'up to {batch} texts' if batch > 1 else 'nothing'} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
