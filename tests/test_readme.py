@@ -150,6 +150,7 @@ def test_every_config_is_named() -> None:
 
 
 def test_other_commands_are_known() -> None:
-    """What no test here runs is run otherwise: by .ci/run, or it is a program that is installed."""
-    known = ("make ", "python -m spam_classifier.", "source .venv/bin/activate", "tensorboard --logdir lightning_logs")
+    """What no test here runs is run otherwise: by .ci/run, by tests/inference/test_serve.py, or it is installed."""
+    programs = ("source .venv/bin/activate", "tensorboard --logdir lightning_logs", "curl http://127.0.0.1:8000/")
+    known = ("make ", "python -m spam_classifier.", *programs)
     assert [command for command in COMMANDS if command and not command.startswith(known)] == []

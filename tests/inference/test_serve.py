@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,10 +16,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from fastapi.testclient import TestClient
 
 from spam_classifier import Classifier
+from spam_classifier.inference.serving.web_app import Service, web_app
 
 
 def asked(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -129,3 +133,22 @@ def test_without_the_extra_it_says_what_to_install(
     code, error = run(monkeypatch, capsys, "--ckpt_path", trained().checkpoint)
     assert code == 1
     assert "pip install 'spam_classifier[serve]'" in error
+
+
+def test_readme_asks_what_the_server_answers(
+    trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spam_classifier import serve
+
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^python -m spam_classifier\.serve.*", readme, flags=re.MULTILINE)
+    monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])
+    arguments = serve.parse()
+    requests = [shlex.split(line)[1:] for line in re.findall(r"^curl .*", readme, flags=re.MULTILINE)]
+    assert len(requests) == 2
+    with TestClient(web_app(Service(classifier=trained()))) as client:
+        for url, flag, body in requests:
+            address = urlsplit(url)
+            assert (address.hostname, address.port, flag) == (arguments.host, arguments.port, "--json")
+            answer = client.post(address.path, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == 200
