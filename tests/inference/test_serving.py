@@ -96,6 +96,18 @@ def test_what_waits_is_computed_together() -> None:
     assert len(spy.batches) < 20
 
 
+def test_large_request_is_not_computed_to_its_end_once_no_one_waits() -> None:
+    spy = Spy(0.2)
+    with client_of(spy, batch_texts=2, seconds=0.5) as client:  # type: ignore[arg-type]
+        assert client.post("/predict", json={"texts": [str(number) for number in range(50)]}).status_code == 504
+        time.sleep(0.5)
+        spy.seconds = 0.0
+        assert client.post("/predict", json={"texts": [str(number) for number in range(9)]}).status_code == 200
+    judged = [text for batch in spy.batches for text in batch]
+    assert len(judged) < 25
+    assert judged[-9:] == [str(number) for number in range(9)]
+
+
 def test_one_request_that_fails_leaves_its_neighbours_alone(caplog: pytest.LogCaptureFixture) -> None:
     spy = Spy(0.2)
     with client_of(spy) as client, ThreadPoolExecutor(10) as threads:  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ class TooManyWaiting(Exception):  # noqa: N818  # it says what is the matter
 
 
 class Waiting(NamedTuple):
-    """A request's texts, and where their predictions go."""
+    """Texts of a request, and where their predictions go."""
 
     texts: Sequence[str]
     predictions: asyncio.Future[list[Prediction]]
@@ -32,7 +32,7 @@ class Batcher:
 
     Args:
         predict: Judges texts, a prediction for each in their order.
-        most_texts: Texts in a batch; a request of more is a batch of its own.
+        most_texts: Texts in a batch; a request of more goes into several.
         most_waiting: Texts that may wait.
     """
 
@@ -57,7 +57,7 @@ class Batcher:
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Judge a request's texts along with those of others.
 
-        Cancelled before its batch begins, it is not computed.
+        What has not begun when it is cancelled is not computed.
 
         Raises:
             TooManyWaiting: Too many texts wait already.
@@ -65,9 +65,12 @@ class Batcher:
         if self._texts_waiting and self._texts_waiting + len(texts) > self._most_waiting:
             raise TooManyWaiting
         self._texts_waiting += len(texts)
-        waiting = Waiting(texts, asyncio.get_running_loop().create_future())
-        self._requests.put_nowait(waiting)
-        return await waiting.predictions
+        loop, step = asyncio.get_running_loop(), self._most_texts
+        pieces = [Waiting(texts[at : at + step], loop.create_future()) for at in range(0, len(texts), step)]
+        for piece in pieces:
+            self._requests.put_nowait(piece)
+        answers = await asyncio.gather(*(piece.predictions for piece in pieces))
+        return [prediction for answer in answers for prediction in answer]
 
     async def in_thread(self, compute: Callable[[], Result]) -> Result:
         """Compute something else in the thread, between two batches."""
