@@ -356,7 +356,7 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path) -> None:
         "socket.socket.connect = refuse\n"
     )
     blocked = {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    config = ["--config", CONFIGS / "quickstart.yaml"]
+    config = ["--config", CONFIGS / "quickstart.yaml", "--trainer.max_epochs", 2]  # .ci/run makes all of them
     fit = command("spam_classifier.train", "fit", *config, cwd=tmp_path, **blocked)
     assert fit.code == 0, fit.err
     tested = command("spam_classifier.train", "test", cwd=tmp_path, **blocked)
@@ -369,13 +369,13 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_real_corpus_with_a_small_model(command: Callable, tmp_path: Path, uci_archive: Path) -> None:
+def test_real_corpus_with_a_small_model(train: Callable, tmp_path: Path, uci_archive: Path) -> None:
     small = [*SMALL, *LAST_REAL, "--data.corpus", uci_archive, "--trainer.max_epochs", 2]
-    fit = command("spam_classifier.train", "fit", *small, cwd=tmp_path)
+    fit = train("fit", *small)
     assert fit.code == 0, fit.err
     assert "1,045 / 149 / 300 (train / validation / test), up to 120 tokens" in fit.out
-    assert command("spam_classifier.train", "test", cwd=tmp_path).code == 0
-    assert command("spam_classifier.train", "predict", cwd=tmp_path).code == 0
+    assert train("test").code == 0
+    assert train("predict").code == 0
     run = tmp_path / "lightning_logs/version_0"
     assert len(pd.read_csv(run / "predictions.csv", keep_default_na=False)) == 300
     assert json.loads((run / "metrics.json").read_text())["test"]["acc"] > 0.8
