@@ -87,6 +87,7 @@ def main() -> None:
         run = launch_fit(CONFIG, arguments.seed, flags, Path(directory))
         classifier = load_classifier(run)
         texts = pd.read_csv(run / "test.csv", dtype=str, keep_default_na=False)["text"].tolist()
+    classifier.explain(texts[0])  # the first one loads the tokenizer
     explanations, seconds = [], []
     for text in texts[: arguments.messages]:
         start = time.perf_counter()
