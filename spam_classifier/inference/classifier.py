@@ -10,6 +10,7 @@ from torch import Tensor
 from spam_classifier.batch import batches_by_length
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
+from spam_classifier.inference.word_influence import Occlusion, Part
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.runs.checkpoints import checkpoint_of, read_checkpoint
 
@@ -30,6 +31,20 @@ class Prediction(NamedTuple):
     probabilities: dict[str, float]
     threshold: float | None
     truncated: bool
+
+
+class Explanation(NamedTuple):
+    """Which words pushed a classifier to what it says of a text.
+
+    Attributes:
+        prediction: What it says.
+        label: The class that the influences speak of.
+        parts: The parts of the text, end to end, with the influence of each on that class.
+    """
+
+    prediction: Prediction
+    label: str
+    parts: list[Part]
 
 
 class Classifier:
@@ -70,11 +85,15 @@ class Classifier:
         """
         self._refuse_threshold_of_many(threshold)
         messages = _encode(texts)
-        probabilities = self._probabilities(messages)
+        predictions = self._predictions(self._logits(messages), messages.lengths > self.max_length)
+        return predictions if threshold is None else self.decide(predictions, threshold)
+
+    def _predictions(self, logits: Tensor, truncated: Tensor) -> list[Prediction]:
+        """What logits, float [N, classes], say of texts that were cut or not, bool [N]."""
+        probabilities = self._calibrated(logits)
         verdicts = self.model.decision.verdict(probabilities).tolist()
-        truncated = (messages.lengths > self.max_length).tolist()
-        rows = zip(probabilities.tolist(), verdicts, truncated, strict=True)
-        predictions = [
+        rows = zip(probabilities.tolist(), verdicts, truncated.tolist(), strict=True)
+        return [
             Prediction(
                 self.labels[verdict],
                 row[verdict],
@@ -84,7 +103,6 @@ class Classifier:
             )
             for row, verdict, was_truncated in rows
         ]
-        return predictions if threshold is None else self.decide(predictions, threshold)
 
     def decide(self, predictions: Sequence[Prediction], threshold: float) -> list[Prediction]:
         """The same predictions with the verdicts of another threshold.
@@ -114,9 +132,37 @@ class Classifier:
         Raises:
             UserError: A text is empty.
         """
-        return self._probabilities(_encode(texts))
+        return self._calibrated(self._logits(_encode(texts)))
 
-    def _probabilities(self, messages: EncodedMessages) -> Tensor:
+    def explain(self, text: str, label: str | None = None) -> Explanation:
+        """Which words pushed the verdict on a text: how far the log-odds of a class fall when each is left out.
+
+        A word stands between white space. In a text of more than 64 words it is runs of neighbouring ones, equally many
+        in each, that are left out. What remains is judged as a batch: the work of at most 65 texts, each no longer
+        than the one given. A lone word is compared with an empty text.
+
+        Args:
+            text: The text.
+            label: The class to explain; default: the one that is decided for.
+
+        Raises:
+            UserError: The text is empty, or there is no such class.
+        """
+        if label is not None and label not in self.labels:
+            raise UserError(f"there is no class {label!r}: name one of {', '.join(self.labels)}")
+        truncated = _encode([text]).lengths > self.max_length
+        occlusion = Occlusion(text, self.max_length, self.model.hparams["keep"])
+        logits = self._logits(occlusion.remaining)
+        (prediction,) = self._predictions(logits[:1], truncated)
+        label = prediction.label if label is None else label
+        scores = self.model.decision.log_odds(logits.to(self.model.device), self.labels.index(label))
+        return Explanation(prediction, label, occlusion.parts(scores.tolist()))
+
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        return self.model.decision.probabilities(logits.to(self.model.device)).cpu()
+
+    def _logits(self, messages: EncodedMessages) -> Tensor:
+        """Logits of each message, float [N, classes]."""
         model = self.model
         padded_length = model.padded_length if model.sees_padding else None
         lengths = messages.lengths.clamp(min=padded_length or 1, max=max(padded_length or 1, self.max_length))
@@ -125,10 +171,10 @@ class Classifier:
         gathered = (
             messages.batch(rows, self.max_length, padded_length, keep).to(model.device) for rows in batches
         )  # fmt: skip
-        probabilities = torch.empty(len(messages), len(self.labels))
-        for rows, logits in zip(batches, model.logits_of(gathered), strict=True):
-            probabilities[rows] = model.decision.probabilities(logits).cpu()
-        return probabilities
+        logits = torch.empty(len(messages), len(self.labels))
+        for rows, of_batch in zip(batches, model.logits_of(gathered), strict=True):
+            logits[rows] = of_batch.float().cpu()
+        return logits
 
 
 def _encode(texts: Sequence[str]) -> EncodedMessages:

@@ -77,6 +77,15 @@ class Decision(nn.Module):
         """Calibrated probabilities of logits, float [N, classes] to the same."""
         return (logits.float() / self.temperature).softmax(-1)
 
+    def log_odds(self, logits: Tensor, label: int) -> Tensor:
+        """Calibrated log-odds of a class against all others, float [N], of logits float [N, classes].
+
+        Unlike probabilities they tell a sure verdict from one that is surer still.
+        """
+        scores = logits.float() / self.temperature
+        others = torch.cat([scores[:, :label], scores[:, label + 1 :]], dim=1)
+        return scores[:, label] - others.logsumexp(-1)
+
     def verdict(self, probabilities: Tensor) -> Tensor:
         """The class that is decided for, of probabilities float [N, classes]: int64 [N]."""
         if probabilities.shape[1] == 2:

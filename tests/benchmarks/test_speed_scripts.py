@@ -126,3 +126,13 @@ def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert (model(input_ids) - expected).abs().max() <= 1e-4
     learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert all(name.startswith(("head.", "norm.", "blocks.1.")) for name in learning)
+
+
+@pytest.mark.slow
+def test_explain_compares_named_with_random_words(tmp_path: Path) -> None:
+    table = run("explain.py", "--corpus", "sample", "--messages", 30, "--", "--trainer.max_steps", 30, cwd=tmp_path)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[2:5]] == ["1", "2", "3"]
+    for row in rows[2:5]:
+        assert float(row[1].rstrip("%")) > 50
+        assert float(row[2]) > float(row[3])

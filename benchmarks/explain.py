@@ -1,0 +1,113 @@
+"""Whether the words that an explanation names are the ones the verdict hangs on.
+
+    python benchmarks/explain.py
+    python benchmarks/explain.py --corpus sample --messages 50 -- --trainer.max_steps 100    # seconds
+
+Trains configs/from_scratch.yaml (flags of `fit` behind --) and explains the verdict on each test message. Then k words
+are left out at once: those named as pushing the verdict most, or k drawn at random. Printed is how far the log-odds of
+the class that had been decided for fall, and how often another one is decided for. Words are counted, and what is left
+of them is joined by single spaces, so that nothing of this is shared with how explanations are made.
+
+With k = 1 the named words win all but by construction: each of them has been left out already to find them.
+"""
+
+import argparse
+import math
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean, median
+
+import pandas as pd
+
+from spam_classifier import Classifier, Explanation, load_classifier
+from spam_classifier.inference.word_influence import MOST_PIECES
+from spam_classifier.runs.launch import flags_behind_dashes, launch_fit
+
+CONFIG = Path(__file__).parents[1] / "configs/from_scratch.yaml"
+MOST = 3  # words left out at once
+DRAWS = 10  # of random words, for each message
+
+
+def judged(classifier: Classifier, texts: list[str], labels: list[str]) -> list[tuple[float, bool]]:
+    """Of each text the log-odds of its class, and whether it is decided for."""
+    scores = []
+    for prediction, label in zip(classifier.predict(texts), labels, strict=True):
+        others = sum(probability for name, probability in prediction.probabilities.items() if name != label)
+        scores.append((math.log(prediction.probabilities[label]) - math.log(others), prediction.label == label))
+    return scores
+
+
+def without(words: list[str], places: list[int]) -> str:
+    """The words but those at these places."""
+    return " ".join(word for place, word in enumerate(words) if place not in places)
+
+
+def row(classifier: Classifier, explanations: list[Explanation], count: int) -> str:
+    """A line of the table: so many named words against as many random ones."""
+    draw = random.Random(count)
+    texts, labels = [], []
+    for explanation in explanations:
+        pushes = [(part.text, part.influence) for part in explanation.parts if part.influence is not None]
+        words = [word for word, _ in pushes]
+        named = sorted(range(len(words)), key=lambda place: -pushes[place][1])[:count]
+        texts += [without(words, []), without(words, named)]
+        texts += [without(words, draw.sample(range(len(words)), count)) for _ in range(DRAWS)]
+        labels += [explanation.label] * (2 + DRAWS)
+    scores = judged(classifier, texts, labels)
+    falls: dict[str, list[float]] = {"named": [], "random": []}
+    flips: dict[str, list[bool]] = {"named": [], "random": []}
+    beaten = []
+    for start in range(0, len(scores), 2 + DRAWS):
+        (whole, _), (named_score, kept), *drawn = scores[start : start + 2 + DRAWS]
+        random_falls = [whole - score for score, _ in drawn]
+        falls["named"].append(whole - named_score)
+        falls["random"].append(mean(random_falls))
+        flips["named"].append(not kept)
+        flips["random"] += [not same for _, same in drawn]
+        beaten.append(mean((whole - named_score > fall) + 0.5 * (whole - named_score == fall) for fall in random_falls))
+    return (
+        f"| {count} | {mean(beaten):.1%} | {mean(falls['named']):.2f} | {mean(falls['random']):.2f} "
+        f"| {mean(flips['named']):.1%} | {mean(flips['random']):.1%} |"
+    )
+
+
+def main() -> None:
+    """Train, explain, and print a table."""
+    own, flags = flags_behind_dashes(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", default="uci", help="uci, sample, or the path of a corpus")
+    parser.add_argument("--messages", type=int, default=1_000, help="of the test split")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args(own)
+    with tempfile.TemporaryDirectory() as directory:
+        flags = ["--data.corpus", arguments.corpus, *flags]
+        run = launch_fit(CONFIG, arguments.seed, flags, Path(directory))
+        classifier = load_classifier(run)
+        texts = pd.read_csv(run / "test.csv", dtype=str, keep_default_na=False)["text"].tolist()
+    classifier.explain(texts[0])  # the first one loads the tokenizer
+    explanations, seconds = [], []
+    for text in texts[: arguments.messages]:
+        start = time.perf_counter()
+        explanation = classifier.explain(text)
+        seconds.append(time.perf_counter() - start)
+        if MOST < len(text.split()) <= MOST_PIECES and not explanation.prediction.truncated:
+            explanations.append(explanation)
+    print(f"an explanation takes {median(seconds) * 1e3:.0f} ms, at most {max(seconds) * 1e3:.0f} ms")
+    print(f"of {len(seconds):,} messages those that have {MOST + 1} to {MOST_PIECES} words, all of them read:\n")
+    for label in [None, *classifier.labels]:
+        chosen = [own for own in explanations if label in (None, own.label)]
+        print(f"{'all verdicts' if label is None else label}: {len(chosen):,}\n")
+        if not chosen:
+            continue
+        print("| words left out | named beat random | log-odds fall: named | random | verdict flips: named | random |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        for count in range(1, MOST + 1):
+            print(row(classifier, chosen, count))
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Which words push a verdict: what the model says of the text without each of them.
+
+Leaving parts of the input out and watching the score is occlusion (Zeiler and Fergus 2014, "Visualizing and
+Understanding Convolutional Networks"); for words see Li, Monroe and Jurafsky 2016, "Understanding Neural Networks
+through Representation Erasure" (arXiv:1612.08220).
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+
+from spam_classifier.data.encoding import PADDING_ID, UNKNOWN_LABEL, EncodedMessages, Keep
+
+MOST_PIECES = 64  # left out one at a time, so that a text costs no more than 65
+WORD = re.compile(r"(\s*)(\S*)")  # with the white space before it, as GPT-2's tokens have it
+
+
+class Part(NamedTuple):
+    """A part of a text.
+
+    Attributes:
+        text: Its characters.
+        influence: By how much the log-odds of the class fall when it is left out; None for what was not left out:
+            white space, and what the model does not read because the text is too long.
+    """
+
+    text: str
+    influence: float | None
+
+
+class Occlusion:
+    """A text and what remains of it without each of its pieces, which are words.
+
+    A piece is left out with the white space before it, so that the others keep their tokens. If there are more than
+    ``MOST_PIECES`` words, neighbours make up a piece, the same number in each but the last. Of a text that is too long,
+    the words that are read are left out, and nothing moves into their places.
+
+    Args:
+        text: The text, not blank.
+        max_length: Tokens that it is cut to.
+        keep: What is kept of a longer one, as in training.
+
+    Attributes:
+        remaining: The text as the model reads it, and then the same without each piece; where nothing is left, it is
+            the lone special token that GPT-2 knows as the border between texts.
+    """
+
+    def __init__(self, text: str, max_length: int, keep: Keep) -> None:
+        self._words: list[tuple[str, str]] = WORD.findall(text)[:-1]  # the pattern's last match is empty
+        encoded = EncodedMessages.from_texts([space + word for space, word in self._words])
+        own = EncodedMessages.from_texts([_as_token(space, word) for space, word in self._words])
+        place = torch.arange(len(self._words)).repeat_interleave(encoded.lengths)  # of each token's word
+        in_space = torch.arange(len(place)) < (encoded.offsets[1:] - own.lengths)[place]
+        tokens, place, in_space = (_cut(values.int(), max_length, keep) for values in (encoded.tokens, place, in_space))
+        read = place[in_space == 0].unique().tolist()
+        size = max(1, -(-len(read) // MOST_PIECES))
+        self._piece_of = {word: number // size for number, word in enumerate(read)}
+        pieces = torch.tensor([self._piece_of.get(word, -1) for word in place.tolist()])
+        nothing = torch.tensor([PADDING_ID], dtype=torch.int32)
+        remaining = [tokens]
+        for piece in range(-(-len(read) // size)):
+            rest = tokens[pieces != piece]
+            remaining.append(rest if len(rest) else nothing)
+        offsets = torch.tensor([0, *(len(rest) for rest in remaining)]).cumsum(0)
+        self.remaining = EncodedMessages(torch.cat(remaining), offsets, torch.full((len(remaining),), UNKNOWN_LABEL))
+
+    def parts(self, scores: Sequence[float]) -> list[Part]:
+        """The parts of the text, end to end, from the score of each of ``remaining``."""
+        whole, *without = scores
+        fragments: list[tuple[str, int | None]] = []
+        before = None
+        for number, (space, word) in enumerate(self._words):
+            piece = self._piece_of.get(number)
+            fragments += [(space, piece if piece == before else None), (word, piece)]
+            before = piece
+        return [
+            Part("".join(fragment for fragment, _ in run), None if piece is None else whole - without[piece])
+            for piece, run in groupby((own for own in fragments if own[0]), key=lambda own: own[1])
+        ]
+
+
+def _as_token(space: str, word: str) -> str:
+    """The word with the space that its first token holds, if any."""
+    return f" {word}" if word and space.endswith(" ") else word
+
+
+def _cut(values: torch.Tensor, max_length: int, keep: Keep) -> torch.Tensor:
+    """What is read of a text's tokens, or of something that stands beside each: int32 [T] to the same."""
+    text = EncodedMessages(values, torch.tensor([0, len(values)]), torch.tensor([UNKNOWN_LABEL]))
+    return text.batch(torch.tensor([0]), max_length, keep=keep).input_ids[0].int()
