@@ -100,7 +100,7 @@ def main() -> None:
                 training = get_context("spawn").Process(target=train, args=(corpus, checkpoint))
                 training.start()  # a process starts with the peak of the one that started it
                 training.join()
-            flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--device", "cpu", "--output"]
+            flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--accelerator", "cpu", "--output"]
             command = [sys.executable, __file__, "--flags", *flags, str(output)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             taken = json.loads(done.stdout.splitlines()[-1])

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.inference import judging
 from spam_classifier.inference.classifier import Classifier, load_classifier
 from spam_classifier.inference.inputs import argument_input
@@ -76,7 +77,7 @@ def predict(
     monkeypatch.setattr(judging, "CHUNK_ROWS", 8)
 
     def run(*arguments: object, stdin: bytes = b"") -> Outcome:
-        command = ["predict", "--ckpt_path", str(checkpoint), "--device", "cpu", *map(str, arguments)]
+        command = ["predict", "--ckpt_path", str(checkpoint), "--accelerator", "cpu", *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", command)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capsys.readouterr()
@@ -260,7 +261,8 @@ def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setenv("COLUMNS", "60")
     screen = Terminal()
-    judging.judge(argument_input(TEXTS), classifier, None, Screen(screen, classifier.labels), strict=False)
+    sink = Screen(screen, classifier.labels)
+    judging.judge(judging.judging_trainer("cpu", 1), argument_input(TEXTS), classifier, None, sink, strict=False)
     lines = screen.getvalue().splitlines()
     assert len(lines) == len(TEXTS) + 1
     assert len({line.index(word) for line, word in zip(lines, ["text", *["message"] * 40], strict=False)}) == 1
@@ -275,18 +277,18 @@ class Killed(BaseException):
 def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Callable[[], int]]:
     """Let the classifier fail at its nth chunk; the function that is returned says how many texts it judged since."""
     judged: list[int] = []
-    original = Classifier.predict
+    original = Classifier.probabilities_of
 
     def at(chunk: int) -> Callable[[], int]:
         judged.clear()
 
-        def stop(self: Classifier, texts: Sequence[str], threshold: float | None = None) -> object:
+        def stop(self: Classifier, messages: EncodedMessages, *share: int) -> object:
             if len(judged) == chunk:
                 raise Killed
-            judged.append(len(texts))
-            return original(self, texts, threshold)
+            judged.append(len(messages))
+            return original(self, messages, *share)
 
-        monkeypatch.setattr(Classifier, "predict", stop)
+        monkeypatch.setattr(Classifier, "probabilities_of", stop)
         return lambda: sum(judged)
 
     return at
@@ -422,7 +424,7 @@ def test_parquet_and_piped_texts_start_anew(predict: Callable, killed: Callable)
 @pytest.mark.slow
 def test_a_real_kill(checkpoint: Path, command: Callable, tmp_path: Path) -> None:
     write_csv(tmp_path / "in.csv", [*MIXED] * 600)
-    flags = ["--input", "in.csv", "--ckpt_path", checkpoint, "--device", "cpu", "--output"]
+    flags = ["--input", "in.csv", "--ckpt_path", checkpoint, "--accelerator", "cpu", "--output"]
     whole = command("spam_classifier.predict", *flags, "whole.csv", cwd=tmp_path)
     assert whole.code == 0, whole.err
     process = subprocess.Popen(
@@ -449,15 +451,15 @@ def test_a_real_kill(checkpoint: Path, command: Callable, tmp_path: Path) -> Non
 
 def test_ctrl_c_says_how_to_go_on(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv("in.csv")
-    original, calls = Classifier.predict, []
+    original, calls = Classifier.probabilities_of, []
 
-    def interrupted(self: Classifier, texts: Sequence[str], threshold: float | None = None) -> object:
-        calls.append(texts)
+    def interrupted(self: Classifier, messages: EncodedMessages, *share: int) -> object:
+        calls.append(messages)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(self, texts, threshold)
+        return original(self, messages, *share)
 
-    monkeypatch.setattr(Classifier, "predict", interrupted)
+    monkeypatch.setattr(Classifier, "probabilities_of", interrupted)
     done = predict("--input", "in.csv", "--output", "out.csv")
     assert done.code == 130
     assert "16 rows are in out.csv.incomplete: the same command goes on from there" in done.err
@@ -590,7 +592,7 @@ def empty_directory() -> Sequence[str]:
         (lambda: ["hello", "--output", "nowhere/out.csv"], "there is no directory nowhere"),
         (lambda: ["hello", "--threshold", "1.5"], "from 0 to 1"),
         (lambda: ["hello", "--threshold", "nan"], "from 0 to 1"),
-        (lambda: ["hello", "--device", "abacus"], "--device abacus"),
+        (lambda: ["hello", "--accelerator", "abacus"], "--accelerator abacus"),
         (lambda: [], "holds no texts"),
     ],
 )
@@ -702,5 +704,6 @@ def test_a_chunk_is_all_that_is_held(classifier: Classifier, monkeypatch: pytest
             super().append(rows, *others)  # type: ignore[arg-type]
 
     source = Input("rows", "row", ["text"], rows_iterated(taken, 50))  # type: ignore[arg-type]
-    judging.judge(source, classifier, None, Sink(io.StringIO(), classifier.labels), strict=False)
+    sink = Sink(io.StringIO(), classifier.labels)
+    judging.judge(judging.judging_trainer("cpu", 1), source, classifier, None, sink, strict=False)
     assert ahead == [8] * 6 + [2]

@@ -11,6 +11,7 @@ from spam_classifier.batch import batches_by_length
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
 from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.models.packed_blocks import WORTH_PACKING
 from spam_classifier.runs.checkpoints import checkpoint_of, read_checkpoint
 
 
@@ -68,10 +69,23 @@ class Classifier:
         Raises:
             UserError: A text is empty, or a threshold is given and there are more than two classes.
         """
+        self.check_threshold(threshold)
+        messages = _encode(texts)
+        return self.predictions(messages, self.probabilities_of(messages), threshold)
+
+    def check_threshold(self, threshold: float | None) -> None:
+        """Refuse a threshold where there are more than two classes.
+
+        Raises:
+            UserError: There is one, and there are.
+        """
         if threshold is not None and len(self.labels) != 2:
             raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
-        messages = _encode(texts)
-        probabilities = self._probabilities(messages)
+
+    def predictions(
+        self, messages: EncodedMessages, probabilities: Tensor, threshold: float | None = None
+    ) -> list[Prediction]:
+        """Verdicts on messages from their probabilities, float [N, classes]; the threshold as for ``predict``."""
         if threshold is None:
             threshold = self.threshold
             verdicts = self.model.decision.verdict(probabilities)
@@ -95,19 +109,31 @@ class Classifier:
         Raises:
             UserError: A text is empty.
         """
-        return self._probabilities(_encode(texts))
+        return self.probabilities_of(_encode(texts))
 
-    def _probabilities(self, messages: EncodedMessages) -> Tensor:
+    def probabilities_of(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
+        """The same for encoded texts, or for a share of them.
+
+        Args:
+            messages: The texts.
+            number: Which share, from 0; the shares are equal work.
+            of: How many shares there are.
+
+        Returns:
+            Float [N, classes], on the CPU; zeros for texts of other shares. The sum of all shares is to the bit what
+            is given without shares.
+        """
         model = self.model
         padded_length = model.padded_length if model.sees_padding else None
         lengths = messages.lengths.clamp(min=padded_length or 1, max=max(padded_length or 1, self.max_length))
-        batches = list(batches_by_length(lengths))
+        batches = list(batches_by_length(lengths))[number::of]
         keep = model.hparams["keep"]
         gathered = (
             messages.batch(rows, self.max_length, padded_length, keep).to(model.device) for rows in batches
         )  # fmt: skip
-        probabilities = torch.empty(len(messages), len(self.labels))
-        for rows, logits in zip(batches, model.logits_of(gathered), strict=True):
+        probabilities = torch.zeros(len(messages), len(self.labels))
+        packed = int(lengths.sum()) >= WORTH_PACKING  # not for each share by itself: the numbers hang on it
+        for rows, logits in zip(batches, model.logits_of(gathered, packed), strict=True):
             probabilities[rows] = model.decision.probabilities(logits).cpu()
         return probabilities
 

@@ -291,11 +291,12 @@ class SpamClassifier(pl.LightningModule):
             lengths = torch.full_like(lengths, states.shape[1])
         return self.head(read_out(self.backbone, states, lengths, first_block, self.hparams["token_position"]))
 
-    def logits_of(self, batches: Iterable[Batch]) -> Iterator[Tensor]:
+    def logits_of(self, batches: Iterable[Batch], packed: bool) -> Iterator[Tensor]:
         """Logits of one batch after the other, without gradients: what ``forward`` gives, sooner on a CPU.
 
         Args:
             batches: The batches, on the model's device.
+            packed: Whether there are so many tokens that packing the weights is worth while.
 
         Yields:
             Logits, float [B, classes].
@@ -303,7 +304,7 @@ class SpamClassifier(pl.LightningModule):
         assert self.backbone is not None
         batches, again = itertools.tee(batches)
         input_ids = (batch.input_ids for batch in batches)
-        states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1)
+        states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1, packed=packed)
         for batch, of_batch in zip(again, states, strict=True):
             with torch.no_grad():
                 logits = self._read_out(of_batch, batch.lengths, len(self.backbone.h) - 1)
