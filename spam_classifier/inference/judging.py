@@ -191,7 +191,12 @@ class Judge(pl.LightningModule):
 
 
 def judge(
-    trainer: pl.Trainer, source: Input, classifier: Classifier, threshold: float | None, sink: Output | Screen, strict: bool
+    trainer: pl.Trainer,
+    source: Input,
+    classifier: Classifier,
+    threshold: float | None,
+    sink: Output | Screen,
+    strict: bool,
 ) -> Tally:
     """Judge all rows, behind those that the sink has from an earlier run; in the first process.
 

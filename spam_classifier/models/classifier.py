@@ -406,12 +406,16 @@ class SpamClassifier(pl.LightningModule):
         """Cross-entropy of the batch."""
         logits = self._logits(batch, "train")
         loss = self.cross_entropy(logits, batch.labels)
+        weight = torch.tensor(self.class_weights, device=self.device)[batch.labels].sum()
         mean_loss, accuracy = (cast(Metric, self.metrics[name]) for name in ("train_loss", "train_acc"))
-        mean_loss.update(loss.detach(), torch.tensor(self.class_weights, device=self.device)[batch.labels].sum())
+        mean_loss.update(loss.detach(), weight)
         accuracy.update(logits.detach(), batch.labels)
         size = len(batch.labels)
         self.log_dict({"train/loss": mean_loss, "train/acc": accuracy}, on_step=False, on_epoch=True, batch_size=size)
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
+        if self.trainer.world_size > 1 and len(set(self.class_weights)) > 1:
+            # the processes' gradients are averaged, but some of their batches weigh more than others
+            loss = loss * weight / self.trainer.strategy.reduce(weight.clone(), reduce_op="mean")
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
