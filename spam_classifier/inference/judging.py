@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -183,7 +184,7 @@ class Judge(pl.LightningModule):
         return trainer.strategy.reduce(own.to(self.device), reduce_op="sum").cpu()
 
     def on_predict_batch_end(
-        self, outputs: Tensor, batch: EncodedMessages, batch_idx: int, dataloader_idx: int = 0
+        self, outputs: Any, batch: EncodedMessages, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Write a chunk."""
         if self.desk is not None:

@@ -14,7 +14,7 @@ import torch
 
 from spam_classifier import errors
 from spam_classifier.errors import UserError, one_line_errors
-from spam_classifier.runs.other_processes import Launched, ending_together
+from spam_classifier.runs.other_processes import ending_together
 
 LOST = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:1: Connection reset by peer."
 FIT = [
