@@ -67,7 +67,8 @@ def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], t
     assert all(len(logged[tag]) == 4 for tag in ("train/loss", "train/acc", "val/loss", "val/acc"))
 
     metrics = json.loads((run / "metrics.json").read_text())
-    assert set(metrics) == {"train", "validation", "curves", "run", "audit", "classes"}  # the test split is not touched
+    known = {"train", "validation", "curves", "run", "audit", "classes", "provenance"}
+    assert set(metrics) == known  # the test split is not touched
     assert metrics["validation"]["messages"] == 9
     assert metrics["audit"]["splits"]["train"]["messages"] == 62
     report = (run / "report.html").read_text()

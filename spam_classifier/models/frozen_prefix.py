@@ -25,6 +25,7 @@ from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.prefix_cache import PrefixCache
 from spam_classifier.models.read_out import OF_THE_ROW, read_out
 from spam_classifier.run_directory import run_directory
+from spam_classifier.whole_file import UNFINISHED
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,7 @@ def mapped_file(directory: Path, size: int, dtype: torch.dtype) -> Iterator[Tens
         OSError: The disk has no room for it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix="frozen_prefix-", dir=directory)
+    handle, name = tempfile.mkstemp(prefix="frozen_prefix-", suffix=UNFINISHED, dir=directory)
     try:
         if hasattr(os, "posix_fallocate"):  # else writing to a full disk would kill the process
             os.posix_fallocate(handle, 0, size * dtype.itemsize)
