@@ -4,8 +4,9 @@
     python benchmarks/survival.py lora --kills 2
 
 For each setting a small GPT-2 is trained on the embedded sample, once undisturbed and then again. That other run gets
-a SIGKILL, with all that it has started, at a moment drawn uniformly from what is left of an undisturbed run's time. It
-goes on in a fresh process with ``fit --ckpt_path last``, or is started anew where that finds no checkpoint, and is
+a SIGKILL, with all that it has started, at a random moment: one of five anywhere from the start of the process, the
+others from where its imports are done, each drawn uniformly from the time that an undisturbed run takes. It goes on in
+a fresh process with ``fit --ckpt_path last``, or is started anew where that finds no checkpoint, and is
 killed again, until it has had its kills and may end. Then weights, state of the optimizer, figures and curves have to
 be the same, bit for bit.
 """
@@ -29,9 +30,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 SMALL = [
     *("--data.corpus", "sample", "--data.balance", "none", "--data.padding", "batch", "--data.batch_by_length", "true"),
-    *("--data.batch_size", "16", "--data.train_fraction", "0.6", "--model.token_position", "last_real"),
+    *("--data.batch_size", "16", "--data.train_fraction", "0.5", "--model.token_position", "last_real"),
     *("--model.weights", "random", "--model.layers", "3", "--model.width", "64", "--model.heads", "4"),
-    *("--model.context", "128", "--model.learning_rate", "1e-3", "--trainer.max_epochs", "8"),
+    *("--model.context", "128", "--model.learning_rate", "1e-3", "--trainer.max_epochs", "6"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary"),
     *("false", "--trainer.log_every_n_steps", "5"),
 ]
@@ -55,9 +56,7 @@ PHASES = {
     "states_of": "frozen prefix",
     "evaluation_loop": "validation",
     "training_epoch_loop": "training",
-    "import_module": "start",
-    "_find_and_load": "start",
-    "take_up_run": "start",
+    "_run_subcommand": "set-up",
 }
 START = """
 import faulthandler, runpy, signal, sys
@@ -73,6 +72,9 @@ class Process:
         root.mkdir(parents=True, exist_ok=True)
         self.stack = root / "stack.txt"
         self.output = root / "output.txt"
+        self.stack.unlink(missing_ok=True)
+        self.began = time.time()
+        self.root = root
         words = [*flags, "--trainer.default_root_dir", str(root)]
         with self.output.open("a") as output:
             self.popen = subprocess.Popen(
@@ -82,18 +84,26 @@ class Process:
                 start_new_session=True,
             )
 
+    def wait_for_start(self) -> float:
+        """Wait until its training is about to begin; when that was."""
+        while self.popen.poll() is None:
+            for path in self.root.glob("lightning_logs/*/metrics.json"):  # what the run is made with, written first
+                if path.stat().st_mtime > self.began:
+                    return time.time()
+            time.sleep(0.01)
+        return time.time()
+
     def killed_after(self, seconds: float) -> str | None:
         """Kill it so many seconds from now; the phase it was in, or None if it has ended before."""
         try:
             self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            asked = self.stack.exists()
-            if asked:  # before, the signal would end it
+            if self.stack.exists():  # before, the signal would end it
                 os.kill(self.popen.pid, signal.SIGUSR1)
-                time.sleep(0.01)
+                time.sleep(0.02)
             os.killpg(self.popen.pid, signal.SIGKILL)
             self.popen.wait()
-            return phase_of(self.stack.read_text()) if asked else "start"
+            return phase_of(self.stack.read_text() if self.stack.exists() else "")
         self.finish()
         return None
 
@@ -109,7 +119,7 @@ class Process:
 
 def phase_of(stack: str) -> str:
     """What a process was at, by its stack."""
-    return next((phase for sign, phase in PHASES.items() if sign in stack), "between")
+    return next((phase for sign, phase in PHASES.items() if sign in stack), "start")
 
 
 def run_of(root: Path) -> Path | None:
@@ -163,15 +173,27 @@ def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def survive(
-    flags: list[str], root: Path, kills: int, seconds: float, drawn: random.Random
+    flags: list[str], root: Path, kills: int, seconds: tuple[float, float], drawn: random.Random
 ) -> tuple[Path, list[tuple[str, str]]]:
-    """A run that is killed so often, and each kill: its phase, and what came of it."""
+    """A run that is killed so often, and each kill: its phase, and what came of it.
+
+    Args:
+        flags: Of ``fit``.
+        root: Where the run is.
+        kills: How many.
+        seconds: An undisturbed run's time to the start of its training, and from there to its end.
+        drawn: Draws the moments.
+    """
     happened: list[tuple[str, str]] = []
-    process, rest = Process(root, flags), seconds
+    process = Process(root, flags)
     while len(happened) < kills:
-        phase = process.killed_after(drawn.uniform(min(5.0, rest / 3), rest))
-        if phase is None:  # it was faster: one more run, which may be killed in its evaluation only
-            process, rest = Process(root, ["fit", "--ckpt_path", "last"]), seconds / 2
+        if drawn.random() < 0.2:
+            phase = process.killed_after(drawn.uniform(0, sum(seconds)))
+        else:
+            process.wait_for_start()
+            phase = process.killed_after(drawn.uniform(0, seconds[1]))
+        if phase is None:  # it was faster: once more, which leaves the evaluation at the end to be killed
+            process = Process(root, ["fit", "--ckpt_path", "last"])
             continue
         run = run_of(root)
         happened.append((phase, "went on" if run else "started anew"))
@@ -195,26 +217,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         for number, name in enumerate(chosen):
             flags, root = ["fit", *SMALL, *SETTINGS[name]], Path(directory, str(number))
-            began = time.monotonic()
-            Process(root / "undisturbed", flags).finish()
-            seconds = time.monotonic() - began
+            process = Process(root / "undisturbed", flags)
+            started = process.wait_for_start()
+            process.finish()
+            seconds = started - process.began, time.time() - started
             undisturbed = run_of(root / "undisturbed")
             assert undisturbed is not None
             expected = traces(undisturbed)
-            print(f"{name}: {seconds:.0f} s undisturbed", flush=True)
+            print(f"{name}: {seconds[0]:.0f} s and {seconds[1]:.0f} s undisturbed", flush=True)
             run, happened = survive(flags, root / "killed", arguments.kills, seconds, drawn)
             found = traces(run)
             other = [what for what, value in expected.items() if found[what] != value]
             same &= not other
             for what in other:
-                print(f"  {what}: {expected[what]}\n  not {found[what]}")
+                parts = zip(flattened(expected[what]), flattened(found[what]), strict=False)
+                print(f"  {what}: {next((pair for pair in parts if pair[0] != pair[1]), 'more or fewer')}")
             phases = [phase for phase, _ in happened]
             fell = ", ".join(f"{phase} {phases.count(phase)}" for phase in dict.fromkeys(phases))
             anew = sum(outcome == "started anew" for _, outcome in happened)
             verdict = f"no: {', '.join(other)}" if other else "yes"
-            rows.append(
-                f"| {name} | {expected['figures']['run']['steps']} | {len(happened)} | {fell} | {anew} | {verdict} |"
-            )
+            steps = expected["figures"]["run"]["steps"]
+            rows.append(f"| {name} | {steps} | {len(happened)} | {fell} | {anew} | {verdict} |")
     print("\n| setting | steps | kills | in which phase they fell | started anew | identical |")
     print("| --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))

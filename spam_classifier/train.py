@@ -31,8 +31,9 @@ from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.checkpoint_files import WholeCheckpoints
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
 from spam_classifier.runs.interruption import StopCleanly
+from spam_classifier.runs.kept_provenance import KeepProvenance
 from spam_classifier.runs.logger import RunLogger
-from spam_classifier.runs.provenance import KeepProvenance, peak_memory
+from spam_classifier.runs.provenance import peak_memory
 from spam_classifier.runs.saved_settings import SaveRunSettings
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
 

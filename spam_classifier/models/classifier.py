@@ -143,6 +143,7 @@ class SpamClassifier(pl.LightningModule):
         self.predictions: Predictions | None = None
         self.loaded_step = 0
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
+        self._has_fitted = False
 
     def prepare_data(self) -> None:
         """Download pretrained weights where they have to be; one process of each machine runs this."""
@@ -330,7 +331,9 @@ class SpamClassifier(pl.LightningModule):
         self._use_given_threshold()
         self._seen.reset()
         if self._prefix is not None:
-            self._prefix.enter(stage, loader, self.trainer, visits)
+            # kept states give other last digits than none: a run continued behind its training has to have them, too
+            once = self.trainer.state.fn != "fit" and not self._has_fitted
+            self._prefix.enter(stage, loader, self.trainer, visits, once=once)
 
     def _leave(self, stage: str, loader: Any) -> None:
         """Let go of the hidden states of messages that are not going to be visited again."""
@@ -405,6 +408,7 @@ class SpamClassifier(pl.LightningModule):
                 "--trainer.limit_val_batches out, or give a number"
             )
         self._seed = torch.initial_seed()
+        self._has_fitted = True
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of the batch."""
