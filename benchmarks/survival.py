@@ -14,6 +14,7 @@ be the same, bit for bit.
 import argparse
 import hashlib
 import json
+import logging
 import os
 import random
 import signal
@@ -100,7 +101,10 @@ class Process:
         except subprocess.TimeoutExpired:
             if self.stack.exists():  # before, the signal would end it
                 os.kill(self.popen.pid, signal.SIGUSR1)
-                time.sleep(0.02)
+                for _ in range(1000):
+                    if self.stack.stat().st_size:
+                        break
+                    time.sleep(0.001)
             os.killpg(self.popen.pid, signal.SIGKILL)
             self.popen.wait()
             return phase_of(self.stack.read_text() if self.stack.exists() else "")
@@ -164,6 +168,9 @@ def flattened(value: object) -> Iterator[object]:
             yield from flattened(part)
     else:
         yield value
+
+
+logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of each restart
 
 
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -238,6 +245,7 @@ def main() -> None:
             verdict = f"no: {', '.join(other)}" if other else "yes"
             steps = expected["figures"]["run"]["steps"]
             rows.append(f"| {name} | {steps} | {len(happened)} | {fell} | {anew} | {verdict} |")
+            print(rows[-1], flush=True)
     print("\n| setting | steps | kills | in which phase they fell | started anew | identical |")
     print("| --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))

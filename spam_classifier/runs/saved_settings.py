@@ -23,12 +23,12 @@ class SaveRunSettings(SaveConfigCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Save those of a new run at once, so that one that is killed as it starts can be started anew."""
-        if stage == "fit" and trainer.ckpt_path is None:
+        if stage == "fit" and self.config.ckpt_path is None:
             self._save(trainer)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save those of a continued run, once its checkpoint has been taken up with them."""
-        if trainer.ckpt_path is not None:
+        if self.config.ckpt_path is not None:
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
