@@ -1,5 +1,6 @@
 """The command line: fit, then test, validate, predict and continue."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -48,6 +50,7 @@ def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
+    (tmp_path / "random").mkdir()  # which --model.weights random does not mean
     done = train(*fit_topics, "--trainer.max_epochs", 4)
     assert done.code == 0, done.err
     run = tmp_path / "lightning_logs/version_0"
@@ -67,10 +70,19 @@ def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], t
     assert all(len(logged[tag]) == 4 for tag in ("train/loss", "train/acc", "val/loss", "val/acc"))
 
     metrics = json.loads((run / "metrics.json").read_text())
-    assert set(metrics) == {"train", "validation", "curves", "run", "audit", "classes"}  # the test split is not touched
+    known = {"train", "validation", "curves", "run", "audit", "classes", "provenance"}
+    assert set(metrics) == known  # the test split is not touched
+    made_with = metrics["provenance"]
+    assert made_with["seed"] == 123
+    assert made_with["commands"][0].endswith("--trainer.max_epochs 4")
+    sha256 = hashlib.sha256((tmp_path / "topics.csv").read_bytes()).hexdigest()
+    assert made_with["corpus_sha256"] == {"--data.corpus": sha256}
+    assert made_with["weights_sha256"] == {}
     assert metrics["validation"]["messages"] == 9
     assert metrics["audit"]["splits"]["train"]["messages"] == 62
+    assert yaml.safe_load((run / "config.yaml").read_text())["model"]["weights"] == "random"
     report = (run / "report.html").read_text()
+    assert sha256 in report
     assert "has not been looked at yet" in report
     assert report.count("<svg") == 3  # learning curves, reliability, length: ROC curves are for two classes
     assert metrics["validation"]["loss"] == pytest.approx(min(loss for _, loss in logged["val/loss"]), abs=1e-6)
@@ -151,7 +163,7 @@ def test_interrupted_run_continues_exactly(
 
     from spam_classifier import train as module
 
-    monkeypatch.setattr(module, "LearningCurves", lambda: StopAt(step))
+    monkeypatch.setattr(module, "WrongPredictions", lambda: StopAt(step))
     stopped = train(*fit_topics)
     last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
     assert stopped.code == 1
@@ -169,9 +181,9 @@ def test_interrupted_run_continues_exactly(
     first, second = scalars(Path("whole/lightning_logs/version_0")), scalars(last.parents[1])
     for curve in ("val/loss", "val/acc", "train/loss", "train/acc"):
         assert [value for _, value in first[curve]] == pytest.approx([value for _, value in second[curve]], abs=1e-6)
-    losses = dict(second["train/loss_step"])  # the step at which it stopped is not logged
-    assert {step: loss for step, loss in first["train/loss_step"] if step in losses} == losses
-    assert len(losses) >= len(first["train/loss_step"]) - 1
+    assert first["train/loss_step"] == second["train/loss_step"]
+    commands = json.loads((last.parents[1] / "metrics.json").read_text())["provenance"]["commands"]
+    assert [command.split()[-3:] for command in commands[1:]] == [["fit", "--ckpt_path", "last"]]
 
 
 def test_error_after_training_leaves_the_last_checkpoint_alone(
@@ -214,6 +226,15 @@ def test_changed_corpus_is_not_tested_as_the_runs(train: Callable, fit_topics: l
         assert "has changed since the run" in refused.err
     assert [Path("lightning_logs/version_0", name).read_bytes() for name in kept] == before
     assert train("test", "--data.corpus", three_classes).code == 0
+
+
+def test_a_refused_continuation_leaves_the_settings_alone(train: Callable, fit_topics: list[str]) -> None:
+    assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
+    config = Path("lightning_logs/version_0/config.yaml")
+    before = config.read_text()
+    refused = train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 2, "--model.trainable", "last_block")
+    assert refused.code == 1
+    assert config.read_text() == before
 
 
 def test_moved_run_keeps_its_best_checkpoint(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -25,7 +26,7 @@ from spam_classifier.models.left_out import leave_out_frozen, put_back_frozen
 from spam_classifier.models.metrics import Predictions, SeenLogits, classification_metrics
 from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.prefix_cache import PrefixCache
-from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, published_sha256, resolve_shape
+from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, resolve_shape, weights_sha256
 from spam_classifier.models.read_out import OF_THE_ROW, TokenPosition, read_out
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_other_checkpoint, refuse_unsteady_padding
 from spam_classifier.models.schedule import Schedule, scheduled
@@ -141,8 +142,8 @@ class SpamClassifier(pl.LightningModule):
         self.class_weights: list[float] = []
         self.predictions: Predictions | None = None
         self.loaded_step = 0
-        self._published_sha256 = ""
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
+        self._has_fitted = False
 
     def prepare_data(self) -> None:
         """Download pretrained weights where they have to be; one process of each machine runs this."""
@@ -261,13 +262,18 @@ class SpamClassifier(pl.LightningModule):
         assert self.backbone is not None
         weights = self.hparams["weights"]
         if weights in HUB_REVISIONS and not self.hparams["whole_checkpoints"]:
-            self._published_sha256 = self._published_sha256 or published_sha256(weights)
-            leave_out_frozen(checkpoint, self.backbone, weights, self._published_sha256)
+            (sha256,) = self.weights_sha256.values()
+            leave_out_frozen(checkpoint, self.backbone, weights, sha256)
         done = self.trainer.fit_loop.epoch_loop.batch_idx + 1
         if self.trainer.world_size == 1 and 0 < done < self.trainer.num_training_batches:
             checkpoint["metrics_of_the_epoch"] = {
                 name: dict(cast(Metric, self.metrics[name]).metric_state) for name in ("train_loss", "train_acc")
             }
+
+    @cached_property
+    def weights_sha256(self) -> dict[str, str]:
+        """SHA-256 of each file of the backbone's weights; none where they are random."""
+        return weights_sha256(self.hparams["weights"])
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits of each message.
@@ -326,7 +332,9 @@ class SpamClassifier(pl.LightningModule):
         self._use_given_threshold()
         self._seen.reset()
         if self._prefix is not None:
-            self._prefix.enter(stage, loader, self.trainer, visits)
+            # kept states give other last digits than none: a run continued behind its training has to have them, too
+            once = self.trainer.state.fn != "fit" and not self._has_fitted
+            self._prefix.enter(stage, loader, self.trainer, visits, once=once)
 
     def _leave(self, stage: str, loader: Any) -> None:
         """Let go of the hidden states of messages that are not going to be visited again."""
@@ -389,7 +397,7 @@ class SpamClassifier(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout from seed, epoch, step and rank, so that a resumed run draws what the first would have."""
-        if self.hparams["dropout"]:
+        if self.hparams["dropout"] or self.hparams["lora_dropout"]:
             state = np.random.SeedSequence((self._seed, self.current_epoch, batch_idx, self.global_rank))
             torch.manual_seed(int(state.generate_state(1)[0]))
 
@@ -401,6 +409,7 @@ class SpamClassifier(pl.LightningModule):
                 "--trainer.limit_val_batches out, or give a number"
             )
         self._seed = torch.initial_seed()
+        self._has_fitted = True
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of the batch."""

@@ -153,6 +153,18 @@ def published_sha256(weights: str) -> str:
     return _sha256(_cached_or_fetched(weights))
 
 
+def weights_sha256(weights: str) -> dict[str, str]:
+    """SHA-256 of each file that holds tensors of ``weights``, by the file's name; nothing for ``random``.
+
+    Raises:
+        UserError: A file is missing, or cannot be fetched.
+    """
+    if weights == RANDOM:
+        return {}
+    files = [_cached_or_fetched(weights)] if weights in HUB_REVISIONS else _tensor_files(_local(weights))
+    return {file.name: _sha256(file) for file in files}
+
+
 def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) -> Callable[[str], Tensor]:
     """What reads one parameter of a checkpoint, after a look at all of them.
 

@@ -15,6 +15,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from spam_classifier.run_directory import first_process_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT
 
+ENDED_EARLY = "ended_early"  # where a checkpoint says so
+
 
 class StopCleanly(Callback):
     """Finish the step at hand on Ctrl-C, keep a checkpoint, and say how to go on; keep one on an exception, too.
@@ -63,6 +65,20 @@ class StopCleanly(Callback):
         if self._is_requested(trainer):
             self._last_is_current = True
             trainer.should_stop = True
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep whether another callback has ended the training: one that is killed right behind that has ended, too."""
+        checkpoint[ENDED_EARLY] = trainer.should_stop and not self._requested
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Let training that has ended be, unless the flags ask for more epochs than it had."""
+        if trainer.state.fn == "fit" and checkpoint.get(ENDED_EARLY):
+            trainer.should_stop = True
+            _say("the training had ended early; --trainer.min_epochs has it go on")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give Ctrl-C back, and stop here if asked to."""

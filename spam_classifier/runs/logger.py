@@ -26,15 +26,34 @@ class RunLogger(TensorBoardLogger):
     Outside of training the Trainer logs at step 0, and the epoch with the figures. TensorBoard takes a smaller step
     for a restart and drops what was logged behind it, so that testing would erase curves of the training.
 
+    A curve has one point a step. What a killed process logged behind its last checkpoint is dropped as the run goes on
+    from there: TensorBoard is told the step.
+
     Args:
         runs_directory: Directory of all runs.
         run: Name of the run's own directory; None for the next ``version_N``.
         evaluated_step: Step of the checkpoint that is evaluated; None while training.
+        continued_step: Step of the checkpoint that training goes on from.
     """
 
-    def __init__(self, runs_directory: Path, run: str | None, evaluated_step: int | None) -> None:
-        super().__init__(runs_directory.parent, runs_directory.name, version=run, default_hp_metric=False)
+    def __init__(
+        self,
+        runs_directory: Path,
+        run: str | None,
+        *,
+        evaluated_step: int | None = None,
+        continued_step: int | None = None,
+    ) -> None:
+        super().__init__(
+            runs_directory.parent,
+            runs_directory.name,
+            version=run,
+            default_hp_metric=False,
+            purge_step=continued_step,
+        )
         self.evaluated_step = evaluated_step
+        self._step: int | None = None
+        self._logged_at_step: set[str] = set()
 
     def _get_next_version(self) -> int:
         """Claim the next free number: two runs that start together get one each."""
@@ -53,4 +72,8 @@ class RunLogger(TensorBoardLogger):
         if self.evaluated_step is not None:
             step = self.evaluated_step
             metrics = {name: value for name, value in metrics.items() if name.startswith("test/")}
+        if step != self._step:
+            self._step, self._logged_at_step = step, set()
+        metrics = {name: value for name, value in metrics.items() if name not in self._logged_at_step}
+        self._logged_at_step.update(metrics)
         super().log_metrics(metrics, step)
