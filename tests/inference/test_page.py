@@ -6,9 +6,10 @@ import json
 import random
 import re
 import shutil
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from spam_classifier import Classifier
 from spam_classifier.inference.verdict_columns import csv_lines
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -248,7 +250,7 @@ def test_threshold_decides_without_asking_again(page: Page, api: Api) -> None:
     page.get_by_label("Threshold as a number").fill("0.2")
     expect(page.locator("#rows > li")).to_have_count(0)
     expect(page.locator("#counts")).to_have_text("0 ham, 3 spam at a threshold of 0.2")
-    page.get_by_role("button", name="The model's own").click()
+    page.get_by_role("button", name="Reset").click()
     expect(page.locator("#rows > li")).to_have_count(1)
     expect(page.get_by_role("slider")).to_have_value("0.5")
     assert len(api.requests) == 1
@@ -273,8 +275,8 @@ def test_row_opens_to_the_words_that_pushed_it(page: Page, api: Api) -> None:
     row = page.locator(".line")
     row.focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".word.towards", has_text="CALL")).to_have_attribute("title", "+2.00 towards spam")
-    expect(page.locator(".word.against", has_text="me")).to_have_attribute("title", "\u22120.50 towards ham")
+    expect(page.locator(".words .word.towards", has_text="CALL")).to_have_attribute("title", "+2.00 towards spam")
+    expect(page.locator(".words .word.against", has_text="me")).to_have_attribute("title", "\u22120.50 towards ham")
     assert page.locator(".words").text_content() == "CALL me  now 90"
     expect(page.locator(".pushes section").first).to_have_text("Most towards spamCALL+2.00")
     looks = page.locator(".words .word").evaluate_all(
@@ -297,7 +299,7 @@ def test_failed_explanation_says_why_and_can_be_asked_for_again(page: Page, api:
     page.locator(".line").click()
     expect(page.get_by_role("alert").last).to_have_text("Not answered within 30 seconds.")
     page.get_by_role("button", name="Try again").click()
-    expect(page.locator(".word.towards").first).to_have_text("CALL")
+    expect(page.locator(".words .word.towards").first).to_have_text("CALL")
 
 
 def test_keyboard_alone_will_do(page: Page, api: Api) -> None:
@@ -321,7 +323,7 @@ def test_keyboard_alone_will_do(page: Page, api: Api) -> None:
     assert [name for name in names if name in wanted] == wanted
     assert {outline for name, outline in passed if name not in ("whole", "file")} == {"solid"}
     page.keyboard.press("Enter")
-    expect(page.locator(".word.towards").first).to_have_text("WIN")
+    expect(page.locator(".words .word.towards").first).to_have_text("WIN")
     page.get_by_role("slider").focus()
     for _ in range(45):
         page.keyboard.press("ArrowRight")
@@ -504,3 +506,47 @@ def test_nothing_runs_over_a_narrow_screen(page: Page) -> None:
     page.locator(".line").first.click()
     expect(page.locator(".legend")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.slow
+def test_page_before_the_real_server(tab: Page, trained: Callable[..., Classifier]) -> None:
+    pytest.importorskip("fastapi", reason="fastapi is not installed")
+    from spam_classifier.inference.serving.http_server import http_server
+    from spam_classifier.inference.serving.web_app import Service
+
+    classifier = trained()
+    service = Service(most_texts=20, api_key="open sesame")
+    server = http_server(service)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    complaints: list[str] = []
+    tab.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    try:
+        tab.goto(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        expect(tab.locator("#state")).to_have_text("The model is loading")
+        assert complaints != []  # a browser reports each 503
+        service.classifier = classifier
+        tab.get_by_label("Key of the API").fill("open sesame")
+        complaints.clear()
+        texts = [f"{'call now ' * (number % 20)}message \u00e9 {number} {HOSTILE}" for number in range(110)]
+        paste(tab, *texts)
+        expect(tab.locator("#summary")).to_contain_text("110 messages judged")
+        predictions = classifier.predict(texts)
+        assert [row[0] for row in rows(tab)] == [prediction.label for prediction in predictions[:100]]
+        cut = [prediction.truncated for prediction in predictions[:100]]
+        assert tab.locator(".cut").count() == sum(cut)
+        assert not cut[0]
+        assert cut[99]
+        for place in (0, 99):
+            tab.locator(".line").nth(place).click()
+            panel = tab.locator(".panel").nth(place)
+            expect(panel.locator(".legend")).to_be_visible()
+            assert panel.locator(".words").text_content() == texts[place]
+            assert panel.locator(".unread").count() == cut[place]
+            pushes = [part for part in classifier.explain(texts[place], "spam").parts if part.influence is not None]
+            assert panel.locator(".words span:not(.unread)").all_text_contents() == [part.text for part in pushes]
+        assert complaints == []
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -10,7 +10,7 @@ const LARGEST_FILE = 100 * 2 ** 20;
 const LONGEST_EXCERPT = 300;
 const PLACES_NAMED = 5;
 const STRONGEST_WORDS = 6;
-const FAINTEST = 0.005; // influences that would be shown as 0.00
+const FAINTEST = 0.05; // share of the strongest influence from which a word is marked
 const BLANK = /^[\s\x1c-\x1f\x85]*$/; // what the server takes for white space, too
 
 const model = { labels: [], threshold: null, limits: null, ready: false };
@@ -227,6 +227,7 @@ async function waitForModel() {
     at("threshold").setAttribute("aria-label", called);
     at("threshold-label").textContent = `Threshold for ${model.labels[1]}`;
   }
+  at("bar-head").textContent = inTwo() ? `probability of ${model.labels[1]}` : "its probability";
   offerOrders();
   say("ready", `${model.run} is ready: ${model.labels.join(", ")}; reads ${counted(model.max_length, "token")} of a message`);
 }
@@ -485,6 +486,10 @@ function summary() {
 function sayCounts() {
   const counts = tally();
   const named = model.labels.map((label, index) => `${number(counts[index])} ${label}`).join(", ");
+  if (inTwo()) {
+    const those = `${number(counts[1])} of ${number(shown.results.length)}`;
+    at("threshold-says").textContent = `${those} at ${short(shown.threshold)} or more`;
+  }
   at("counts").textContent = inTwo() ? `${named} at a threshold of ${short(shown.threshold)}` : named;
 }
 
@@ -590,8 +595,8 @@ function showRows() {
   const rows = at("rows");
   const focused = rows.contains(document.activeElement) ? document.activeElement : null;
   rows.className = inTwo() ? "rows two" : "rows";
-  rows.style.setProperty("--digits", number(shown.results.at(-1).line).length);
-  rows.style.setProperty("--letters", Math.max(...model.labels.map((label) => label.length)));
+  at("judged").style.setProperty("--digits", Math.max(3, number(shown.results.at(-1).line).length));
+  at("judged").style.setProperty("--letters", Math.max(...model.labels.map((label) => label.length)));
   rows.replaceChildren(...shown.rows.map((row) => row.element));
   focused?.focus({ preventScroll: true });
   at("pages").hidden = pages === 1;
@@ -668,8 +673,8 @@ function explained(result, { label, parts }) {
   const [towards, against] = inTwo()
     ? [`towards ${label}`, `towards ${model.labels.find((other) => other !== label)}`]
     : [`towards ${label}`, `against ${label}`];
-  const pushing = parts.filter((part) => part.influence !== null && Math.abs(part.influence) >= FAINTEST);
-  const strongest = Math.max(1, ...pushing.map((part) => Math.abs(part.influence)));
+  const strongest = Math.max(1, ...parts.map((part) => Math.abs(part.influence)));
+  const pushing = parts.filter((part) => Math.abs(part.influence) >= FAINTEST * strongest);
   const words = made("p", { className: "words" });
   for (const { text, influence } of parts) {
     if (influence === null) {
@@ -678,7 +683,7 @@ function explained(result, { label, parts }) {
     }
     const title = `${signed(influence)} ${influence < 0 ? against : towards}`;
     const word = made("span", { title }, text);
-    if (Math.abs(influence) >= FAINTEST) {
+    if (Math.abs(influence) >= FAINTEST * strongest) {
       word.className = `word ${influence < 0 ? "against" : "towards"}`;
       word.style.setProperty("--strength", Math.abs(influence) / strongest);
     }
@@ -689,7 +694,7 @@ function explained(result, { label, parts }) {
     { className: "legend note" },
     made("span", { className: "word towards" }, towards),
     made("span", { className: "word against" }, against),
-    made("span", {}, `The numbers say how far the log-odds of ${label} fall when the words are left out.`),
+    made("span", {}, `How far the log-odds of ${label} fall when a word is left out.`),
   );
   const lists = made("div", { className: "pushes" });
   const byStrength = [...pushing].sort((one, other) => Math.abs(other.influence) - Math.abs(one.influence));
