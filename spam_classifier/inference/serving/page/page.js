@@ -331,7 +331,8 @@ async function takeFile(file) {
   }
   const { name, header, rows } = given.file;
   at("file-name").textContent = name;
-  at("file-size").textContent = counted(header ? rows.length : rows.filter((row) => !BLANK.test(row.fields[0])).length, "message");
+  const messages = rows.filter((row) => !BLANK.test(row.fields[0]));
+  at("file-size").textContent = header ? counted(rows.length, "row") : counted(messages.length, "message");
   at("column-side").hidden = !header || header.length < 2;
   at("column").replaceChildren(...(header ?? []).map((title, index) => new Option(title || `column ${index + 1}`, index)));
   if (header) at("column").value = textColumn(given.file);
@@ -436,11 +437,12 @@ async function classify() {
   try {
     await judge(messages, running.signal);
   } catch (error) {
-    const done = shown.results.length;
-    ended = ` ${number(done)} of ${number(messages.length)} had been judged.`;
-    if (error.name === "AbortError") ended = ` Cancelled: ${ended.trim()}`;
-    else if (error instanceof Refusal) tell(reasonOf(error));
-    else throw error;
+    const done = `${number(shown.results.length)} of ${number(messages.length)} had been judged.`;
+    if (error.name === "AbortError") ended = `Cancelled: ${done}`;
+    else if (error instanceof Refusal) {
+      tell(reasonOf(error));
+      if (shown.results.length) ended = `Stopped: ${done}`;
+    } else throw error;
   } finally {
     running = null;
     if (document.activeElement === at("cancel")) at("classify").focus();
@@ -449,7 +451,7 @@ async function classify() {
     at("classify").setAttribute("aria-disabled", "false");
     showAll();
   }
-  at("summary").textContent = `${summary()}${ended}`.trim();
+  at("summary").textContent = ended || summary();
   sayCounts();
   if (shown.results.length && at("results").getBoundingClientRect().top > 0.8 * innerHeight) {
     const smooth = matchMedia("(prefers-reduced-motion: no-preference)").matches;
@@ -477,7 +479,6 @@ function tally() {
 }
 
 function summary() {
-  if (!shown.results.length) return "";
   const cut = shown.results.filter((result) => result.truncated).length;
   const read = cut ? ` ${number(cut)} of them cut to the ${counted(model.max_length, "token")} that are read.` : "";
   return `${counted(shown.results.length, "message")} judged.${read}`;
@@ -486,10 +487,6 @@ function summary() {
 function sayCounts() {
   const counts = tally();
   const named = model.labels.map((label, index) => `${number(counts[index])} ${label}`).join(", ");
-  if (inTwo()) {
-    const those = `${number(counts[1])} of ${number(shown.results.length)}`;
-    at("threshold-says").textContent = `${those} at ${short(shown.threshold)} or more`;
-  }
   at("counts").textContent = inTwo() ? `${named} at a threshold of ${short(shown.threshold)}` : named;
 }
 
@@ -529,6 +526,10 @@ function showCounts() {
     tile.querySelector("strong").textContent = number(many);
     tile.setAttribute("aria-pressed", String(label === shown.label));
   });
+  if (inTwo()) {
+    const those = `${number(counts[1])} of ${number(shown.results.length)}`;
+    at("threshold-says").textContent = `${those} at ${short(shown.threshold)} or more`;
+  }
 }
 
 function showThreshold() {
