@@ -10,15 +10,14 @@ of training batches, and makes what a run does beside it: the digest in the chec
 
 import argparse
 import csv
-import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from own_process import in_own_process
 
 from spam_classifier.runs.provenance import peak_of_process
 
@@ -81,18 +80,12 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--csv", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.csv:
-        print(json.dumps(run(arguments.csv)))
-        return
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "corpus.csv"
         write_corpus(arguments.rows, path)
         megabytes = path.stat().st_size / 1e6
-        command = [sys.executable, __file__, "--csv", str(path)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    figures = json.loads(done.stdout.splitlines()[-1])
+        figures = in_own_process(run, str(path))
     rows = sum(figures["rows"].values())
     print(f"{rows:,} rows, {megabytes:.0f} MB, {figures['tokens'] / rows:.1f} tokens a message\n")
     print("| step | rows | seconds | rows per second | peak memory over imports so far, MiB |")

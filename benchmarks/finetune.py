@@ -20,7 +20,6 @@ of each message once, at the rate around the run.
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 import transformers
 import yaml
+from own_process import in_own_process
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -47,15 +47,15 @@ EVALUATE_EVERY, EVALUATION_BATCHES = 50, 5
 VARIANTS = ("ours, recommended", "ours, book", "transformers", "book, plain")
 
 
-def gemm_rate() -> float:
-    """Matrix products of 2048 x 2048 float32: the best of five, in FLOP per second."""
-    left, product = torch.randn(2048, 2048), torch.empty(2048, 2048)
+def gemm_rate(size: int) -> float:
+    """Matrix products of size x size float32: the best of five, in FLOP per second."""
+    left, product = torch.randn(size, size), torch.empty(size, size)
     best = float("inf")
     for _ in range(5):
         start = time.perf_counter()
         torch.mm(left, left, out=product)
         best = min(best, time.perf_counter() - start)
-    return 2 * 2048**3 / best
+    return 2 * size**3 / best
 
 
 class Attention(nn.Module):
@@ -258,18 +258,18 @@ def run_ours(config: str) -> Callable[[SpamDataModule, Path], dict[str, float]]:
     return run
 
 
-def time_frozen_passes(passes: list[dict[str, float]]) -> None:
+def time_frozen_passes(passes: list[dict[str, float]], gemm_size: int) -> None:
     """Note the seconds, tokens and surrounding matrix product rate of each frozen pass."""
     original = FrozenPrefix._compute
 
     def timed(self: FrozenPrefix, *arguments: Any) -> Any:
-        before = gemm_rate()
+        before = gemm_rate(gemm_size)
         start = time.perf_counter()
         states = original(self, *arguments)
         seconds = time.perf_counter() - start
         tokens = int(states.counts.sum())
         flop = tokens * self.blocks * 24 * self.backbone.shape.width**2
-        rate = (before + gemm_rate()) / 2
+        rate = (before + gemm_rate(gemm_size)) / 2
         passes.append(
             {"seconds": seconds, "tokens": tokens, "rate": flop / seconds, "share_of_gemm": flop / seconds / rate}
         )
@@ -302,8 +302,8 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
         "transformers": run_transformers,
     }[name]
     passes: list[dict[str, float]] = []
-    time_frozen_passes(passes)
-    before = gemm_rate()
+    time_frozen_passes(passes, arguments.gemm)
+    before = gemm_rate(arguments.gemm)
     start = time.perf_counter()
     accuracies = run(data, weights)
     seconds = time.perf_counter() - start - sum(2 * entry.pop("measuring") for entry in passes)
@@ -313,7 +313,7 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
         "seconds": seconds,
         "accuracies": accuracies,
         "peak_memory_MB": peak_of_process() / 1e6,
-        "gemm_GFLOPs": [before / 1e9, gemm_rate() / 1e9],
+        "gemm_GFLOPs": [before / 1e9, gemm_rate(arguments.gemm) / 1e9],
         "frozen_passes": passes,
         "tokens": sum(real.values()) if name == "ours, recommended" else sum(padded.values()),
     }
@@ -353,6 +353,15 @@ def table(results: dict[str, dict[str, Any]], layers: int, width: int) -> str:
     return "\n".join(lines)
 
 
+def write_weights(arguments: argparse.Namespace, directory: str) -> None:
+    """Random weights, which all variants start from."""
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        n_layer=arguments.layers, n_embd=arguments.width, n_head=arguments.heads, n_positions=1024
+    )
+    transformers.GPT2Model(config).save_pretrained(directory)
+
+
 def main() -> None:
     """Run the variants and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -361,30 +370,16 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--heads", type=int, default=12)
+    parser.add_argument("--gemm", type=int, default=2048, help="size of the matrices whose product is timed")
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--json", type=Path, help="also write all figures here")
-    parser.add_argument("--in-process", nargs=2, help=argparse.SUPPRESS)  # variant, weights
     arguments = parser.parse_args()
-    if arguments.in_process:
-        name, weights = arguments.in_process
-        print(json.dumps(run_variant(name, arguments, Path(weights))))
-        return
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as weights:
-        torch.manual_seed(0)
-        config = transformers.GPT2Config(
-            n_layer=arguments.layers, n_embd=arguments.width, n_head=arguments.heads, n_positions=1024
-        )
-        transformers.GPT2Model(config).save_pretrained(weights)
+        in_own_process(write_weights, arguments, weights)
         for name in arguments.variants:
             print(f"running {name} ...", file=sys.stderr, flush=True)
-            done = subprocess.run(
-                [sys.executable, __file__, *sys.argv[1:], "--in-process", name, weights],
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            )
-            results[name] = json.loads(done.stdout.splitlines()[-1])
+            results[name] = in_own_process(run_variant, name, arguments, Path(weights))
             print(f"  {results[name]['seconds']:.1f} s", file=sys.stderr, flush=True)
     print(table(results, arguments.layers, arguments.width))
     if arguments.json:

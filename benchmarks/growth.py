@@ -8,9 +8,7 @@ Each run has a process of its own. The last one gets no memory for the hidden st
 """
 
 import argparse
-import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import pandas as pd
+from own_process import in_own_process
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.data.corpora import fetch_corpus, read_corpus
@@ -35,17 +34,15 @@ def write_copies(corpus: pd.DataFrame, copies: int, path: Path) -> None:
     pd.concat(frames).to_csv(path, index=False)
 
 
-def run(arguments: argparse.Namespace) -> dict[str, float]:
+def run(csv: Path, epochs: int, memory: float, layers: int, width: int) -> dict[str, float]:
     """One training run in this process."""
     base = peak_of_process() / 1e6
     pl.seed_everything(1)
-    data = SpamDataModule(arguments.csv, padding="batch", batch_by_length=True)
+    data = SpamDataModule(str(csv), padding="batch", batch_by_length=True)
     data.setup("fit")
-    model = SpamClassifier(
-        "random", arguments.layers, arguments.width, token_position="last_real", prefix_memory=arguments.memory
-    )
+    model = SpamClassifier("random", layers, width, token_position="last_real", prefix_memory=memory)
     trainer = pl.Trainer(
-        max_epochs=arguments.epochs,
+        max_epochs=epochs,
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
@@ -73,12 +70,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--largest", type=int, default=16, help="most copies of the corpus")
-    for hidden, kind in (("--csv", str), ("--epochs", int), ("--memory", float)):
-        parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.csv:
-        print(json.dumps(run(arguments)))
-        return
     fetch_corpus(arguments.corpus)
     corpus = read_corpus(arguments.corpus)
     corpus, _ = undersample(corpus, class_names(corpus), seed=123)
@@ -90,13 +82,8 @@ def main() -> None:
         for copies, epochs, memory in plan:
             csv = Path(directory) / f"{copies}.csv"
             write_copies(corpus, copies, csv)
-            flags = ["--csv", csv, "--epochs", epochs, "--memory", memory]
-            flags += ["--layers", arguments.layers, "--width", arguments.width]
             print(f"{copies} x, {epochs} epochs", file=sys.stderr)
-            done = subprocess.run(
-                [sys.executable, __file__, *map(str, flags)], stdout=subprocess.PIPE, text=True, check=True
-            )
-            figures = json.loads(done.stdout.splitlines()[-1])
+            figures = in_own_process(run, csv, epochs, memory, arguments.layers, arguments.width)
             over = figures["peak_MB"] - figures["base_MB"]
             print(
                 f"| {copies} x | {epochs} | {memory:.0f} GB | {figures['messages']:,} | {figures['seconds']:.1f} "

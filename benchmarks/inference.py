@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--heads", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--gemm", type=int, default=2048, help="size of the matrices whose product is timed")
     arguments = parser.parse_args()
     data = SpamDataModule(arguments.corpus, padding="batch")
     data.prepare_data()
@@ -97,7 +98,7 @@ def main() -> None:
         transformers.GPT2Model(config).save_pretrained(weights)
         ways = {"ours": ours, "pipeline": pipeline, "one at a time": one_at_a_time}
         ready = {name: prepare(weights, data) for name, prepare in ways.items()}
-        gemm = [gemm_rate()]
+        gemm = [gemm_rate(arguments.gemm)]
         for number in range(arguments.rounds):
             for name, run in ready.items():
                 print(f"round {number + 1}: {name}", file=sys.stderr)
@@ -105,7 +106,7 @@ def main() -> None:
                 start = time.perf_counter()
                 run(given)
                 rates.setdefault(name, []).append(len(given) / (time.perf_counter() - start))
-            gemm.append(gemm_rate())
+            gemm.append(gemm_rate(arguments.gemm))
     slowest = statistics.median(rates["one at a time"])
     print("| way | messages per second | against one at a time |\n| --- | --- | --- |")
     for name, measured in rates.items():

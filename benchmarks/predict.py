@@ -17,10 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from multiprocessing import get_context
 from pathlib import Path
 
 from corpus import peak_mib, write_corpus
+from own_process import in_own_process
 
 
 def train(corpus: Path, checkpoint: Path) -> None:
@@ -83,11 +83,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--flags", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.flags:
-        print(json.dumps(judge(arguments.flags)))
-        return
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         checkpoint = directory / "model.ckpt"
@@ -97,13 +93,9 @@ def main() -> None:
             corpus, output = directory / f"{rows}.csv", directory / f"{rows}-judged.csv"
             write_corpus(rows, corpus)
             if not checkpoint.exists():
-                training = get_context("spawn").Process(target=train, args=(corpus, checkpoint))
-                training.start()  # a process starts with the peak of the one that started it
-                training.join()
-            flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--device", "cpu", "--output"]
-            command = [sys.executable, __file__, "--flags", *flags, str(output)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            taken = json.loads(done.stdout.splitlines()[-1])
+                in_own_process(train, corpus, checkpoint)
+            flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--accelerator", "cpu", "--output"]
+            taken = in_own_process(judge, [*flags, str(output)])
             figures = f"{taken['seconds']:.1f} | {rows / taken['seconds']:,.0f} | {taken['peak']:,.0f}"
             print(f"| {rows_of(corpus):,} | {rows_of(output):,} | {figures} |", flush=True)
         again = directory / "again.csv"

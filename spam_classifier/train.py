@@ -30,6 +30,7 @@ from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.logger import RunLogger
+from spam_classifier.runs.other_processes import Launched, ending_together
 from spam_classifier.runs.provenance import peak_memory, versions
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
 
@@ -81,11 +82,13 @@ class SpamCLI(LightningCLI):
     Args:
         run: The run that is taken up, None for a new one.
         typed: The flags as the user typed them.
+        launched: The processes that the Trainer is going to launch.
     """
 
-    def __init__(self, run: TakenUpRun | None, typed: list[str]) -> None:
+    def __init__(self, run: TakenUpRun | None, typed: list[str], launched: Launched) -> None:
         self.run = run
         self.typed = typed
+        self.launched = launched
         super().__init__(
             SpamClassifier,
             SpamDataModule,
@@ -127,12 +130,14 @@ class SpamCLI(LightningCLI):
         if logger in (None, True):
             logger = self._new_logger(Path(flags.default_root_dir or "."))
         try:
-            return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
+            trainer = super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
         except (ValueError, ModuleNotFoundError, MisconfigurationException) as error:
             raise UserError(
                 f"the Trainer refuses its flags: {error} (--trainer.accelerator auto and --trainer.devices auto "
                 "take what this machine has)"
             ) from error
+        self.launched.watch(trainer)
+        return trainer
 
     def _new_logger(self, root: Path) -> RunLogger:
         if self.run is None:
@@ -264,10 +269,10 @@ def quieten_lightning() -> None:
 def main() -> None:
     """Run the command line."""
     quieten_lightning()
-    with one_line_errors():
+    with one_line_errors(), ending_together("fit --ckpt_path last goes on from what is kept") as launched:
         typed = sys.argv[1:]
         sys.argv[1:], run = take_up_run(typed)
-        SpamCLI(run, typed)
+        SpamCLI(run, typed, launched)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from spam_classifier.data.corpora import read_corpus
 from spam_classifier.experiments import all_rows, parse
 from spam_classifier.runs.experiment_rows import choose_rows
 
@@ -113,17 +114,24 @@ def test_exports(train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 @pytest.mark.slow
-def test_comparisons(command: Callable, tmp_path: Path) -> None:
-    """The baselines of a run, and each sweep with one seed and one size of a small model."""
+def test_comparisons(
+    train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The baselines of a run, and each sweep with one seed and one size of a small model on a few messages."""
+    from spam_classifier import baseline, sweep
+
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    assert command("spam_classifier.train", "fit", *SMALL, cwd=tmp_path).code == 0
-    sweeps = [shlex.split(line)[2:] for line in COMMANDS if "spam_classifier.sweep" in line]
-    assert len(sweeps) == 2
-    for module, *arguments in (["spam_classifier.baseline"], *sweeps):
-        fewer = ["--seeds", "1", *(["--sizes", "8", "--steps", "2"] if "--sizes" in arguments else []), "--", *SMALL]
-        done = command(module, *arguments, *(fewer if arguments else []), cwd=tmp_path)
-        assert done.code == 0, done.err
-        assert "words, logistic regression" in done.out
+    read_corpus("sample").groupby("label").head(60).to_csv(tmp_path / "few.csv", index=False)
+    small = [*SMALL, "--data.corpus", "few.csv"]
+    assert train("fit", *small).code == 0
+    comparisons = [shlex.split(line)[2:] for line in COMMANDS if re.search(r"spam_classifier\.(baseline|sweep)", line)]
+    assert len(comparisons) == 3
+    for module, *arguments in comparisons:
+        fewer = ["--seeds", "1", *(["--sizes", "8", "--steps", "2"] if "--sizes" in arguments else []), "--", *small]
+        monkeypatch.setattr(sys, "argv", [module, *arguments, *(fewer if arguments else [])])
+        capsys.readouterr()
+        (sweep if arguments else baseline).main()
+        assert "words, logistic regression" in capsys.readouterr().out
 
 
 def test_experiments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,6 +215,19 @@ class SpamDataModule(pl.LightningDataModule):
         self.truncated = {
             name: int((messages.lengths > self.max_length).sum()) for name, messages in self.encoded.items()
         }
+        self._refuse_other_messages()
+
+    def _refuse_other_messages(self) -> None:
+        """Processes that read different files would count some messages twice, and others not at all."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return
+        strategy = self.trainer.strategy
+        same = strategy.broadcast(self._splits_sha256) == self._splits_sha256
+        if not strategy.reduce_boolean_decision(same, all=True):
+            raise UserError(
+                f"{' or '.join(self._sources.values())} holds other messages on one machine than on another: copy the "
+                "files anew"
+            )
 
     def _read(self) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
         """The corpus, and the splits that are given."""

@@ -127,7 +127,7 @@ class RunEvaluation:
         trainer.validate(
             self.model,
             dataloaders=self.data.each_once(split_name, padded_length),
-            ckpt_path=None if self._weights_at_hand else self.checkpoint,
+            ckpt_path=None if self._weights_at_hand or self._out_of_sight else self.checkpoint,
             verbose=False,
         )
         self._weights_at_hand = True
@@ -153,6 +153,11 @@ class RunEvaluation:
         if keep and split_name != TRAIN:
             self._evaluated[split_name] = predictions
         return figures
+
+    @property
+    def _out_of_sight(self) -> bool:
+        """Whether the checkpoint is on another machine only; the Trainer hands its weights out from the first one."""
+        return not self.trainer.is_global_zero and not Path(self.checkpoint).is_file()
 
     @property
     def _writes(self) -> bool:

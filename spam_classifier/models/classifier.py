@@ -291,11 +291,12 @@ class SpamClassifier(pl.LightningModule):
             lengths = torch.full_like(lengths, states.shape[1])
         return self.head(read_out(self.backbone, states, lengths, first_block, self.hparams["token_position"]))
 
-    def logits_of(self, batches: Iterable[Batch]) -> Iterator[Tensor]:
+    def logits_of(self, batches: Iterable[Batch], packed: bool) -> Iterator[Tensor]:
         """Logits of one batch after the other, without gradients: what ``forward`` gives, sooner on a CPU.
 
         Args:
             batches: The batches, on the model's device.
+            packed: Whether there are so many tokens that packing the weights is worth while.
 
         Yields:
             Logits, float [B, classes].
@@ -303,7 +304,7 @@ class SpamClassifier(pl.LightningModule):
         assert self.backbone is not None
         batches, again = itertools.tee(batches)
         input_ids = (batch.input_ids for batch in batches)
-        states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1)
+        states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1, packed=packed)
         for batch, of_batch in zip(again, states, strict=True):
             with torch.no_grad():
                 logits = self._read_out(of_batch, batch.lengths, len(self.backbone.h) - 1)
@@ -405,12 +406,16 @@ class SpamClassifier(pl.LightningModule):
         """Cross-entropy of the batch."""
         logits = self._logits(batch, "train")
         loss = self.cross_entropy(logits, batch.labels)
+        weight = torch.tensor(self.class_weights, device=self.device)[batch.labels].sum()
         mean_loss, accuracy = (cast(Metric, self.metrics[name]) for name in ("train_loss", "train_acc"))
-        mean_loss.update(loss.detach(), torch.tensor(self.class_weights, device=self.device)[batch.labels].sum())
+        mean_loss.update(loss.detach(), weight)
         accuracy.update(logits.detach(), batch.labels)
         size = len(batch.labels)
         self.log_dict({"train/loss": mean_loss, "train/acc": accuracy}, on_step=False, on_epoch=True, batch_size=size)
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
+        if self.trainer.world_size > 1 and len(set(self.class_weights)) > 1:
+            # the processes' gradients are averaged, but some of their batches weigh more than others
+            loss = loss * weight / self.trainer.strategy.reduce(weight.clone(), reduce_op="mean")
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -1,5 +1,6 @@
 """Which checkpoints a run keeps, where they are, and what they say of themselves."""
 
+import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,12 @@ def _age_key(path: Path) -> int:
 def run_directory(checkpoint: Path) -> Path:
     """The directory of the run that wrote a checkpoint: ``<run>/checkpoints/<checkpoint>``."""
     return checkpoint.resolve().parent.parent
+
+
+def digest_of_checkpoint(path: Path) -> str:
+    """SHA-256 of a checkpoint's file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_settings(run: Path) -> dict[str, Any]:
