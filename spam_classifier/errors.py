@@ -1,5 +1,6 @@
-"""The one exception a user is meant to read, and how the commands print it."""
+"""The exceptions a user is meant to read, and how the commands print them."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,23 @@ class UserError(Exception):
     """
 
 
+class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
+    """A training has led to numbers that are none.
+
+    Args:
+        what: Which ones, and at which step.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, the training has diverged: lower --model.learning_rate, set --trainer.gradient_clip_val 1 or, "
+            "with another --trainer.precision, 32-true"
+        )
+
+
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Let a command end with one line instead of a traceback where its user made the mistake.
@@ -26,8 +44,10 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (UserError, MisconfigurationException, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None:  # of no file, so nothing a user could mend
-            raise
+        if isinstance(error, OSError) and error.filename is None:
+            if error.errno not in DISK_ERRORS:  # of no file, so nothing a user could mend
+                raise
+            error.strerror = f"{error.strerror}: see to the directory that is written to and the space there"
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)

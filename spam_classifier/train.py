@@ -3,6 +3,7 @@
 import logging
 import shlex
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -28,10 +29,13 @@ from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
+from spam_classifier.runs.divergence import StopAtNaN
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.logger import RunLogger
 from spam_classifier.runs.provenance import peak_memory, versions
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
+from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
+from spam_classifier.whole_file import whole_file, writing
 
 PREDICTIONS_FILE = "predictions.csv"
 PATHS = {
@@ -64,7 +68,8 @@ class SaveRunSettings(SaveConfigCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Save, when fitting; paths as they are from anywhere."""
-        if stage != "fit" or run_directory(trainer) is None:
+        self.directory = run_directory(trainer) if stage == "fit" else None
+        if self.directory is None:
             return
         self.config.ckpt_path = None
         for group, names in PATHS.items():
@@ -73,6 +78,15 @@ class SaveRunSettings(SaveConfigCallback):
                 if value is not None and (Path(value).exists() or name == "prefix_cache"):
                     self.config[group][name] = str(Path(value).resolve())
         super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write the file, whole: a run that goes on has one already."""
+        assert self.directory is not None
+        path = self.directory / self.config_filename
+        with writing(path):
+            self.directory.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as unfinished:
+            self.parser.save(self.config, unfinished, skip_none=False, overwrite=True, multifile=self.multifile)
 
 
 class SpamCLI(LightningCLI):
@@ -90,7 +104,7 @@ class SpamCLI(LightningCLI):
             SpamClassifier,
             SpamDataModule,
             save_config_callback=SaveRunSettings,
-            save_config_kwargs={"overwrite": True},
+            save_config_kwargs={"save_to_log_dir": False},
             seed_everything_default=123,
             parser_class=OneLineParser,
             parser_kwargs={
@@ -118,7 +132,8 @@ class SpamCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A Trainer that logs to TensorBoard and keeps checkpoints, unless flags say otherwise."""
         flags = self._get(self.config_init, "trainer")
-        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions()]
+        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions(), StopAtNaN()]
+        plugins = flags.plugins if isinstance(flags.plugins, list) else [flags.plugins] if flags.plugins else []
         if not flags.fast_dev_run:
             callbacks.append(StopCleanly(new_run=self.run is None))
             if flags.enable_checkpointing is not False:
@@ -127,7 +142,9 @@ class SpamCLI(LightningCLI):
         if logger in (None, True):
             logger = self._new_logger(Path(flags.default_root_dir or "."))
         try:
-            return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
+            return super().instantiate_trainer(
+                callbacks=callbacks, logger=logger, plugins=[*plugins, WholeCheckpoints()], **kwargs
+            )
         except (ValueError, ModuleNotFoundError, MisconfigurationException) as error:
             raise UserError(
                 f"the Trainer refuses its flags: {error} (--trainer.accelerator auto and --trainer.devices auto "
@@ -257,6 +274,8 @@ def quieten_lightning() -> None:
     """Keep advertisements and warnings about Lightning's own code out of what users read."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(lambda record: "Tip:" not in record.getMessage())
+    # TensorBoard writes in a thread, and raises what has failed there again in ours
+    threading.excepthook = lambda failed: None if failed.exc_type is OSError else threading.__excepthook__(failed)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty")  # a resumed run
 

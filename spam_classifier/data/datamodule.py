@@ -31,6 +31,7 @@ from spam_classifier.data.splits import (
 )
 from spam_classifier.errors import UserError
 from spam_classifier.run_directory import run_directory
+from spam_classifier.whole_file import whole_file
 
 ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
 
@@ -255,7 +256,8 @@ class SpamDataModule(pl.LightningDataModule):
         """Write a CSV of each split (columns ``label`` and ``text``) into a directory, as in ``train.csv``."""
         directory.mkdir(parents=True, exist_ok=True)
         for name, rows in self.splits.items():
-            rows.to_csv(directory / f"{name}.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
+            with whole_file(directory / f"{name}.csv") as unfinished:
+                rows.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
     @cached_property
     def _splits_sha256(self) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from spam_classifier.evaluation.metrics_file import update_metrics
 from spam_classifier.run_directory import run_directory
+from spam_classifier.whole_file import whole_file
 
 FILE_NAME = "learning_curves.png"
 Curve = list[tuple[float, float]]
@@ -63,7 +64,8 @@ class LearningCurves(Callback):
             examples_per_epoch = int(trainer.num_training_batches * batch_size * trainer.world_size)
             curves = {**self.curves, "examples_per_epoch": examples_per_epoch}
             update_metrics(directory, {"curves": curves})
-            learning_curves(self.curves, examples_per_epoch).savefig(directory / FILE_NAME, dpi=120)
+            with whole_file(directory / FILE_NAME) as unfinished:
+                learning_curves(self.curves, examples_per_epoch).savefig(unfinished, format="png", dpi=120)
 
 
 def learning_curves(curves: dict[str, Curve], examples_per_epoch: int) -> Figure:

@@ -6,8 +6,8 @@ far it goes; a run of the same goes on from there. What was rejected stands in F
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from spam_classifier.inference.verdict_columns import (
     verdict_columns,
     verdict_values,
 )
+from spam_classifier.whole_file import writing
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -95,7 +96,7 @@ class Output:
         self.resumable = source.identity is not None and self.kind != ".parquet"
         state = self._state(overwrite)
         self.tally = Tally(*state["tally"])
-        with _writing(path):
+        with writing(path):
             if self.resumable:
                 self._keep(state)
             if self.kind == ".parquet":
@@ -115,7 +116,7 @@ class Output:
         self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
     ) -> None:
         """Write a chunk, and how far the file goes with it."""
-        with _writing(self.path):
+        with writing(self.path):
             if self.kind == ".parquet":
                 self._table.append(rows, predictions)
             elif self.kind == ".csv":
@@ -132,7 +133,7 @@ class Output:
 
     def finish(self) -> None:
         """Give the file its name, now that it is whole."""
-        with _writing(self.path):
+        with writing(self.path):
             self._close()
             if self.tally.rejected:
                 self.incomplete_rejected.replace(self.rejected)
@@ -211,13 +212,3 @@ def _read_state(path: Path) -> dict[str, Any] | None:
         return state if {"settings", "bytes", "rejected_bytes"} <= set(state) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror or error}): see to its directory and the space there"
-        ) from error

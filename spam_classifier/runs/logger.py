@@ -3,10 +3,13 @@
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+
+from spam_classifier.whole_file import writing
 
 
 def claim_directory(parent: Path, prefix: str, number: int = 0) -> Path:
@@ -53,4 +56,20 @@ class RunLogger(TensorBoardLogger):
         if self.evaluated_step is not None:
             step = self.evaluated_step
             metrics = {name: value for name, value in metrics.items() if name.startswith("test/")}
-        super().log_metrics(metrics, step)
+        with writing(Path(self.log_dir)):
+            super().log_metrics(metrics, step)
+
+    def log_hyperparams(self, *args: Any, **options: Any) -> None:
+        """Log hyper-parameters, and figures beside them."""
+        with writing(Path(self.log_dir)):
+            super().log_hyperparams(*args, **options)
+
+    def save(self) -> None:
+        """Bring what was logged to the disk."""
+        with writing(Path(self.log_dir)):
+            super().save()
+
+    def finalize(self, status: str) -> None:
+        """Bring it there for the last time."""
+        with writing(Path(self.log_dir)):
+            super().finalize(status)
