@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
 
 class UserError(Exception):
     """A mistake its user can mend: one line that names the thing at fault and the remedy.
@@ -28,9 +30,6 @@ class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
             f"{what}, the training has diverged: lower --model.learning_rate, set --trainer.gradient_clip_val 1 or, "
             "with another --trainer.precision, 32-true"
         )
-
-
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
 @contextmanager

@@ -7,19 +7,25 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from spam_classifier.whole_file import writing
 
 
 def claim_directory(parent: Path, prefix: str, number: int = 0) -> Path:
-    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another."""
-    for free in itertools.count(number):
-        try:
-            (parent / f"{prefix}{free}").mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return parent / f"{prefix}{free}"
+    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another.
+
+    Raises:
+        UserError: The parent can't be written, or has no room.
+    """
+    with writing(parent):
+        for free in itertools.count(number):
+            try:
+                (parent / f"{prefix}{free}").mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return parent / f"{prefix}{free}"
     raise AssertionError
 
 
@@ -46,6 +52,13 @@ class RunLogger(TensorBoardLogger):
             claimed = claim_directory(Path(self.root_dir), "version_", version)
             version = int(claimed.name.removeprefix("version_"))
         return version
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """TensorBoard's own writer; it is made at the first use."""
+        with writing(Path(self.log_dir)):
+            return super().experiment
 
     def step_of(self, trainer: pl.Trainer) -> int:
         """The step that figures belong to: of the checkpoint that is evaluated, else of the training."""
