@@ -1,6 +1,5 @@
 """A full disk, a directory that can't be written, numbers that are none: one line, and nothing is lost."""
 
-import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
@@ -78,7 +77,6 @@ def test_a_full_disk_leaves_the_former_checkpoint(train: Callable, tmp_path: Pat
     assert "checkpoints/" in line
     assert "see to its directory and the space there" in line
     assert contents(tmp_path / RUN / "checkpoints") == before
-    assert train("test").code == 0
     assert train(*GO_ON, "--trainer.max_epochs", 2).code == 0
     assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2 * EPOCH
 
@@ -164,4 +162,4 @@ def test_numbers_that_are_none(
 def test_no_checkpoint_of_a_run_that_begins_with_nan(train: Callable, poison: Callable) -> None:
     poison("loss", 1)
     assert "the loss of step 1 (epoch 1)" in one_line(train(*FIT))
-    assert not os.listdir("lightning_logs")
+    assert not list(Path("lightning_logs").iterdir())
