@@ -1,5 +1,6 @@
-"""The one exception a user is meant to read, and how the commands print it."""
+"""The exceptions a user is meant to read, and how the commands print them."""
 
+import errno
 import os
 import sys
 import time
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 GRACE = 3.0  # seconds that a process gives others to end by themselves
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 class UserError(Exception):
@@ -16,6 +18,20 @@ class UserError(Exception):
 
     The commands print it as ``error: ...`` and exit with status 1, without a traceback.
     """
+
+
+class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
+    """A training has led to numbers that are none.
+
+    Args:
+        what: Which ones, and at which step.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, the training has diverged: lower --model.learning_rate, set --trainer.gradient_clip_val 1 or, "
+            "with another --trainer.precision, 32-true"
+        )
 
 
 @contextmanager
@@ -32,8 +48,10 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (UserError, MisconfigurationException, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None:  # of no file, so nothing a user could mend
-            raise
+        if isinstance(error, OSError) and error.filename is None:
+            if error.errno not in DISK_ERRORS:  # of no file, so nothing a user could mend
+                raise
+            error.strerror = f"{error.strerror}: see to the directory that is written to and the space there"
         number = os.environ.get("LOCAL_RANK", "0")
         if number != "0":
             time.sleep(GRACE)

@@ -3,6 +3,7 @@
 import logging
 import shlex
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -28,8 +29,8 @@ from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
 from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.run_directory import run_directory
-from spam_classifier.runs.checkpoint_files import WholeCheckpoints
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
+from spam_classifier.runs.divergence import StopAtNaN
 from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.kept_provenance import KeepProvenance
 from spam_classifier.runs.logger import RunLogger
@@ -37,6 +38,7 @@ from spam_classifier.runs.other_processes import Launched, ending_together
 from spam_classifier.runs.provenance import peak_memory
 from spam_classifier.runs.saved_settings import SaveRunSettings
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
+from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
 
 PREDICTIONS_FILE = "predictions.csv"
 PROGRAM = "python -m spam_classifier.train"
@@ -104,7 +106,7 @@ class SpamCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A Trainer that logs to TensorBoard and keeps checkpoints, unless flags say otherwise."""
         flags = self._get(self.config_init, "trainer")
-        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions()]
+        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions(), StopAtNaN()]
         plugins = flags.plugins if isinstance(flags.plugins, list) else [flags.plugins] if flags.plugins else []
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, WholeCheckpoints()]
@@ -249,6 +251,8 @@ def quieten_lightning() -> None:
     """Keep advertisements and warnings about Lightning's own code out of what users read."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(lambda record: "Tip:" not in record.getMessage())
+    # TensorBoard writes in a thread, and raises what has failed there again in ours
+    threading.excepthook = lambda failed: None if failed.exc_type is OSError else threading.__excepthook__(failed)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty")  # a resumed run
 

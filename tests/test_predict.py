@@ -18,6 +18,7 @@ import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -738,3 +739,26 @@ def test_a_chunk_is_all_that_is_held(classifier: Classifier, monkeypatch: pytest
     sink = Sink(io.StringIO(), classifier.labels)
     judging.judge(judging.judging_trainer("cpu", 1), source, classifier, None, sink, strict=False)
     assert ahead == [8] * 6 + [2]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_two_that_write_the_same_file(predict: Callable, kind: str) -> None:
+    write_csv("in.csv")
+    command = ["--input", "in.csv", "--output", f"out.{kind}"]
+    with FileLock(f"out.{kind}.incomplete.lock"):
+        done = predict(*command)
+    assert done.code == 1
+    assert f"error: another command is writing out.{kind}: wait for it" in done.err
+    assert not Path(f"out.{kind}").exists()
+    assert predict(*command).code == 0
+    assert {path.name for path in Path().glob("out.*")} == {f"out.{kind}"}
+
+
+def test_a_file_that_another_has_written_meanwhile(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv("in.csv")
+    monkeypatch.setattr("spam_classifier.predict.check_output", lambda *_: Path("out.csv").write_text("another's"))
+    done = predict("--input", "in.csv", "--output", "out.csv")
+    assert done.code == 1
+    assert "out.csv is there by now" in done.err
+    assert Path("out.csv").read_text() == "another's"
+    assert {path.name for path in Path().glob("out.*")} == {"out.csv"}

@@ -26,6 +26,7 @@ from spam_classifier.evaluation.report import write_report
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.metrics import Predictions
 from spam_classifier.runs.logger import RunLogger
+from spam_classifier.whole_file import writing
 
 PADDING = "padding"
 BASELINES = "baselines"  # compared with predictions that an evaluation replaces
@@ -180,8 +181,9 @@ class RunEvaluation:
         logger = self.trainer.logger
         if not isinstance(logger, RunLogger):
             return
-        for title, figure in pictures.items():
-            logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
+        with writing(Path(logger.log_dir)):
+            for title, figure in pictures.items():
+                logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
         also = {
             f"test/{name}_{figure}": value
             for name in (NATURAL, LEFT_OVER)

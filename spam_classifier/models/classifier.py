@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchmetrics import Accuracy, MeanMetric, Metric
 
 from spam_classifier.batch import Batch
-from spam_classifier.errors import UserError
+from spam_classifier.errors import Diverged, UserError
 from spam_classifier.models.building import build_backbone
 from spam_classifier.models.decision import Decision
 from spam_classifier.models.frozen_prefix import FrozenPrefix
@@ -200,6 +200,12 @@ class SpamClassifier(pl.LightningModule):
         self.hparams.update(label_names=self.label_names, class_weights=self.class_weights, **described)
 
     @property
+    def has_finite_weights(self) -> bool:
+        """Whether all parameters that learn hold finite numbers."""
+        learning = (parameter.detach() for parameter in self.parameters() if parameter.requires_grad)
+        return all(bool(torch.stack(parameter.aminmax()).isfinite().all()) for parameter in learning)
+
+    @property
     def sees_padding(self) -> bool:
         """Whether a verdict hangs on how far the message is padded."""
         return self.reads_the_row and self.padded_length is not None
@@ -258,8 +264,14 @@ class SpamClassifier(pl.LightningModule):
         put_back_frozen(checkpoint, self.backbone)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the training metrics hold of an epoch that has not ended, for its means; leave out what can be."""
+        """Keep what the training metrics hold of an epoch that has not ended, for its means; leave out what can be.
+
+        Raises:
+            Diverged: The weights are NaN or infinite; a checkpoint of them would be of use to nobody.
+        """
         assert self.backbone is not None
+        if not self.has_finite_weights:
+            raise Diverged(f"step {self.trainer.global_step} has made the weights NaN or infinite")
         weights = self.hparams["weights"]
         if weights in HUB_REVISIONS and not self.hparams["whole_checkpoints"]:
             (sha256,) = self.weights_sha256.values()
@@ -436,8 +448,18 @@ class SpamClassifier(pl.LightningModule):
         self._seen.update(self._logits(batch, "test"), batch.labels, batch.index)
 
     def on_validation_epoch_end(self) -> None:
-        """Fit the decision while training; log the figures of the validation split."""
-        self._finish("val", fit_decision=self.trainer.state.fn == "fit" and not self.trainer.sanity_checking)
+        """Fit the decision while training; log the figures of the validation split.
+
+        Raises:
+            Diverged: The loss is NaN or infinite in training, no later epoch mends it; the checkpoint with the lowest
+                loss is chosen after this.
+        """
+        fitting = self.trainer.state.fn == "fit"
+        self._finish("val", fit_decision=fitting and not self.trainer.sanity_checking)
+        assert self.predictions is not None
+        loss = self.cross_entropy(self.predictions.logits, self.predictions.labels)
+        if fitting and not bool(loss.isfinite()):
+            raise Diverged(f"the validation loss at step {self.trainer.global_step} is not a finite number")
 
     def on_test_epoch_end(self) -> None:
         """Log the figures of the test split."""
@@ -466,14 +488,8 @@ class SpamClassifier(pl.LightningModule):
         return self.predictions
 
     def on_validation_end(self) -> None:
-        """Let go of the hidden states; stop a run that has diverged: no later epoch mends it."""
+        """Let go of the hidden states."""
         self._leave("val", self.trainer.val_dataloaders)
-        loss = self.trainer.callback_metrics.get("val/loss")
-        if self.trainer.state.fn == "fit" and loss is not None and not torch.isfinite(loss):
-            raise UserError(
-                "the validation loss is not a finite number, the training has diverged: lower --model.learning_rate "
-                "or set --trainer.gradient_clip_val 1"
-            )
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of the batch, float [B, classes]."""

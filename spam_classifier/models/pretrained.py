@@ -18,7 +18,7 @@ from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from spam_classifier.errors import UserError
+from spam_classifier.errors import DISK_ERRORS, UserError
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
 
 RANDOM = "random"
@@ -206,6 +206,11 @@ def _fetch(name: str) -> Path:
     try:
         path = Path(hf_hub_download(repository, WEIGHTS_FILE, revision=revision))
     except Exception as error:  # the hub client, its HTTP library and hf_xet share no base class for errors
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise UserError(
+                f"cannot keep {repository} in the hub's cache {constants.HF_HUB_CACHE} ({error.strerror}): make room "
+                "there, or name another with the environment variable HF_HOME"
+            ) from error
         url = hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
         folder = Path(constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
         raise UserError(

@@ -4,6 +4,7 @@ import shlex
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,6 +13,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
+from spam_classifier.errors import Diverged, UserError
 from spam_classifier.run_directory import first_process_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT
 
@@ -99,9 +101,14 @@ class StopCleanly(Callback):
         if not isinstance(keeper, ModelCheckpoint) or keeper.dirpath is None:
             return
         last = Path(keeper.dirpath) / LAST_CHECKPOINT
+        if isinstance(exception, Diverged):  # what has led there is not worth keeping, and leads there again
+            if last.is_file():
+                _say(f"the last good checkpoint is kept: {last}")
+            return
         # alone among several processes, one that failed would wait for the others to save with it
         if not self._last_is_current and (self._requested or trainer.world_size == 1):
-            trainer.save_checkpoint(last, weights_only=False)
+            with suppress(UserError):  # of a full disk, as the exception may be that is told
+                trainer.save_checkpoint(last, weights_only=False)
         if last.is_file():
             _say(f"stopped; continue with: python -m spam_classifier.train fit --ckpt_path {shlex.quote(str(last))}")
 

@@ -3,20 +3,29 @@
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+
+from spam_classifier.whole_file import writing
 
 
 def claim_directory(parent: Path, prefix: str, number: int = 0) -> Path:
-    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another."""
-    for free in itertools.count(number):
-        try:
-            (parent / f"{prefix}{free}").mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return parent / f"{prefix}{free}"
+    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another.
+
+    Raises:
+        UserError: The parent can't be written, or has no room.
+    """
+    with writing(parent):
+        for free in itertools.count(number):
+            try:
+                (parent / f"{prefix}{free}").mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return parent / f"{prefix}{free}"
     raise AssertionError
 
 
@@ -63,6 +72,13 @@ class RunLogger(TensorBoardLogger):
             version = int(claimed.name.removeprefix("version_"))
         return version
 
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """TensorBoard's own writer; it is made at the first use."""
+        with writing(Path(self.log_dir)):
+            return super().experiment
+
     def step_of(self, trainer: pl.Trainer) -> int:
         """The step that figures belong to: of the checkpoint that is evaluated, else of the training."""
         return trainer.global_step if self.evaluated_step is None else self.evaluated_step
@@ -76,4 +92,20 @@ class RunLogger(TensorBoardLogger):
             self._step, self._logged_at_step = step, set()
         metrics = {name: value for name, value in metrics.items() if name not in self._logged_at_step}
         self._logged_at_step.update(metrics)
-        super().log_metrics(metrics, step)
+        with writing(Path(self.log_dir)):
+            super().log_metrics(metrics, step)
+
+    def log_hyperparams(self, *args: Any, **options: Any) -> None:
+        """Log hyper-parameters, and figures beside them."""
+        with writing(Path(self.log_dir)):
+            super().log_hyperparams(*args, **options)
+
+    def save(self) -> None:
+        """Bring what was logged to the disk."""
+        with writing(Path(self.log_dir)):
+            super().save()
+
+    def finalize(self, status: str) -> None:
+        """Bring it there for the last time."""
+        with writing(Path(self.log_dir)):
+            super().finalize(status)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spam_classifier.runs.checkpoint_files import WholeCheckpoints
+from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
 from spam_classifier.runs.checkpoints import remove_unfinished
 
 RUN = Path("lightning_logs/version_0")
