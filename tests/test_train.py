@@ -323,6 +323,25 @@ def test_finished_run_trains_on(train: Callable, fit_topics: list[str], tmp_path
     assert all(torch.equal(value, longer["state_dict"][name]) for name, value in whole["state_dict"].items())
 
 
+@pytest.mark.parametrize("course", [[], ["--model.schedule", "cosine", "--model.warmup_steps", "2"]])
+def test_run_goes_on_with_another_learning_rate(
+    train: Callable, fit_topics: list[str], tmp_path: Path, course: list[str]
+) -> None:
+    last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
+    assert train(*fit_topics, *course, "--trainer.max_epochs", 1).code == 0
+    before = torch.load(last, weights_only=True)
+    others = ["--model.learning_rate", "1e-12", "--model.weight_decay", "0"]
+    assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3, *others).code == 0
+    after = torch.load(last, weights_only=True)
+    (group,) = after["optimizer_states"][0]["param_groups"]
+    assert group["lr"] <= 1e-12
+    assert group["weight_decay"] == 0
+    assert after["global_step"] > before["global_step"]
+    for name, value in before["state_dict"].items():
+        if name.startswith(("backbone.", "head.")):
+            assert torch.allclose(value, after["state_dict"][name], rtol=0, atol=1e-8), name
+
+
 def test_book_position_on_another_corpus_pads_as_in_training(
     train: Callable, fit_topics: list[str], tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ from spam_classifier.models.prefix_cache import PrefixCache
 from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, resolve_shape, weights_sha256
 from spam_classifier.models.read_out import OF_THE_ROW, TokenPosition, read_out
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_other_checkpoint, refuse_unsteady_padding
-from spam_classifier.models.schedule import Schedule, scheduled
+from spam_classifier.models.schedule import Schedule, scheduled, take_over_rates
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 
 GIGABYTE = 1e9
@@ -254,6 +254,7 @@ class SpamClassifier(pl.LightningModule):
         """Take what the data of the training run decided from the checkpoint, or check that it is the same."""
         saved, self.loaded_step = checkpoint["hyper_parameters"], checkpoint["global_step"]
         refuse_other_checkpoint(self.hparams, self.label_names, saved)
+        take_over_rates(checkpoint, self.hparams)
         for name, state in checkpoint.get("metrics_of_the_epoch", {}).items():
             self._epoch_so_far[name] = state
         if not self.label_names:

@@ -1,8 +1,8 @@
 """The learning rate over a training run."""
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -38,6 +38,28 @@ def scheduled(
         optimizer, lambda step: learning_rate_factor(step, warmup_steps, cosine_steps)
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": course, "interval": "step"}}
+
+
+def take_over_rates(checkpoint: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """Let a training that goes on have the learning rate and the weight decay of its settings.
+
+    The states of optimizer and schedule would bring back those that the checkpoint was trained with.
+
+    Args:
+        checkpoint: The checkpoint, before it is restored; its states are changed.
+        settings: The arguments of SpamClassifier by name.
+    """
+    peak, decay = settings["learning_rate"], settings["weight_decay"]
+    share = peak / checkpoint["hyper_parameters"]["learning_rate"]
+    for optimizer in checkpoint.get("optimizer_states", []):
+        for group in optimizer["param_groups"]:
+            group["lr"] *= share
+            group["weight_decay"] = decay
+            if "initial_lr" in group:
+                group["initial_lr"] = peak
+    for course in checkpoint.get("lr_schedulers", []):
+        course["base_lrs"] = [peak for _ in course["base_lrs"]]
+        course["_last_lr"] = [rate * share for rate in course["_last_lr"]]
 
 
 def learning_rate_factor(step: int, warmup_steps: int, cosine_steps: int | None) -> float:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
 from spam_classifier.runs.checkpoints import remove_unfinished
+from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
 
 RUN = Path("lightning_logs/version_0")
 GO_ON = ["fit", "--ckpt_path", "last"]
@@ -130,7 +130,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
 
 
 @pytest.mark.parametrize(
-    "moment", ["torch.serialization._open_zipfile_writer_file.__exit__", "os.fsync", "pathlib.Path.replace"]
+    "moment", ["torch.serialization._open_zipfile_writer_buffer.__exit__", "os.fsync", "pathlib.Path.replace"]
 )
 def test_a_kill_while_writing_leaves_the_checkpoint_before(tmp_path: Path, moment: str) -> None:
     last = tmp_path / "checkpoints/last.ckpt"
