@@ -63,8 +63,8 @@ class Launched:
     def say_who_was_lost(self, error: BaseException) -> None:
         """Say on one line which process was lost, where it did not do so itself."""
         self._main_is_ending.set()
-        deadline = time.monotonic() + GRACE
-        while self._processes and time.monotonic() < deadline:  # its end may be noticed before it is known
+        deadline = time.monotonic() + 3 * GRACE
+        while self._processes and time.monotonic() < deadline:  # it is lost to the others before it has quite ended
             for number, process in enumerate(self._processes, start=1):
                 if process.returncode:
                     self._say_how_it_ended(number, process.returncode)
