@@ -22,6 +22,7 @@ from spam_classifier.inference.output import Output, Tally
 from spam_classifier.inference.rows import Input, Rejected, Row
 from spam_classifier.inference.screen import Screen, visible
 from spam_classifier.runs.checkpoints import digest_of_checkpoint
+from spam_classifier.runs.other_processes import end_at_sigterm
 
 CHUNK_ROWS = 4_096
 REPORTED = 5  # rejected rows that are told one by one
@@ -172,6 +173,10 @@ class Judge(pl.LightningModule):
         digest, path = digest_of_checkpoint(self.classifier.checkpoint), self.classifier.checkpoint
         if self.trainer.strategy.broadcast(digest) != digest:
             raise UserError(f"{path} is another checkpoint than the first process has: name one with --ckpt_path")
+
+    def on_predict_start(self) -> None:
+        """Let SIGTERM end the job."""
+        end_at_sigterm(self.trainer)
 
     def predict_dataloader(self) -> Chunks:
         """The chunks."""

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from spam_classifier.errors import Diverged, UserError
 from spam_classifier.run_directory import first_process_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT
+from spam_classifier.runs.other_processes import end_at_sigterm
 
 ENDED_EARLY = "ended_early"  # where a checkpoint says so
 
@@ -25,7 +26,8 @@ class StopCleanly(Callback):
 
     A KeyboardInterrupt in the middle of an optimizer step would leave weights that no step count describes, so
     the first Ctrl-C only asks to stop: it is raised at the end of the step at hand, or of the epoch if that was
-    its last step. A second one stops at once and leaves the last checkpoint as it was.
+    its last step. A second one stops at once and leaves the last checkpoint as it was. SIGTERM to one of several
+    processes is taken as Ctrl-C is; to a single one, the Trainer itself takes it so.
 
     Args:
         new_run: Whether the run's directory is its own: it is removed if the run fails before its first step.
@@ -34,6 +36,7 @@ class StopCleanly(Callback):
     def __init__(self, new_run: bool) -> None:
         self.new_run = new_run
         self._requested = False
+        self._agreed = False
         self._last_is_current = True  # until training begins there is nothing newer to keep
         self._former_handler: Any = None
 
@@ -41,6 +44,19 @@ class StopCleanly(Callback):
         """Take Ctrl-C over; from here on the state is worth keeping."""
         self._last_is_current = False
         self._former_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
+        if trainer.world_size > 1:
+            signal.signal(signal.SIGTERM, self._ask_to_stop)
+
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let SIGTERM end the job as long as there is nothing to keep."""
+        end_at_sigterm(trainer)
+
+    on_test_start = on_predict_start = on_sanity_check_start
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let SIGTERM end the job, outside of training."""
+        if trainer.state.fn != "fit":
+            end_at_sigterm(trainer)
 
     def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
         if self._requested:
@@ -51,8 +67,8 @@ class StopCleanly(Callback):
 
     def _is_requested(self, trainer: pl.Trainer) -> bool:
         # every process has to stop after the same step, or the others wait for it for ever
-        self._requested = trainer.strategy.reduce_boolean_decision(self._requested, all=False)
-        return self._requested
+        self._requested = self._agreed = trainer.strategy.reduce_boolean_decision(self._requested, all=False)
+        return self._agreed
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -85,6 +101,7 @@ class StopCleanly(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give Ctrl-C back, and stop here if asked to."""
         signal.signal(signal.SIGINT, self._former_handler)
+        end_at_sigterm(trainer)
         if self._requested:
             raise KeyboardInterrupt
 
@@ -106,7 +123,7 @@ class StopCleanly(Callback):
                 _say(f"the last good checkpoint is kept: {last}")
             return
         # alone among several processes, one that failed would wait for the others to save with it
-        if not self._last_is_current and (self._requested or trainer.world_size == 1):
+        if not self._last_is_current and (self._agreed or trainer.world_size == 1):
             with suppress(UserError):  # of a full disk, as the exception may be that is told
                 trainer.save_checkpoint(last, weights_only=False)
         if last.is_file():

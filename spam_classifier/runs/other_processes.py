@@ -56,16 +56,15 @@ class Launched:
 
     def _say_how_it_ended(self, number: int, code: int) -> None:
         if code < 0:  # else it has said why itself
-            say(
-                f"process {number} of {len(self._processes) + 1} was ended by {signal.Signals(-code).name} (the system "
-                "does so where memory runs out), and the others with it"
-            )
+            name = signal.Signals(-code).name
+            cause = f"{name} (the system does so where memory runs out)" if name == "SIGKILL" else name
+            say(f"process {number} of {len(self._processes) + 1} was ended by {cause}, and the others with it")
 
     def say_who_was_lost(self, error: BaseException) -> None:
         """Say on one line which process was lost, where it did not do so itself."""
         self._main_is_ending.set()
-        deadline = time.monotonic() + GRACE
-        while self._processes and time.monotonic() < deadline:  # its end may be noticed before it is known
+        deadline = time.monotonic() + 3 * GRACE
+        while self._processes and time.monotonic() < deadline:  # it is lost to the others before it has quite ended
             for number, process in enumerate(self._processes, start=1):
                 if process.returncode:
                     self._say_how_it_ended(number, process.returncode)
@@ -126,6 +125,16 @@ def ending_together(how_to_go_on: str) -> Iterator[Launched]:
     finally:
         if launcher is None:
             os.environ.pop(LAUNCHER, None)
+
+
+def end_at_sigterm(trainer: pl.Trainer) -> None:
+    """Let SIGTERM end one of several processes, and with it the job.
+
+    Lightning would have each broadcast from within its handler, beside whatever they were exchanging: they hang.
+    The Trainer sets its handler before each stage, so that this has to be called behind that.
+    """
+    if trainer.world_size > 1:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _launcher() -> int | None:

@@ -128,31 +128,32 @@ class Training:
 def test_real_kills(
     tmp_path: Path, start: Callable, children: Callable, wait_until: Callable, is_gone: Callable, train: Callable
 ) -> None:
-    """Trainings of two processes that lose one, in the midst of an epoch or before the first."""
+    """Trainings of two processes that lose one, in the midst of an epoch or before the first, or are asked to stop."""
     (tmp_path / "site").mkdir()
     dies = "import os\nif os.environ.get('LOCAL_RANK') == '1':\n    os.kill(os.getpid(), 9)\n"
     (tmp_path / "site/sitecustomize.py").write_text(dies)
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
     left = []
 
-    def kill_once_trained(job: Training, *, first: bool) -> None:
+    def end_once_trained(job: Training, *, first: bool, by: int = signal.SIGKILL) -> None:
         wait_until(job.last.exists)
-        *others, killed = children(job.process.pid)
-        os.kill(job.process.pid if first else killed, signal.SIGKILL)
-        left.extend([*others, killed])
+        *others, other = children(job.process.pid)
+        os.kill(job.process.pid if first else other, by)
+        left.extend([*others, other])
 
     unborn = Training(start, tmp_path / "unborn", PYTHONPATH=path)
     first = Training(start, tmp_path / "first")
-    kill_once_trained(first, first=True)
+    end_once_trained(first, first=True)
     second = Training(start, tmp_path / "second")
-    torchrun = Training(
-        start, tmp_path / "torchrun", ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    )
-    kill_once_trained(second, first=False)
-    kill_once_trained(torchrun, first=False)
+    stopped = Training(start, tmp_path / "stopped")
+    end_once_trained(second, first=False)
+    end_once_trained(stopped, first=True, by=signal.SIGTERM)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    torchrun = Training(start, tmp_path / "torchrun", launcher)
+    end_once_trained(torchrun, first=False)
 
     assert first.process.wait(60) == -signal.SIGKILL
-    assert [job.process.wait(60) for job in (unborn, second, torchrun)] == [1, 1, 1]
+    assert [job.process.wait(60) for job in (unborn, second, stopped, torchrun)] == [1, 1, 1, 1]
     wait_until(lambda: all(map(is_gone, left)))
     (told,) = first.errors()
     assert told.startswith("error: the first process of this job was killed")
@@ -160,7 +161,9 @@ def test_real_kills(
     for job in (unborn, second):
         (told,) = job.errors()
         assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
-    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {second.last}" in second.told.read_text()
+    for job in (second, stopped):
+        assert f"continue with: python -m spam_classifier.train fit --ckpt_path {job.last}" in job.told.read_text()
+    assert not stopped.errors()
     assert "SIGKILL" in torchrun.told.read_text()
 
     epoch = torch.load(second.last, weights_only=True)["epoch"]
