@@ -33,7 +33,7 @@ SMALL = [
     *("--data.corpus", "sample", "--data.balance", "none", "--data.padding", "batch", "--data.batch_by_length", "true"),
     *("--data.batch_size", "16", "--data.train_fraction", "0.5", "--model.token_position", "last_real"),
     *("--model.weights", "random", "--model.layers", "3", "--model.width", "64", "--model.heads", "4"),
-    *("--model.context", "128", "--model.learning_rate", "1e-3", "--trainer.max_epochs", "6"),
+    *("--model.context", "128", "--model.learning_rate", "1e-3"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary"),
     *("false", "--trainer.log_every_n_steps", "5"),
 ]
@@ -218,12 +218,16 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", help=f"beginnings of: {'; '.join(SETTINGS)} (default: all)")
     parser.add_argument("--kills", type=int, default=8, help="for each setting (default: 8)")
     parser.add_argument("--seed", type=int, default=123, help="of the moments (default: 123)")
+    parser.add_argument("--epochs", type=int, default=6, help="(default: 6)")
     arguments = parser.parse_args()
     chosen = [name for name in SETTINGS if not arguments.settings or name.startswith(tuple(arguments.settings))]
     drawn, rows, same = random.Random(arguments.seed), [], True
     with tempfile.TemporaryDirectory() as directory:
         for number, name in enumerate(chosen):
-            flags, root = ["fit", *SMALL, *SETTINGS[name]], Path(directory, str(number))
+            flags, root = (
+                ["fit", *SMALL, *SETTINGS[name], "--trainer.max_epochs", str(arguments.epochs)],
+                Path(directory, str(number)),
+            )
             process = Process(root / "undisturbed", flags)
             started = process.wait_for_start()
             process.finish()
