@@ -224,7 +224,8 @@ def main() -> None:
     drawn, rows, same = random.Random(arguments.seed), [], True
     with tempfile.TemporaryDirectory() as directory:
         for number, name in enumerate(chosen):
-            flags, root = (
+            flags = ["fit", *SMALL, *SETTINGS[name], "--trainer.max_epochs", str(arguments.epochs)]
+            root = Path(directory, str(number))
                 ["fit", *SMALL, *SETTINGS[name], "--trainer.max_epochs", str(arguments.epochs)],
                 Path(directory, str(number)),
             )
