@@ -226,9 +226,6 @@ def main() -> None:
         for number, name in enumerate(chosen):
             flags = ["fit", *SMALL, *SETTINGS[name], "--trainer.max_epochs", str(arguments.epochs)]
             root = Path(directory, str(number))
-                ["fit", *SMALL, *SETTINGS[name], "--trainer.max_epochs", str(arguments.epochs)],
-                Path(directory, str(number)),
-            )
             process = Process(root / "undisturbed", flags)
             started = process.wait_for_start()
             process.finish()
