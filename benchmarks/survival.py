@@ -4,9 +4,9 @@
     python benchmarks/survival.py lora --kills 2
 
 For each setting a small GPT-2 is trained on the embedded sample, once undisturbed and then again. That other run gets
-a SIGKILL, with all that it has started, at a random moment: one of five anywhere from the start of the process, the
-others from where its imports are done, each drawn uniformly from the time that an undisturbed run takes. It goes on in
-a fresh process with ``fit --ckpt_path last``, or is started anew where that finds no checkpoint, and is
+a SIGKILL, with all that it has started, at a random moment: one of five is drawn uniformly from the whole time that an
+undisturbed run takes, imports and all. The others are drawn from where the imports are done, uniformly from so much of
+the rest that together they come as far as the evaluation at the end. It goes on in a fresh process with ``fit --ckpt_path last``, or is started anew where that finds no checkpoint, and is
 killed again, until it has had its kills and may end. Then weights, state of the optimizer, figures and curves have to
 be the same, bit for bit.
 """
@@ -198,7 +198,7 @@ def survive(
             phase = process.killed_after(drawn.uniform(0, sum(seconds)))
         else:
             process.wait_for_start()
-            phase = process.killed_after(drawn.uniform(0, seconds[1]))
+            phase = process.killed_after(drawn.uniform(0, seconds[1] * min(1, 2 / kills)))
         if phase is None:  # it was faster: once more, which leaves the evaluation at the end to be killed
             process = Process(root, ["fit", "--ckpt_path", "last"])
             continue
