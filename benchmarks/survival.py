@@ -6,9 +6,9 @@
 For each setting a small GPT-2 is trained on the embedded sample, once undisturbed and then again. That other run gets
 a SIGKILL, with all that it has started, at a random moment: one of five is drawn uniformly from the whole time that an
 undisturbed run takes, imports and all. The others are drawn from where the imports are done, uniformly from so much of
-the rest that together they come as far as the evaluation at the end. It goes on in a fresh process with ``fit --ckpt_path last``, or is started anew where that finds no checkpoint, and is
-killed again, until it has had its kills and may end. Then weights, state of the optimizer, figures and curves have to
-be the same, bit for bit.
+the rest that together they come as far as the evaluation at the end. It goes on in a fresh process with ``fit
+--ckpt_path last``, or is started anew where that finds no checkpoint, and is killed again, until it has had its kills
+and may end. Then weights, state of the optimizer, figures and curves have to be the same, bit for bit.
 """
 
 import argparse
