@@ -121,7 +121,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     caplog.clear()
     assert train(*GO_ON).code == 0
     # kept states evaluate what was trained on, too, or the last digits might be others
-    assert ("tokens, 0 MB on disk in" in caplog.text) == ("--model.prefix_memory" in flags)
+    assert caplog.text.count("tokens, 0 MB on disk in") == (2 if "--model.prefix_memory" in flags else 0)
 
     whole = Path("whole") / RUN
     for name in (Path("checkpoints/last.ckpt"), *(path.relative_to(whole) for path in whole.rglob("best-*"))):
