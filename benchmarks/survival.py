@@ -61,9 +61,10 @@ PHASES = {
 }
 START = """
 import faulthandler, runpy, signal, sys
-faulthandler.register(signal.SIGUSR1, open(sys.argv.pop(1), "w"), all_threads=False)
+faulthandler.register(signal.SIGUSR1, open(sys.argv.pop(1), "w"))
 runpy.run_module("spam_classifier.train", run_name="__main__", alter_sys=True)
 """
+OUTERMOST = '"<string>", line'  # of the main thread: any thread may be the one that takes the signal
 
 
 class Process:
@@ -102,7 +103,7 @@ class Process:
             if self.stack.exists():  # before, the signal would end it
                 os.kill(self.popen.pid, signal.SIGUSR1)
                 for _ in range(1000):
-                    if self.stack.stat().st_size:
+                    if OUTERMOST in self.stack.read_text():
                         break
                     time.sleep(0.001)
             os.killpg(self.popen.pid, signal.SIGKILL)
