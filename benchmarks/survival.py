@@ -4,11 +4,11 @@
     python benchmarks/survival.py lora --kills 2
 
 For each setting a small GPT-2 is trained on the embedded sample, once undisturbed and then again. That other run gets
-a SIGKILL, with all that it has started, at a random moment: one of five anywhere from the start of the process, the
-others from where its imports are done, each drawn uniformly from the time that an undisturbed run takes. It goes on in
-a fresh process with ``fit --ckpt_path last``, or is started anew where that finds no checkpoint, and is
-killed again, until it has had its kills and may end. Then weights, state of the optimizer, figures and curves have to
-be the same, bit for bit.
+a SIGKILL, with all that it has started, at a random moment: one of five is drawn uniformly from the whole time that an
+undisturbed run takes, imports and all. The others are drawn from where the imports are done, uniformly from so much of
+the rest that together they come as far as the evaluation at the end. It goes on in a fresh process with ``fit
+--ckpt_path last``, or is started anew where that finds no checkpoint, and is killed again, until it has had its kills
+and may end. Then weights, state of the optimizer, figures and curves have to be the same, bit for bit.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SMALL = [
     *("--data.corpus", "sample", "--data.balance", "none", "--data.padding", "batch", "--data.batch_by_length", "true"),
     *("--data.batch_size", "16", "--data.train_fraction", "0.5", "--model.token_position", "last_real"),
     *("--model.weights", "random", "--model.layers", "3", "--model.width", "64", "--model.heads", "4"),
-    *("--model.context", "128", "--model.learning_rate", "1e-3", "--trainer.max_epochs", "6"),
+    *("--model.context", "128", "--model.learning_rate", "1e-3"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary"),
     *("false", "--trainer.log_every_n_steps", "5"),
 ]
@@ -61,9 +61,10 @@ PHASES = {
 }
 START = """
 import faulthandler, runpy, signal, sys
-faulthandler.register(signal.SIGUSR1, open(sys.argv.pop(1), "w"), all_threads=False)
+faulthandler.register(signal.SIGUSR1, open(sys.argv.pop(1), "w"))
 runpy.run_module("spam_classifier.train", run_name="__main__", alter_sys=True)
 """
+OUTERMOST = '"<string>", line'  # of the main thread: any thread may be the one that takes the signal
 
 
 class Process:
@@ -102,7 +103,7 @@ class Process:
             if self.stack.exists():  # before, the signal would end it
                 os.kill(self.popen.pid, signal.SIGUSR1)
                 for _ in range(1000):
-                    if self.stack.stat().st_size:
+                    if OUTERMOST in self.stack.read_text():
                         break
                     time.sleep(0.001)
             os.killpg(self.popen.pid, signal.SIGKILL)
@@ -198,7 +199,7 @@ def survive(
             phase = process.killed_after(drawn.uniform(0, sum(seconds)))
         else:
             process.wait_for_start()
-            phase = process.killed_after(drawn.uniform(0, seconds[1]))
+            phase = process.killed_after(drawn.uniform(0, seconds[1] * min(1, 2 / kills)))
         if phase is None:  # it was faster: once more, which leaves the evaluation at the end to be killed
             process = Process(root, ["fit", "--ckpt_path", "last"])
             continue
@@ -218,12 +219,14 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", help=f"beginnings of: {'; '.join(SETTINGS)} (default: all)")
     parser.add_argument("--kills", type=int, default=8, help="for each setting (default: 8)")
     parser.add_argument("--seed", type=int, default=123, help="of the moments (default: 123)")
+    parser.add_argument("--epochs", type=int, default=6, help="(default: 6)")
     arguments = parser.parse_args()
     chosen = [name for name in SETTINGS if not arguments.settings or name.startswith(tuple(arguments.settings))]
     drawn, rows, same = random.Random(arguments.seed), [], True
     with tempfile.TemporaryDirectory() as directory:
         for number, name in enumerate(chosen):
-            flags, root = ["fit", *SMALL, *SETTINGS[name]], Path(directory, str(number))
+            flags = ["fit", *SMALL, *SETTINGS[name], "--trainer.max_epochs", str(arguments.epochs)]
+            root = Path(directory, str(number))
             process = Process(root / "undisturbed", flags)
             started = process.wait_for_start()
             process.finish()

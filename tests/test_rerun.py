@@ -1,14 +1,15 @@
 """A run, once more from its directory."""
 
-import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
+import torch
 
+from spam_classifier.data.corpora import corpus_sha256
 from spam_classifier.errors import UserError
-from spam_classifier.rerun import differences, other_versions, refuse_other_sources
+from spam_classifier.rerun import differences, main, other_versions, refuse_other_sources, same_weights
 from spam_classifier.runs.provenance import git_revision, versions
 
 SMALL = [
@@ -36,12 +37,10 @@ def test_other_messages_or_weights_are_refused(tmp_path: Path) -> None:
     corpus = tmp_path / "own.csv"
     corpus.write_text("label,text\nham,hello\nspam,win\n")
     settings = {"data": {"corpus": str(corpus)}, "model": {"weights": "random"}}
-    now = "99b1b1cc3e83dfeff5e3b60eb08f6f9d5f63d6c0d9ee3dc6cb6eb3dc4a4c6a3b"
+    now = "0" * 64
     made_with = {"corpus_sha256": {"--data.corpus": now}, "weights_sha256": {}}
     with pytest.raises(UserError, match=f"--data.corpus has SHA-256 .*, in the run it had {now}"):
         refuse_other_sources(settings, made_with)
-    from spam_classifier.data.corpora import corpus_sha256
-
     made_with["corpus_sha256"] = {"--data.corpus": corpus_sha256(str(corpus))}
     refuse_other_sources(settings, made_with)
     with pytest.raises(UserError, match=r"model\.safetensors has SHA-256 None"):
@@ -55,23 +54,26 @@ def test_versions_that_differ_are_said() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_again_has_the_same_weights_and_figures(command: Callable, tmp_path: Path) -> None:
-    """Three processes train alike: the first, one that goes by its settings, and one with another learning rate."""
+def test_a_run_in_another_process_has_the_same_weights_and_figures(
+    train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = [f"{label},{label} number {number} at {number % 7}" for number in range(40) for label in ("ham", "spam")]
     (tmp_path / "own.csv").write_text("label,text\n" + "\n".join(lines) + "\n")
-    fit = command("spam_classifier.train", "fit", *SMALL, "--data.corpus", "own.csv", cwd=tmp_path)
-    assert fit.code == 0, fit.err
-    assert command("spam_classifier.train", "test", cwd=tmp_path).code == 0
-    elsewhere = tmp_path / "elsewhere"
+    assert train("fit", *SMALL, "--data.corpus", "own.csv").code == 0
+    run, elsewhere = tmp_path / "lightning_logs/version_0", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    run = tmp_path / "lightning_logs/version_0"
-    again = command("spam_classifier.rerun", run, cwd=elsewhere)
-    assert again.code == 0, again.out + again.err
-    assert "the same weights, bit for bit\nall figures are the same" in again.out
-    assert "test" in json.loads((tmp_path / "lightning_logs/rerun_0/lightning_logs/version_0/metrics.json").read_text())
-    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["corpus"] == str(tmp_path / "own.csv")
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setattr(sys, "argv", ["rerun.py", str(run)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/lightning_logs/rerun_0/lightning_logs/version_0: the same weights, bit for bit" in said
+    assert "all figures are the same" in said
+    assert end.value.code == 0
 
-    other = command("spam_classifier.rerun", run, "--", "--model.learning_rate", "1e-2", cwd=elsewhere)
-    assert other.code == 1
-    assert "other weights" in other.out
-    assert "train loss: " in other.out
+    last = run / "checkpoints/last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    bias = checkpoint["state_dict"]["head.bias"]
+    bias[0] = torch.nextafter(bias[0], torch.tensor(9.0))
+    torch.save(checkpoint, last)
+    assert not same_weights(run, tmp_path / "lightning_logs/rerun_0/lightning_logs/version_0")

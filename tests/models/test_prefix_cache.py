@@ -1,8 +1,10 @@
-"""Hidden states that several runs keep under the same name at once."""
+"""Hidden states kept for other runs, by several at once."""
 
 import multiprocessing
+import os
 import resource
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,14 @@ def test_a_full_disk_keeps_nothing(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_run_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
+    left, written = tmp_path / "a.incomplete", tmp_path / "b.incomplete"
+    for path, age in ((left, 200_000), (written, 100)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    cache, states = PrefixCache(tmp_path), torch.randn(5, 3)
+    assert cache.keep("digest", states)
+    assert {path.name for path in tmp_path.iterdir()} == {"b.incomplete", "digest"}
+    assert torch.equal(cache.find("digest", (5, 3), torch.float32), states)
