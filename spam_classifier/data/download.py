@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pooch import HTTPDownloader, os_cache
 from tqdm import tqdm
@@ -26,6 +26,8 @@ CACHE_VARIABLE = "SPAM_CLASSIFIER_CACHE"
 ROUNDS = 2  # each URL is tried this often
 PAUSE = 1.0  # seconds between two rounds
 TIMEOUT = 20.0  # seconds without a connection, or without a further byte
+MOST_BYTES = 2**24  # of an archive, which has 200 kB
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile has the others unpack all they are given at once
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,16 @@ def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
         UserError: This is no zip archive, it is damaged, or it does not hold the expected file.
     """
     try:
+        size = archive.stat().st_size if isinstance(archive, Path) else archive.seek(0, io.SEEK_END)
+        if size > MOST_BYTES:
+            raise UserError(f"{source} has {size:,} bytes, more than the {MOST_BYTES:,} of any archive of the messages")
         with zipfile.ZipFile(archive) as members:
             try:
                 member = members.getinfo(MEMBER.name)
             except KeyError:
                 raise UserError(f"{source}: holds no file {MEMBER.name}") from None
+            if member.compress_type not in PACKINGS:
+                raise UserError(f"{source}: {MEMBER.name} is packed by another method than deflation, and not unpacked")
             with members.open(member) as file:
                 return _read_verified(file, member.file_size, f"{source}: {MEMBER.name}")
     except UserError:
@@ -136,8 +143,18 @@ def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
     return data
 
 
+class _Archive(io.BytesIO):
+    """What is downloaded, unless it has no end."""
+
+    def write(self, data: Any) -> int:
+        """Take up more of it."""
+        if self.tell() + len(data) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES:,} bytes")
+        return super().write(data)
+
+
 def _download(url: str) -> bytes:
-    archive = io.BytesIO()
+    archive = _Archive()
     # The total is a guess until the response tells it; pooch takes a bar without one for no bar.
     with tqdm(desc=MEMBER.name, total=MEMBER.size, unit="B", unit_scale=True, leave=False, disable=None) as progress:
         try:
@@ -145,6 +162,7 @@ def _download(url: str) -> bytes:
         except (OSError, ValueError) as error:  # all errors of requests are OSErrors
             response = getattr(error, "response", None)
             reason = type(error).__name__ if response is None else f"HTTP {response.status_code}"
+            reason = str(error) if type(error) is ValueError else reason
             raise UserError(f"{url}: {reason}") from error
     return read_archive(archive, url)
 
