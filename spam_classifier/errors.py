@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from spam_classifier.visible_text import one_line
+
 
 class UserError(Exception):
     """A mistake its user can mend: one line that names the thing at fault and the remedy.
@@ -29,7 +31,7 @@ def one_line_errors() -> Iterator[None]:
         if isinstance(error, OSError) and error.filename is None:  # of no file, so nothing a user could mend
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -15,6 +15,7 @@ from spam_classifier.inference.output import Output, Tally, check_output, reject
 from spam_classifier.inference.rows import Input
 from spam_classifier.inference.screen import Screen
 from spam_classifier.runs.checkpoints import find_checkpoint
+from spam_classifier.visible_text import visible
 
 DESCRIPTION = """Classify texts with a trained run.
 
@@ -95,7 +96,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-    print(f"checkpoint {checkpoint}", flush=True)
+    print(visible(f"checkpoint {checkpoint}"), flush=True)
     source = _source(arguments)
     device = chosen_device(arguments.device)
     classifier = load_classifier(checkpoint, device)

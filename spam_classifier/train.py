@@ -32,6 +32,7 @@ from spam_classifier.runs.interruption import StopCleanly
 from spam_classifier.runs.logger import RunLogger
 from spam_classifier.runs.provenance import peak_memory, versions
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
+from spam_classifier.visible_text import one_line, visible
 
 PREDICTIONS_FILE = "predictions.csv"
 PATHS = {
@@ -55,7 +56,7 @@ class OneLineParser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message on one line and exit with status 2."""
         hint = '; quote labels: \'["yes", "1"]\'' if "data.labels" in message else ""
-        print(f"error: {' '.join(message.split())} (see --help{hint})", file=sys.stderr)
+        print(f"error: {one_line(message)} (see --help{hint})", file=sys.stderr)
         self.exit(2)
 
 
@@ -149,7 +150,7 @@ class SpamCLI(LightningCLI):
 
     def before_validate(self) -> None:
         """Say which checkpoint is at work."""
-        self._say(f"checkpoint {self._get(self.config, 'ckpt_path')}")
+        self._say(visible(f"checkpoint {self._get(self.config, 'ckpt_path')}"))
 
     before_test = before_predict = before_validate
 

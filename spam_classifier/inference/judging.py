@@ -10,7 +10,8 @@ from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.inference.output import Output, Tally
 from spam_classifier.inference.rows import Input, Rejected, Row
-from spam_classifier.inference.screen import Screen, visible
+from spam_classifier.inference.screen import Screen
+from spam_classifier.visible_text import one_line
 
 CHUNK_ROWS = 4_096
 REPORTED = 5  # rejected rows that are told one by one
@@ -75,7 +76,7 @@ def _chunks(rows: Iterator[Row | Rejected]) -> Iterator[list[Row | Rejected]]:
 def _report(source: Input, rejected: list[Rejected], before: int, strict: bool) -> None:
     for row in rejected[:1] if strict else rejected[: max(0, REPORTED - before)]:
         where = row.place if source.unit == "file" else f"{source.name}, {source.unit} {row.place}"
-        told = visible(f"{where}: {row.reason}")
+        told = one_line(f"{where}: {row.reason}")
         if strict:
             raise UserError(f"{told}; mend it, or leave out --strict to go on without it")
         tqdm.write(f"rejected: {told}", file=sys.stderr)

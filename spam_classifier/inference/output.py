@@ -102,6 +102,7 @@ class Output:
                 from spam_classifier.inference.parquet_output import ParquetOutput  # an extra, not always there
 
                 assert source.columns is not None
+                self.incomplete.unlink(missing_ok=True)
                 self._table = ParquetOutput(self.incomplete, source.columns, source.schema, classes)
             else:
                 self._lines = GrowingFile(self.incomplete, state["bytes"])
@@ -156,6 +157,7 @@ class Output:
 
     def _keep(self, state: dict[str, Any]) -> None:
         new = self.state_file.with_name(self.state_file.name + ".new")
+        new.unlink(missing_ok=True)
         new.write_text(json.dumps({"settings": self.settings, **state}), encoding="utf-8")
         new.replace(self.state_file)
 
@@ -187,6 +189,8 @@ class Output:
 
     def _reaches(self, state: dict[str, Any]) -> bool:
         paths = ((self.incomplete, "bytes"), (self.incomplete_rejected, "rejected_bytes"))
+        if any(path.is_symlink() for path, _ in paths):  # no run of ours made it
+            return False
         return all((path.stat().st_size if path.exists() else 0) >= state[size] for path, size in paths)
 
 
