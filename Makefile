@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test lint reproduce clean
+.PHONY: help quickstart test fuzz lint reproduce clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -13,6 +13,9 @@ quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded s
 
 test: $(VENV)/.installed-dev  ## Set up, then run the tests
 	$(BIN)/python -m pytest -n 2
+
+fuzz: $(VENV)/.installed-dev  ## Feed 10,000 new hostile inputs to every reader: half an hour on two cores
+	$(BIN)/python -m pytest -n 2 tests/fuzz --hypothesis-profile fuzz --hypothesis-show-statistics
 
 lint: $(VENV)/.installed-dev  ## Check style and types
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from spam_classifier.visible_text import one_line
+
 GRACE = 3.0  # seconds that a process gives others to end by themselves
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -56,7 +58,7 @@ def one_line_errors() -> Iterator[None]:
         if number != "0":
             time.sleep(GRACE)
         alone = "" if number == "0" else f"process {number}: "
-        print(f"error: {alone}{' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        print(f"error: {alone}{one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(1)
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":

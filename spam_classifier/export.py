@@ -9,6 +9,7 @@ from spam_classifier.inference.classifier import Classifier, load_classifier
 from spam_classifier.inference.model_card import ONNX, TRANSFORMERS
 from spam_classifier.inference.transformers_export import export_to_transformers
 from spam_classifier.runs.checkpoints import find_checkpoint
+from spam_classifier.visible_text import visible
 
 DESCRIPTION = """Turn a trained run into what other tools open, with a model card beside it:
   transformers DIRECTORY   weights, configuration and tokenizer for transformers' text-classification pipeline
@@ -83,7 +84,7 @@ def main() -> None:
     with one_line_errors():
         export = _export_of(arguments.kind)
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        print(f"checkpoint {checkpoint}")
+        print(visible(f"checkpoint {checkpoint}"))
         notes = export(load_classifier(checkpoint), arguments.target, overwrite=arguments.overwrite)
         print(f"written {arguments.target}", *notes, sep="\n")
 

@@ -18,6 +18,7 @@ from spam_classifier.inference.rows import Input
 from spam_classifier.inference.screen import Screen
 from spam_classifier.runs.checkpoints import digest_of_checkpoint, find_checkpoint
 from spam_classifier.runs.other_processes import Launched, ending_together
+from spam_classifier.visible_text import visible
 
 DESCRIPTION = """Classify texts with a trained run.
 
@@ -128,7 +129,7 @@ def _run(arguments: argparse.Namespace, launched: Launched) -> None:
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-    print(f"checkpoint {checkpoint}", flush=True)
+    print(visible(f"checkpoint {checkpoint}"), flush=True)
     source = _source(arguments)
     classifier = load_classifier(checkpoint)
     classifier.check_threshold(arguments.threshold)

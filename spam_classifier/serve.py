@@ -11,6 +11,7 @@ from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.inference.device import chosen_device
 from spam_classifier.runs.checkpoints import find_checkpoint, read_checkpoint
+from spam_classifier.visible_text import visible
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
 
@@ -106,7 +107,10 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"checkpoint {checkpoint}\nserving on http://{shown}:{port} (Ctrl-C ends it), loading the model", flush=True)
+    print(
+        f"{visible(f'checkpoint {checkpoint}')}\nserving on http://{shown}:{port} (Ctrl-C ends it), loading the model",
+        flush=True,
+    )
     threading.Thread(target=load, daemon=True).start()
     server.run(sockets=[listening])
     if failures:

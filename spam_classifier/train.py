@@ -39,6 +39,7 @@ from spam_classifier.runs.provenance import peak_memory
 from spam_classifier.runs.saved_settings import SaveRunSettings
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
 from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
+from spam_classifier.visible_text import one_line, visible
 
 PREDICTIONS_FILE = "predictions.csv"
 PROGRAM = "python -m spam_classifier.train"
@@ -58,7 +59,7 @@ class OneLineParser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message on one line and exit with status 2."""
         hint = '; quote labels: \'["yes", "1"]\'' if "data.labels" in message else ""
-        print(f"error: {' '.join(message.split())} (see --help{hint})", file=sys.stderr)
+        print(f"error: {one_line(message)} (see --help{hint})", file=sys.stderr)
         self.exit(2)
 
 
@@ -143,7 +144,7 @@ class SpamCLI(LightningCLI):
 
     def before_validate(self) -> None:
         """Say which checkpoint is at work."""
-        self._say(f"checkpoint {self._get(self.config, 'ckpt_path')}")
+        self._say(visible(f"checkpoint {self._get(self.config, 'ckpt_path')}"))
 
     before_test = before_predict = before_validate
 

@@ -22,6 +22,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     unfinished = path.with_suffix(UNFINISHED)
     try:
         with writing(path):
+            unfinished.unlink(missing_ok=True)  # where it is a link, it may lead anywhere
             yield unfinished
             with unfinished.open("r+b") as file:
                 os.fsync(file.fileno())  # or the name may reach the disk before what it stands for

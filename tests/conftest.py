@@ -16,7 +16,8 @@ import lightning.pytorch  # noqa: F401  # its log handler has to see the standar
 import pytest
 from hypothesis import settings
 
-settings.register_profile("any_machine", deadline=None)  # a first call may load a vocabulary
+settings.register_profile("any_machine", deadline=None, derandomize=True)  # a first call may load a vocabulary
+settings.register_profile("fuzz", deadline=None, max_examples=10_000, print_blob=True)
 settings.load_profile("any_machine")
 
 

@@ -762,3 +762,26 @@ def test_a_file_that_another_has_written_meanwhile(predict: Callable, monkeypatc
     assert "out.csv is there by now" in done.err
     assert Path("out.csv").read_text() == "another's"
     assert {path.name for path in Path().glob("out.*")} == {"out.csv"}
+
+
+def test_white_space_is_counted_once(predict: Callable) -> None:
+    """Runs that are just short enough: to look for too long a one from each of their characters would take hours."""
+    Path("in.txt").write_text(f"a{' ' * 499_999}" * 4 + "b\nfine\n")
+    done = predict("--input", "in.txt", "--output", "out.csv")
+    assert "2 judged" in done.err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_links_in_the_way_of_the_output_are_not_followed(predict: Callable, suffix: str, overwrite: list[str]) -> None:
+    """Whoever can put links beside the output does not choose what is written over."""
+    Path("precious").write_text("mine")
+    names = [f"out{suffix}", f"out{suffix}.incomplete.json.new", f"out{suffix}.rejected.csv.incomplete"]
+    for name in [*names, f"out{suffix}.incomplete"] if overwrite else names:
+        Path(name).symlink_to("precious" if overwrite or name != f"out{suffix}" else "nowhere")
+    Path("in.csv").write_text('text\nhello\n""\n')
+    assert predict("--input", "in.csv", "--output", f"out{suffix}", *overwrite).code == 0
+    assert Path("precious").read_text() == "mine"
+    assert not Path("nowhere").exists()
+    assert not Path(f"out{suffix}").is_symlink()
+    assert Path(f"out{suffix}.rejected.csv").read_text().count("no text") == 1

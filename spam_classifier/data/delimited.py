@@ -3,13 +3,25 @@
 import csv
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import TextIO
 
-from spam_classifier.data.records import Record, Source, decoded, empty_file, find_columns, missing_columns
+from spam_classifier.data.records import (
+    Record,
+    Source,
+    bounded_lines,
+    decoded,
+    empty_file,
+    find_columns,
+    missing_columns,
+    refused_line,
+)
 from spam_classifier.errors import UserError
 
-LONGEST_FIELD = 2**31 - 1  # characters; csv's own limit is 128 KiB
-
 Fields = tuple[int, list[str]]  # the line a row starts on, its fields
+
+
+class TooLong(csv.Error):
+    """A row is longer than any message."""
 
 
 def tsv_records(source: Source, label_column: str, text_column: str) -> Iterator[Record]:
@@ -18,7 +30,7 @@ def tsv_records(source: Source, label_column: str, text_column: str) -> Iterator
     Raises:
         UserError: The file is empty or not UTF-8, or a line has too few or too many fields.
     """
-    rows = tsv_rows(source)
+    rows = _bounded(source)
     remedy = "put one tab between fields and none into a text (a quoted .csv can hold tabs)"
     first = next(rows, None)
     if first is None:
@@ -47,32 +59,55 @@ def csv_records(source: Source, label_column: str, text_column: str) -> Iterator
     return _records(rows, header, columns, source, "put a text that holds commas between quotes")
 
 
-def tsv_rows(source: Source, errors: str = "strict") -> Iterator[Fields]:
+def tsv_rows(source: Source, errors: str = "strict") -> Iterator[tuple[int, list[str] | TooLong]]:
     """The rows of a .tsv that are not empty; ``errors`` is for bytes that are not UTF-8, as for ``open``."""
     # Neither splitlines nor csv: quotes and all other line separators are part of a message.
     with decoded(source, newline="\n", errors=errors) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(bounded_lines(file, source), start=1):
+            if line is None:
+                yield number, TooLong(source.too_long)
+                continue
             if line.endswith("\n"):
                 line = line[:-1].removesuffix("\r")
             if line:
                 yield number, line.split("\t")
 
 
-def csv_rows(
-    source: Source, errors: str = "strict", longest_field: int = LONGEST_FIELD
-) -> Iterator[tuple[int, list[str] | csv.Error]]:
+class _RowLines:
+    """Lines for the reader of a .csv, which may put many into one row: counted, and no longer than a row may be."""
+
+    def __init__(self, file: TextIO, source: Source) -> None:
+        self.source = source
+        self.lines = bounded_lines(file, source, ends=("\n", "\r"))
+        self.number = 0
+        self.room = source.longest
+
+    def __iter__(self) -> "_RowLines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.lines)
+        self.number += 1
+        self.room -= len(line or "")
+        if line is None or self.room < 0:
+            raise TooLong(self.source.too_long)
+        return line
+
+
+def csv_rows(source: Source, errors: str = "strict") -> Iterator[tuple[int, list[str] | csv.Error]]:
     """The rows of a .csv that are not empty; a malformed one is an error, and the next one starts on the next line.
 
     Args:
         source: The file.
         errors: What becomes of bytes that are not UTF-8, as for ``open``.
-        longest_field: Most characters of a field.
     """
-    csv.field_size_limit(longest_field)
+    csv.field_size_limit(source.longest)  # its own is 128 KiB
     with decoded(source, newline="", errors=errors) as file:
-        reader = csv.reader(file, strict=True)
+        lines = _RowLines(file, source)
+        reader = csv.reader(lines, strict=True)
         line = 1
         while True:
+            lines.room = source.longest
             try:
                 fields: list[str] | csv.Error | None = next(reader, None)
             except csv.Error as error:
@@ -81,11 +116,20 @@ def csv_rows(
                 return
             if fields:
                 yield line, fields
-            line = reader.line_num + 1
+            line = lines.number + 1
+
+
+def _bounded(source: Source) -> Iterator[Fields]:
+    for line, fields in tsv_rows(source):
+        if isinstance(fields, TooLong):
+            raise refused_line(source, line)
+        yield line, fields
 
 
 def _well_formed(source: Source) -> Iterator[Fields]:
     for line, fields in csv_rows(source):
+        if isinstance(fields, TooLong):
+            raise refused_line(source, line)
         if isinstance(fields, csv.Error):
             raise UserError(
                 f"{source.name}, line {line}: malformed CSV ({fields}); put a text that holds quotes, commas or line "

@@ -29,6 +29,7 @@ PAUSE = 1.0  # seconds between two rounds
 TIMEOUT = 20.0  # seconds without a connection, or without a further byte
 LIMIT = 60.0  # seconds for one download: a server that sends a byte now and then is no better than one that stalls
 MOST_BYTES = 10_000_000  # of an archive, which has 200 kB
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile has the others unpack all they are given at once
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,16 @@ def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
         UserError: This is no zip archive, it is damaged, or it does not hold the expected file.
     """
     try:
+        size = archive.stat().st_size if isinstance(archive, Path) else archive.seek(0, io.SEEK_END)
+        if size > MOST_BYTES:
+            raise UserError(f"{source} has {size:,} bytes, more than the {MOST_BYTES:,} of any archive of the messages")
         with zipfile.ZipFile(archive) as members:
             try:
                 member = members.getinfo(MEMBER.name)
             except KeyError:
                 raise UserError(f"{source}: holds no file {MEMBER.name}") from None
+            if member.compress_type not in PACKINGS:
+                raise UserError(f"{source}: {MEMBER.name} is packed by another method than deflation, and not unpacked")
             with members.open(member) as file:
                 return _read_verified(file, member.file_size, f"{source}: {MEMBER.name}")
     except UserError:

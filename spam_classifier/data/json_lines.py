@@ -7,11 +7,13 @@ from typing import Any, NoReturn
 from spam_classifier.data.records import (
     Record,
     Source,
+    bounded_lines,
     decoded,
     empty_file,
     find_columns,
     has_surrogate,
     missing_columns,
+    refused_line,
 )
 from spam_classifier.errors import UserError
 
@@ -29,7 +31,9 @@ def json_lines_records(source: Source, label_column: str, text_column: str) -> I
     # Only line feeds end a line: other separators may stand in a string as they are.
     empty = True
     with decoded(source, newline="\n") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(bounded_lines(file, source), start=1):
+            if line is None:
+                raise refused_line(source, number)
             if not line.isspace():
                 empty = False
                 where = f"{source.name}, line {number}"

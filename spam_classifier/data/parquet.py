@@ -1,6 +1,6 @@
 """Messages out of .parquet files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spam_classifier.data.records import Record, find_columns, missing_columns
@@ -8,6 +8,7 @@ from spam_classifier.errors import UserError
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet
 except ModuleNotFoundError as error:
     raise UserError(
@@ -15,6 +16,8 @@ except ModuleNotFoundError as error:
     ) from error
 
 ROWS_AT_ONCE = 10_000
+MOST_AT_ONCE = 2**28  # bytes of the rows that are unpacked at once
+MOST_UNPACKED = 100  # times the size of a file are its texts, if they are more than MOST_AT_ONCE
 
 
 def parquet_records(path: Path, label_column: str, text_column: str) -> Iterator[Record]:
@@ -25,9 +28,53 @@ def parquet_records(path: Path, label_column: str, text_column: str) -> Iterator
     """
     try:
         with pa.parquet.ParquetFile(path) as file:
-            yield from _records(file, str(path), label_column, text_column)
+            schema = file.schema_arrow
+        yield from _records(path, schema, label_column, text_column)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise unreadable(path, error) from error
+
+
+def batches(
+    path: Path, schema: "pa.Schema", rows: int, columns: Sequence[str] | None = None
+) -> Iterator["pa.RecordBatch"]:
+    """The rows of a file, so many at a time.
+
+    A string that repeats stands in the file once. It is repeated only after a look at how much that makes: a few
+    kilobytes may stand for more than any memory holds.
+
+    Args:
+        path: The file.
+        schema: Its columns' types.
+        rows: Most rows of a batch.
+        columns: The columns to read; default: all.
+
+    Raises:
+        UserError: The rows of a batch are larger than any texts are.
+    """
+    strings = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    with pa.parquet.ParquetFile(path, read_dictionary=strings) as file:
+        for batch in file.iter_batches(rows, columns=columns):
+            if sum(map(_unpacked, batch.columns)) > MOST_AT_ONCE:
+                raise _too_large(path)
+            whole = [
+                column.dictionary_decode() if name in strings and pa.types.is_dictionary(column.type) else column
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(whole, names=batch.schema.names)
+
+
+def _unpacked(column: "pa.Array") -> int:
+    """Bytes of a column, those of a repeated string counted each time."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) and (
+        pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)
+    ):
+        return pc.sum(pc.take(pc.binary_length(column.dictionary), column.indices)).as_py() or 0
+    return column.nbytes
+
+
+def _too_large(path: Path) -> UserError:
+    return UserError(f"{path} unpacks to far more than its size: it is no file of messages, or write it as .csv")
 
 
 def unreadable(path: Path, error: Exception) -> UserError:
@@ -36,8 +83,8 @@ def unreadable(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} cannot be read as Parquet ({reason}): write it anew")
 
 
-def _records(file: "pa.parquet.ParquetFile", name: str, label_column: str, text_column: str) -> Iterator[Record]:
-    schema = file.schema_arrow
+def _records(path: Path, schema: "pa.Schema", label_column: str, text_column: str) -> Iterator[Record]:
+    name = str(path)
     columns = find_columns(schema.names, label_column, text_column)
     if columns is None:
         raise missing_columns(name, schema.names, label_column, text_column)
@@ -49,7 +96,11 @@ def _records(file: "pa.parquet.ParquetFile", name: str, label_column: str, text_
     if not holds_strings(text.type):
         raise UserError(f"{name}: the texts are of type {text.type}: make them strings")
     row = 0
-    for batch in file.iter_batches(ROWS_AT_ONCE, columns=[label.name, text.name]):
+    room = max(MOST_AT_ONCE, MOST_UNPACKED * path.stat().st_size)
+    for batch in batches(path, schema, ROWS_AT_ONCE, [label.name, text.name]):
+        room -= batch.nbytes
+        if room < 0:
+            raise _too_large(path)
         labels, texts = (batch.column(column.name).to_pylist() for column in (label, text))
         for own_label, own_text in zip(labels, texts, strict=True):
             row += 1

@@ -4,6 +4,7 @@ A record is where a message stands (the line or row, or the path of its file), i
 written. Readers yield one at a time, so that a file of any size takes the memory of its messages and no more.
 """
 
+import codecs
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,15 +14,24 @@ from typing import IO, TextIO
 
 from spam_classifier.errors import UserError
 
+LONGEST = 2**24  # characters of a line, or of a row of a .csv; no model reads a thousandth of it
+PIECE = 2**16  # characters or bytes of a line that are skipped at a time
+
 Record = tuple[int | str, str, str]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file: what error messages call it, and how to open it."""
+    """A file: what error messages call it, how to open it, and most characters of a line or row of it."""
 
     name: str
     open: Callable[[], IO[bytes]]
+    longest: int = LONGEST
+
+    @property
+    def too_long(self) -> str:
+        """What is wrong with a longer line or row."""
+        return f"longer than {self.longest:,} characters"
 
 
 @contextmanager
@@ -43,6 +53,28 @@ def decoded(source: Source, newline: str, errors: str = "strict") -> Iterator[Te
         raise UserError(
             f"{source.name}, line {_first_undecodable_line(source)}: {not_utf8_remedy(source.name)}"
         ) from error
+
+
+def bounded_lines(file: TextIO, source: Source, *, ends: tuple[str, ...] = ("\n",)) -> Iterator[str | None]:
+    """The lines of a file, with their ends; None for one that is too long, of which no more than a part is ever held.
+
+    Args:
+        file: The file, opened to end lines with ``ends``.
+        source: The same.
+        ends: What ends a line.
+    """
+    while line := file.readline(source.longest + 1):
+        if len(line) <= source.longest:
+            yield line
+            continue
+        while line and not line.endswith(ends):
+            line = file.readline(PIECE)
+        yield None
+
+
+def refused_line(source: Source, number: int) -> UserError:
+    """The refusal of a file with a line, or a row that begins there, which is too long."""
+    return UserError(f"{source.name}, line {number}: {source.too_long}; cut its text, or delete it")
 
 
 def not_utf8_remedy(name: str) -> str:
@@ -89,10 +121,13 @@ def missing_columns(where: str, names: Sequence[str], label_column: str, text_co
 
 
 def _first_undecodable_line(source: Source) -> int:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    number = 1
     with source.open() as file:
-        for number, line in enumerate(file, start=1):
+        while piece := file.readline(PIECE):
             try:
-                line.decode()
+                decoder.decode(piece)
             except UnicodeDecodeError:
-                return number
-    raise AssertionError("the file was undecodable a moment ago")
+                break
+            number += piece.endswith(b"\n")
+    return number

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 
 from spam_classifier.data.splits import LEFT_OVER, SPLITS
 from spam_classifier.evaluation.report import REPORT_FILE
+from spam_classifier.visible_text import visible
 
 Metrics = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ def evaluation_summary(figures: Mapping[str, Metrics], classes: Sequence[str], w
         classes: Names of the classes.
         whole: Whether the whole split was evaluated.
     """
+    classes = [visible(name) for name in classes]
     (name, split), *_ = figures.items()
     part = f"{split['messages']:,} messages" if whole else f"a part of it, {split['messages']:,} messages"
     low, high = split["acc_interval"]
@@ -118,7 +120,7 @@ def fit_summary(
         "left over": f"{len(data.splits[LEFT_OVER]):,} by balancing, evaluated by test"
         if LEFT_OVER in data.splits
         else "",
-        "classes": ", ".join(data.label_names),
+        "classes": ", ".join(map(visible, data.label_names)),
         "parameters": f"{learning:,} learning of {sum(parameter.numel() for parameter in parameters):,}",
         "time": f"{duration(seconds)}, {trainer.current_epoch} epochs, {trainer.global_step} steps",
         "result": metrics_table(metrics),

@@ -1,8 +1,9 @@
 """A trained classifier put to work: texts in, labels and probabilities out."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -221,6 +222,14 @@ def load_classifier(run: str | Path | None = None, device: str = "cpu") -> Class
         UserError: There is no such run, or the file is not a checkpoint of this classifier.
     """
     checkpoint = checkpoint_of(run)
-    read_checkpoint(checkpoint)
-    model = SpamClassifier.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
-    return Classifier(model.to(device), checkpoint)
+    return Classifier(_restored(read_checkpoint(checkpoint)).to(device), checkpoint)
+
+
+def _restored(checkpoint: dict[str, Any]) -> SpamClassifier:
+    """The model of a checkpoint; Lightning would let the checkpoint name a function that makes it."""
+    arguments = inspect.signature(SpamClassifier).parameters
+    settings = {name: value for name, value in checkpoint["hyper_parameters"].items() if name in arguments}
+    model = SpamClassifier(**settings)
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model

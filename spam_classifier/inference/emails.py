@@ -2,13 +2,24 @@
 
 import re
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import Message
+from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 HIDDEN = {"script", "style", "title", "template"}
 LINES = {"address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3", "h4"}
 LINES |= {"h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"}
 SPACES = {"td", "th"}
+
+# The libraries take time that grows with the square of what they read, or the product of two of these:
+MOST_BYTES = 2**25
+MOST_LINES = 1_000_000
+MOST_MULTIPARTS = 100
+MOST_PARTS = 1_000
+LONGEST_HEADER = 10_000  # characters; what stands behind them is cut off
+UNCLOSED = 1_000_000  # tags that are never closed, times characters from the first of them to the end
+SLOW_CHARSETS = ("punycode", "idna")
 
 
 def email_text(raw: bytes) -> str:
@@ -17,24 +28,52 @@ def email_text(raw: bytes) -> str:
     Bytes that are not what the message says they are become U+FFFD.
 
     Raises:
-        ValueError: It can't be read as an e-mail.
+        ValueError: It can't be read as an e-mail, or is larger than any is.
     """
+    _refuse_unbounded(raw)
     try:
-        message = message_from_bytes(raw, policy=policy.default)
-        subject = " ".join(str(message.get("subject", "")).split())
-        body = _shown(message)
+        message = message_from_bytes(raw, policy=_BoundedHeaders())
+        subject = policy.default.header_fetch_parse("subject", _source_of(message, "subject"))
+        subject = " ".join(str(subject).split())
+        parts = sum(1 for _ in message.walk())
+        body = _shown(message) if parts <= MOST_PARTS else ""
     except Exception as error:  # the library raises all sorts of exceptions at mail that is broken enough
         raise ValueError(f"cannot be read as an e-mail ({type(error).__name__})") from error
+    if parts > MOST_PARTS:
+        raise ValueError(f"cannot be read as an e-mail (more than {MOST_PARTS:,} parts)")
     text = "\n".join(part for part in (subject, body) if part)
     return text.encode("utf-8", "replace").decode()  # some codecs give halves of surrogate pairs
 
 
-def _shown(part: EmailMessage) -> str:
+def _refuse_unbounded(raw: bytes) -> None:
+    for what, size, most in (
+        ("bytes", len(raw), MOST_BYTES),
+        ("lines", max(raw.count(b"\n"), raw.count(b"\r")), MOST_LINES),
+        ("multiparts", raw.lower().count(b"multipart/"), MOST_MULTIPARTS),
+    ):
+        if size > most:
+            raise ValueError(f"cannot be read as an e-mail (more than {most:,} {what})")
+
+
+class _BoundedHeaders(policy.Compat32):
+    """Reads the headers that tell of parts by the old rules: the new ones take minutes for a long header."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return super().header_fetch_parse(name, value[:LONGEST_HEADER])
+
+
+def _source_of(message: Message, name: str) -> str:
+    """A header as it stands in the message."""
+    found = (value for own, value in message.raw_items() if own.lower() == name)
+    return str(next(found, ""))[:LONGEST_HEADER]
+
+
+def _shown(part: Message) -> str:
     if part.get_content_disposition() == "attachment":
         return ""
     kind = part.get_content_type()
     if part.is_multipart():
-        parts: list[EmailMessage] = part.get_payload()  # type: ignore[assignment]
+        parts: list[Message] = part.get_payload()  # type: ignore[assignment]
         if kind == "multipart/alternative":
             parts = sorted(parts, key=lambda own: own.get_content_type() != "text/plain")
             return next((text for own in parts if (text := _shown(own))), "")
@@ -44,11 +83,12 @@ def _shown(part: EmailMessage) -> str:
     return _decoded(part) if kind == "text/plain" else ""
 
 
-def _decoded(part: EmailMessage) -> str:
+def _decoded(part: Message) -> str:
     payload = part.get_payload(decode=True)
     raw = payload if isinstance(payload, bytes) else b""
     try:
-        text = raw.decode(part.get_content_charset("utf-8"), "replace")
+        charset = part.get_content_charset("utf-8")
+        text = raw.decode("utf-8" if charset in SLOW_CHARSETS else charset, "replace")
     except (LookupError, ValueError):  # no such charset, or no bytes of it
         text = raw.decode("utf-8", "replace")
     return text.replace("\r\n", "\n").strip()
@@ -72,6 +112,10 @@ class _Text(HTMLParser):
     def of(cls, markup: str) -> str:
         parser = cls()
         parser.feed(markup)
+        rest: str = parser.rawdata  # that no tag closes
+        if len(rest) * rest.count("<") > UNCLOSED:
+            parser.handle_data(unescape(rest))
+            parser.rawdata = ""
         parser.close()
         lines = (re.sub(r"\s+", " ", line).strip() for line in "".join(parser.pieces).split("\0"))
         return "\n".join(line for line in lines if line)

@@ -14,7 +14,9 @@ class GrowingFile:
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
-        self._file = path.open("r+b" if offset else "wb")
+        if not offset:
+            path.unlink(missing_ok=True)  # where it is a link, it may lead anywhere
+        self._file = path.open("r+b" if offset else "xb")
         self._file.truncate(offset)
         self._file.seek(offset)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from spam_classifier.data.records import Source
 from spam_classifier.errors import UserError
-from spam_classifier.inference.emails import email_text
+from spam_classifier.inference.emails import MOST_BYTES, email_text
 from spam_classifier.inference.rows import Input, Rejected, Row, checked_row
 from spam_classifier.inference.table_rows import csv_table, json_lines_table, line_rows, tsv_table
 
@@ -95,7 +95,7 @@ def _email_rows(paths: Sequence[str]) -> Iterator[Row | Rejected]:
     for path in paths:
         try:
             with open(path, "rb") as file:  # noqa: PTH123
-                text = email_text(file.read())
+                text = email_text(file.read(MOST_BYTES + 1))
         except OSError as error:
             yield Rejected(path, str(error.strerror))
         except ValueError as error:

@@ -20,9 +20,10 @@ from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.inference.output import Output, Tally
 from spam_classifier.inference.rows import Input, Rejected, Row
-from spam_classifier.inference.screen import Screen, visible
+from spam_classifier.inference.screen import Screen
 from spam_classifier.runs.checkpoints import digest_of_checkpoint
 from spam_classifier.runs.other_processes import end_at_sigterm
+from spam_classifier.visible_text import one_line
 
 CHUNK_ROWS = 4_096
 REPORTED = 5  # rejected rows that are told one by one
@@ -120,7 +121,7 @@ class Desk:
         for row in self._rejected[:told]:
             source = self.source
             where = row.place if source.unit == "file" else f"{source.name}, {source.unit} {row.place}"
-            line = visible(f"{where}: {row.reason}")
+            line = one_line(f"{where}: {row.reason}")
             if self.strict:
                 raise UserError(f"{line}; mend it, or leave out --strict to go on without it")
             tqdm.write(f"rejected: {line}", file=sys.stderr)

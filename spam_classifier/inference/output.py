@@ -128,6 +128,7 @@ class Output:
                 from spam_classifier.inference.parquet_output import ParquetOutput  # an extra, not always there
 
                 assert source.columns is not None
+                self.incomplete.unlink(missing_ok=True)
                 self._table = ParquetOutput(self.incomplete, source.columns, source.schema, classes)
             else:
                 self._lines = GrowingFile(self.incomplete, state["bytes"])
@@ -196,6 +197,7 @@ class Output:
         self._rejections.close()
 
     def _keep(self, state: dict[str, Any]) -> None:
+        self._new_state_file.unlink(missing_ok=True)
         self._new_state_file.write_text(json.dumps({"settings": self.settings, **state}), encoding="utf-8")
         self._new_state_file.replace(self.state_file)
 
@@ -227,6 +229,8 @@ class Output:
 
     def _reaches(self, state: dict[str, Any]) -> bool:
         paths = ((self.incomplete, "bytes"), (self.incomplete_rejected, "rejected_bytes"))
+        if any(path.is_symlink() for path, _ in paths):  # no run of ours made it
+            return False
         return all((path.stat().st_size if path.exists() else 0) >= state[size] for path, size in paths)
 
 

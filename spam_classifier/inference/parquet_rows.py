@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spam_classifier.data.parquet import holds_strings, pa, unreadable
+from spam_classifier.data.parquet import batches, holds_strings, pa, unreadable
 from spam_classifier.errors import UserError
 from spam_classifier.inference.rows import Rejected, Row, checked_row
 from spam_classifier.inference.table_rows import text_column_of
@@ -27,20 +27,20 @@ def parquet_table(path: Path, text_column: str) -> tuple["pa.Schema", int, Itera
     column = text_column_of(str(path), schema.names, text_column)
     if not holds_strings(schema.field(column).type):
         raise UserError(f"{path}: the texts are of type {schema.field(column).type}: make them strings")
-    return schema, total, _rows(path, schema.names, column)
+    return schema, total, _rows(path, schema, column)
 
 
-def _rows(path: Path, names: list[str], column: int) -> Iterator[Row | Rejected]:
+def _rows(path: Path, schema: "pa.Schema", column: int) -> Iterator[Row | Rejected]:
     number = 0
+    names = schema.names
     try:
-        with pa.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROWS_AT_ONCE):
-                for values in zip(*(_values(batch.column(index)) for index in range(len(names))), strict=True):
-                    number += 1
-                    if any(value is _UNDECODABLE for value in values):
-                        yield Rejected(number, "not UTF-8")
-                    else:
-                        yield checked_row(number, values[column], names, values)
+        for batch in batches(path, schema, ROWS_AT_ONCE):
+            for values in zip(*(_values(own) for own in batch.columns), strict=True):
+                number += 1
+                if any(value is _UNDECODABLE for value in values):
+                    yield Rejected(number, "not UTF-8")
+                else:
+                    yield checked_row(number, values[column], names, values)
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
 

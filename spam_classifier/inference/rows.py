@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from spam_classifier.data.records import has_surrogate
 
 WHITE_SPACE = 500_000  # characters in a row; at twice as many the tokenizer gives up
-_TOO_MUCH_WHITE_SPACE = re.compile(rf"\s{{{WHITE_SPACE}}}")
+_WHITE_SPACE = re.compile(r"\s+")
 
 
 class Json(str):
@@ -69,6 +69,6 @@ def checked_row(place: int | str, text: Any, names: Sequence[str], values: Seque
         return Rejected(place, "not UTF-8, or half of a surrogate pair")
     if not text.strip():
         return Rejected(place, "no text")
-    if len(text) >= WHITE_SPACE and _TOO_MUCH_WHITE_SPACE.search(text):
+    if len(text) >= WHITE_SPACE and any(len(run[0]) >= WHITE_SPACE for run in _WHITE_SPACE.finditer(text)):
         return Rejected(place, f"{WHITE_SPACE:,} or more characters of white space in a row")
     return Row(place, text, names, values)

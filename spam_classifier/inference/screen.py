@@ -8,17 +8,9 @@ from typing import TextIO
 from spam_classifier.inference.classifier import Prediction
 from spam_classifier.inference.output import Tally
 from spam_classifier.inference.rows import Rejected, Row
+from spam_classifier.visible_text import visible
 
 NARROWEST = 20  # columns that a text gets at least
-
-
-def visible(text: str) -> str:
-    r"""The text on one line, all that is not printed (control characters, marks of direction) as ``\x1b``."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
 
 
 def shortened(text: str, width: int) -> str:

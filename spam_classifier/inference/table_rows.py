@@ -7,14 +7,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from spam_classifier.data.delimited import Fields, csv_rows, tsv_rows
+from spam_classifier.data.delimited import TooLong, csv_rows, tsv_rows
 from spam_classifier.data.json_lines import Number, json_object
-from spam_classifier.data.records import Source, decoded, find_column, has_surrogate, not_utf8_remedy
+from spam_classifier.data.records import (
+    Source,
+    bounded_lines,
+    decoded,
+    find_column,
+    has_surrogate,
+    not_utf8_remedy,
+    refused_line,
+)
 from spam_classifier.errors import UserError
 from spam_classifier.inference.rows import Json, Rejected, Row, checked_row
 from spam_classifier.inference.verdict_columns import is_verdict_column
 
-LONGEST_FIELD = 2**24  # characters: what a quote that is never closed can swallow
 MOST_NAMES = 12  # that a message lists
 Rows = Iterator[Row | Rejected]
 
@@ -25,11 +32,13 @@ def csv_table(source: Source, text_column: str) -> tuple[list[str], Rows]:
     Raises:
         UserError: The file is empty, or its header is malformed or lacks the column.
     """
-    rows = csv_rows(source, "surrogateescape", LONGEST_FIELD)
+    rows = csv_rows(source, "surrogateescape")
     first = next(rows, None)
     if first is None:
         raise UserError(f"{source.name} is empty: write texts into it, or name another file")
     line, header = first
+    if isinstance(header, TooLong):
+        raise refused_line(source, line)
     if isinstance(header, csv.Error):
         raise UserError(f"{source.name}, line {line}: malformed CSV ({header}); a .csv starts with its columns' names")
     column = text_column_of(source.name, header, text_column)
@@ -46,7 +55,9 @@ def tsv_table(source: Source, text_column: str) -> tuple[list[str], Rows]:
     first = next(rows, None)
     if first is None:
         raise UserError(f"{source.name} is empty: write texts into it, or name another file")
-    header = first[1]
+    line, header = first
+    if isinstance(header, TooLong):
+        raise refused_line(source, line)
     if find_column(header, text_column) is None and text_column == "text" and len(header) == 2:
         names = ["label", "text"]
         return names, _fields_as_rows(chain([first], rows), names, 1)
@@ -75,9 +86,11 @@ def _listed(names: Sequence[str]) -> str:
     return listed + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
 
 
-def _fields_as_rows(rows: Iterable[Fields | tuple[int, list[str] | csv.Error]], names: list[str], column: int) -> Rows:
+def _fields_as_rows(rows: Iterable[tuple[int, list[str] | csv.Error]], names: list[str], column: int) -> Rows:
     for line, fields in rows:
-        if isinstance(fields, csv.Error):
+        if isinstance(fields, TooLong):
+            yield Rejected(line, str(fields))
+        elif isinstance(fields, csv.Error):
             yield Rejected(line, f"malformed CSV ({fields})")
         elif len(fields) != len(names):
             yield Rejected(line, f"the number of fields is {len(fields)}, not {len(names)}")
@@ -105,8 +118,10 @@ def json_lines_table(source: Source, text_column: str, into: str | None) -> tupl
 
 def _json_rows(source: Source, text_column: str) -> Rows:
     with decoded(source, newline="\n", errors="surrogateescape") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.isspace():
+        for number, line in enumerate(bounded_lines(file, source), start=1):
+            if line is None:
+                yield Rejected(number, source.too_long)
+            elif not line.isspace():
                 try:
                     yield _json_row(number, line, text_column)
                 except ValueError as error:
@@ -162,6 +177,9 @@ def _aligned(rows: Rows, columns: list[str]) -> Rows:
 def line_rows(source: Source) -> Rows:
     """A text on each line, in a column ``text``."""
     with decoded(source, newline="\n", errors="surrogateescape") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(bounded_lines(file, source), start=1):
+            if line is None:
+                yield Rejected(number, source.too_long)
+                continue
             text = line.removesuffix("\n").removesuffix("\r")
             yield checked_row(number, text, ["text"], [text])

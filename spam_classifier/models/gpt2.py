@@ -17,6 +17,8 @@ from torch.utils.checkpoint import checkpoint
 
 from spam_classifier.errors import UserError
 
+LARGEST = {"layers": 1_000, "width": 100_000, "heads": 10_000, "context": 1_000_000, "vocabulary": 10_000_000}
+
 
 @dataclass(frozen=True)
 class GPT2Shape:
@@ -30,7 +32,7 @@ class GPT2Shape:
         vocabulary: Number of different tokens.
 
     Raises:
-        UserError: If a size is not positive, or ``heads`` does not divide ``width``.
+        UserError: If a size is not positive, or beyond all models there are, or ``heads`` does not divide ``width``.
     """
 
     layers: int
@@ -43,6 +45,8 @@ class GPT2Shape:
         for name, size in asdict(self).items():
             if size < 1:
                 raise UserError(f"the backbone's {name} must be at least 1, not {size}: give a positive number")
+            if size > LARGEST[name]:
+                raise UserError(f"the backbone's {name} must be at most {LARGEST[name]:,}: give a smaller number")
         if self.width % self.heads:
             raise UserError(
                 f"the backbone's width {self.width} cannot be split into {self.heads} heads: "

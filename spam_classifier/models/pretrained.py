@@ -8,6 +8,7 @@ directory written by ``save_pretrained``, or ``random`` for no checkpoint at all
 import hashlib
 import json
 import re
+import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,7 @@ FIXED_SETTINGS: dict[str, Any] = {
 NOT_BACKBONE = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|score\.weight")
 # Layers the checkpoints store as [in, out], the transpose of nn.Linear.
 TRANSPOSED = re.compile(r".*\.(c_attn|c_proj|c_fc)\.weight")
+MOST_JSON = 2**24  # bytes of a config.json or an index
 FLOATS = {"F64", "F32", "F16", "BF16"}
 CONVERSION = "transformers: GPT2LMHeadModel.from_pretrained(DIRECTORY).save_pretrained(NEW_DIRECTORY)"
 
@@ -131,6 +133,20 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
         parameter.copy_(read(name))
 
 
+def refuse_misfit(backbone: GPT2Backbone, weights: str) -> None:
+    """Refuse a checkpoint with other tensors than the backbone has; not one of them is read.
+
+    Args:
+        backbone: The backbone, which may be without memory, on PyTorch's ``meta`` device.
+        weights: Hub name or path.
+
+    Raises:
+        UserError: As for ``load_weights``.
+    """
+    path = _weights_path(weights)
+    _check_fit(path, backbone.state_dict(), _open_tensors(path))
+
+
 def published_parameters(weights: str, shape: GPT2Shape, names: Collection[str]) -> dict[str, Tensor]:
     """Some of the parameters of a published checkpoint, as it holds them: float32, in the layout of the backbone.
 
@@ -178,7 +194,7 @@ def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) 
     """
     # Tensors tell neither the number of heads nor the variant of the architecture: ask what describes them.
     resolve_shape(weights, heads=heads)
-    path = _cached_or_fetched(weights) if weights in HUB_REVISIONS else _local(weights)
+    path = _weights_path(weights)
     stored = _open_tensors(path)
     _check_fit(path, parameters, stored)
 
@@ -266,6 +282,10 @@ def _cached_or_fetched(name: str) -> Path:
     return Path(cached) if isinstance(cached, str) else _fetch(name)
 
 
+def _weights_path(weights: str) -> Path:
+    return _cached_or_fetched(weights) if weights in HUB_REVISIONS else _local(weights)
+
+
 def _local(weights: str) -> Path:
     path = Path(weights).expanduser()
     if not path.exists():
@@ -299,14 +319,14 @@ def _shape_in_config(path: Path) -> GPT2Shape:
     for setting, value in FIXED_SETTINGS.items():
         if config.get(setting, value) != value:
             raise UserError(
-                f"{path}: {setting} is {config[setting]!r}, and only {value!r} is supported: "
+                f"{path}: {setting} is {reprlib.repr(config[setting])}, and only {value!r} is supported: "
                 "give --model.weights a checkpoint of the original GPT-2 architecture"
             )
     context = "n_positions" if "n_positions" in config else "n_ctx"
     sizes: list[Any] = [config.get(key) for key in ("n_layer", "n_embd", "n_head", context, "vocab_size")]
     if not all(type(size) is int for size in sizes):
         raise UserError(
-            f"{path}: n_layer, n_embd, n_head, {context}, vocab_size must be integers, not {sizes}: "
+            f"{path}: n_layer, n_embd, n_head, {context}, vocab_size must be integers, not {reprlib.repr(sizes)}: "
             "give --model.weights a GPT-2 checkpoint"
         )
     try:
@@ -315,7 +335,7 @@ def _shape_in_config(path: Path) -> GPT2Shape:
         raise UserError(f"{path}: {error}") from error
     if config.get("n_inner") not in (None, 4 * shape.width):
         raise UserError(
-            f"{path}: n_inner is {config['n_inner']!r}, and only 4 * n_embd is supported: "
+            f"{path}: n_inner is {reprlib.repr(config['n_inner'])}, and only 4 * n_embd is supported: "
             "give --model.weights a checkpoint of the original GPT-2 architecture"
         )
     return shape
@@ -358,15 +378,23 @@ def _tensor_files(path: Path) -> list[Path]:
     for shard in shards:
         if "/" in shard or "\\" in shard or ".." in shard:
             raise UserError(f"{index}: the shard {shard!r} must be a file beside the index: get another checkpoint")
-        if not (path / shard).is_file():
+        try:
+            missing = not (path / shard).is_file()
+        except OSError:  # as a name that is too long
+            missing = True
+        if missing:
             raise UserError(f"{index}: the shard {shard} is missing: download it into {path}")
     return [path / shard for shard in shards]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file:
+            raw = file.read(MOST_JSON + 1)
+        if len(raw) > MOST_JSON:
+            raise ValueError(f"more than {MOST_JSON:,} bytes")
+        content = json.loads(raw.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as JSON ({_first_line(error)}): get it again") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a JSON object: get it again")

@@ -1,7 +1,6 @@
 """Which checkpoints a run keeps, where they are, and what they say of themselves."""
 
 import hashlib
-import pickle
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from spam_classifier.errors import UserError
+from spam_classifier.runs.checkpoint_contents import is_sound
+from spam_classifier.runs.checkpoint_pickle import refuse_hostile_pickle
 from spam_classifier.whole_file import UNFINISHED
 
 RUNS_DIRECTORY = "lightning_logs"
@@ -19,7 +20,6 @@ CHECKPOINTS = f"*/{CHECKPOINTS_DIRECTORY}/*.ckpt"  # of the runs in RUNS_DIRECTO
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_PREFIX = "best-"
-OWN_SETTINGS = {"label_names", "token_position", "class_weights", "threshold", "padded_length", "keep"}
 
 HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
 
@@ -172,17 +172,17 @@ def read_settings(run: Path) -> dict[str, Any]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint's contents without copying its tensors into memory.
+    """Read a checkpoint's contents without copying its tensors into memory; no code in it runs.
 
     Raises:
-        UserError: It is not a checkpoint of a SpamClassifier.
+        UserError: It is not a checkpoint of a SpamClassifier, or its parts do not go together.
     """
     try:
+        refuse_hostile_pickle(path)
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        hyper_parameters = checkpoint["hyper_parameters"] if isinstance(checkpoint, dict) else {}
-        complete = set(checkpoint) >= {"state_dict", "global_step"} and set(hyper_parameters) >= OWN_SETTINGS
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
-        complete = False
-    if not complete:
+        sound = is_sound(checkpoint)
+    except Exception:  # damage surfaces as whatever exception meets it
+        sound = False
+    if not sound:
         raise UserError(f"{path} is not a checkpoint of this classifier, or is damaged: train one with {HOW_TO_TRAIN}")
     return checkpoint

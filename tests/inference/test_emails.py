@@ -103,3 +103,35 @@ def test_endless_nesting_is_refused() -> None:
     parts = b"".join(b"Content-Type: multipart/mixed; boundary=a%d\n\n--a%d\n" % (n, n) for n in range(3_000))
     with pytest.raises(ValueError, match="cannot be read as an e-mail"):
         email_text(parts)
+
+
+@pytest.mark.parametrize("pattern", ["<a/", "<a x='", '<a "', "<!--", "<a b "])
+def test_markup_that_is_never_closed(pattern: str) -> None:
+    """The parser alone would read it anew from each of its beginnings, for hours."""
+    markup = "<p>Call now</p>" + pattern * (1_000_000 // len(pattern))
+    assert html_text(markup).startswith("Call now")
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Disposition", "Subject"])
+@pytest.mark.parametrize("pattern", [";", '"', "a*0*=utf-8''%41;", "=?utf-8?q?a?="])
+def test_header_without_end(name: str, pattern: str) -> None:
+    """The library's own reading of one takes minutes."""
+    head = f"{name}: {pattern * (300_000 // len(pattern))}\n\nCall now"
+    assert email_text(head.encode()).endswith("Call now")
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"\n" * 1_000_001, "more than 1,000,000 lines"),
+        (b"a" * (2**25 + 1), "more than 33,554,432 bytes"),
+        (b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n\n" * 1_001, "more than 1,000 parts"),
+    ],
+)
+def test_beyond_all_measure(raw: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=rf"cannot be read as an e-mail \({reason}\)"):
+        email_text(raw)
+
+
+def test_slow_charset_is_read_as_utf8() -> None:
+    assert email_text("Content-Type: text/plain; charset=punycode\n\nCafé-kva".encode()) == "Café-kva"

@@ -389,6 +389,13 @@ def test_a_missing_shard(model: GPT2Model, tmp_path: Path) -> None:
     assert f"the shard {shard.name} is missing" in refusal(tmp_path)
 
 
+def test_a_shard_with_a_name_that_no_file_has(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").unlink()
+    for shard in ("x" * 999, "a\0b", ".", ""):
+        (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"wte.weight": shard}}))
+        assert "is missing" in refusal(checkpoint)
+
+
 @pytest.mark.parametrize("shard", ["../outside.safetensors", "sub/a.safetensors", "sub\\a.safetensors", ".."])
 def test_shards_stay_in_their_directory(model: GPT2Model, tmp_path: Path, shard: str) -> None:
     directory = tmp_path / "checkpoint"

@@ -3,6 +3,7 @@
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -10,10 +11,25 @@ import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
 from spam_classifier.errors import UserError
+from spam_classifier.models.building import build_structure
+from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.runs.checkpoints import find_checkpoint, read_checkpoint, run_directory
 
-OURS = {
-    "state_dict": {"head.weight": torch.arange(6.0).reshape(2, 3)},
+
+def tensors() -> dict[str, torch.Tensor]:
+    """Those of the smallest model there is."""
+    model = SpamClassifier("random", layers=1, width=1, heads=1)
+    backbone = build_structure(model.shape, model.hparams).state_dict()
+    decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
+    return {
+        **{f"backbone.{name}": torch.zeros(tensor.shape) for name, tensor in backbone.items()},
+        **{"head.weight": torch.arange(2.0)[:, None], "head.bias": torch.zeros(2)},
+        **{f"decision.{name}": torch.tensor(value) for name, value in decision.items()},
+    }
+
+
+OURS: dict[str, Any] = {
+    "state_dict": tensors(),
     "global_step": 42,
     "hyper_parameters": {
         "label_names": ["ham", "spam"],
@@ -23,6 +39,8 @@ OURS = {
         "max_length": 120,
         "class_weights": [1.0, 1.0],
         "threshold": 0.5,
+        "trainable": "last_block",
+        **{"layers": 1, "width": 1, "heads": 1, "context": 1024},
     },
 }
 

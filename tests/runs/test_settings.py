@@ -1,12 +1,15 @@
 """Command lines that take up a run: what is put into them, and where."""
 
 from pathlib import Path
+from typing import Any
 
 import jsonargparse
 import pytest
 import torch
 
 from spam_classifier.errors import UserError
+from spam_classifier.models.building import build_structure
+from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.runs.settings import take_up_run
 
 HYPER_PARAMETERS = {
@@ -17,23 +20,38 @@ HYPER_PARAMETERS = {
     "threshold": 0.5,
     "token_position": "last",
     "max_length": 120,
-    "layers": 12,
-    "width": 768,
-    "heads": 12,
+    "trainable": "last_block",
+    "layers": 1,
+    "width": 1,
+    "heads": 1,
     "context": 1024,
 }
+
+
+def tensors(classes: int) -> dict[str, torch.Tensor]:
+    """Those of the smallest model there is."""
+    model = SpamClassifier("random", layers=1, width=1, heads=1)
+    backbone = build_structure(model.shape, model.hparams).state_dict()
+    decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
+    return {
+        **{f"backbone.{name}": torch.zeros(tensor.shape) for name, tensor in backbone.items()},
+        **{"head.weight": torch.arange(float(classes))[:, None], "head.bias": torch.zeros(classes)},
+        **{f"decision.{name}": torch.tensor(value) for name, value in decision.items()},
+    }
 
 
 def put_run(root: Path, version: str = "version_0", **changes: object) -> Path:
     """A run with a config.yaml and one checkpoint; returns the checkpoint."""
     path = root / "lightning_logs" / version / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
+    settings: dict[str, Any] = {**HYPER_PARAMETERS, **changes}
+    settings["class_weights"] = [1.0 for _ in settings["label_names"]]
     torch.save(
         {
-            "state_dict": {},
+            "state_dict": tensors(len(settings["label_names"])),
             "global_step": 42,
             "optimizer_states": [],
-            "hyper_parameters": {**HYPER_PARAMETERS, **changes},
+            "hyper_parameters": settings,
         },
         path,
     )
@@ -52,9 +70,9 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settings_of(checkpoint: Path, subcommand: str) -> list[str]:
     settings = [
         f"--config={checkpoint.resolve().parent.parent / 'config.yaml'}",
-        "--model.layers=12",
-        "--model.width=768",
-        "--model.heads=12",
+        "--model.layers=1",
+        "--model.width=1",
+        "--model.heads=1",
         "--model.context=1024",
         '--data.labels=["ham", "spam"]',
         "--data.max_length=120",

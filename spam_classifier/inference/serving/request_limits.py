@@ -1,9 +1,12 @@
-"""Limits on what a client may send, and on the time it may take over it."""
+"""Limits on what a client may send, under which name, and on the time it may take over it."""
 
 import asyncio
 import json
+import re
+from collections.abc import Collection
 
 import h11
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -52,6 +55,27 @@ class BodyLimits:
             return whole.pop() if whole else await receive()
 
         await self.app(scope, replay, send)
+
+
+class OwnNames:
+    """Refuses requests for a server of another name, as a page sends them whose own name leads to this machine.
+
+    Args:
+        app: What comes behind.
+        names: The names that are ours.
+    """
+
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+        self.app, self.names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request, or refuse it."""
+        if scope["type"] == "http":
+            found = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?", Headers(scope=scope).get("host", ""))
+            if not found or found[1].lower() not in self.names:
+                await refuse(send, 400, f"the header Host names another server than {', '.join(self.names)}")
+                return
+        await self.app(scope, receive, send)
 
 
 async def refuse(send: Send, status: int, detail: str) -> None:

@@ -15,13 +15,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Classifier, Prediction
 from spam_classifier.inference.rows import Rejected, checked_row
 from spam_classifier.inference.serving.batching import Batcher, TooManyWaiting
-from spam_classifier.inference.serving.request_limits import BodyLimits
+from spam_classifier.inference.serving.request_limits import BodyLimits, OwnNames
 from spam_classifier.inference.serving.schema import (
     ExplainRequest,
     ExplainResponse,
@@ -114,7 +113,7 @@ def web_app(service: Service) -> FastAPI:
     )
     _refuse_in_one_line(app)
     if service.host_names is not None:  # else a page elsewhere could reach it by a name of its own for 127.0.0.1
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=service.host_names)
+        app.add_middleware(OwnNames, names=service.host_names)
     app.add_middleware(BodyLimits, most_bytes=service.most_body_bytes, seconds=service.reading_seconds)
     _add_page(app)
 

@@ -1,0 +1,136 @@
+"""Hostile corpora: files of every kind, archives, and directories."""
+
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_classifier.data import download
+from spam_classifier.data.corpora import read_corpus
+from spam_classifier.data.download import ExpectedFile, read_archive
+
+ROWS = [("ham", "See you at 7"), ("spam", 'WIN "1,000" now\ncall'), ("ham", "café, at noon"), ("spam", "prize")]
+DEEP = 20_000
+TOKENS = (
+    *(b'""', b'"\n"', b",", b"\t", b"label", b"text", b"{", b"}", b'{"label":', b"null", b"1e999999", b"-1", b"NaN"),
+    *(b"\\ud800", b'"\\ud83d"', b"[" * DEEP, b'{"a":' * DEEP, b"9" * 5_000, b'{"label": "a", "label": 1, "text": 2}'),
+    *(b"\xe2\x80\xa8", b"a" * 200_000, b'"' * 999, b"," * 999),
+)
+
+
+@cache
+def valid(suffix: str) -> bytes:
+    frame = pd.DataFrame(ROWS, columns=["label", "text"])
+    if suffix == ".csv":
+        return frame.to_csv(index=False).encode()
+    if suffix == ".tsv":
+        return b"".join(f"{label}\t{text.splitlines()[0]}\n".encode() for label, text in ROWS)
+    if suffix == ".jsonl":
+        return b"".join(json.dumps({"label": label, "text": text}).encode() + b"\n" for label, text in ROWS)
+    written = io.BytesIO()
+    frame.to_parquet(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+@given(data=st.data())
+def test_files(
+    data: st.DataObject, suffix: str, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"corpus{suffix}"
+    path.write_bytes(data.draw(damaged(valid(suffix), TOKENS)))
+    frame = unharmed(lambda: read_corpus(str(path)))
+    if frame is not None:
+        assert (frame["label"].str.strip() != "").all()
+        assert (frame["text"].str.strip() != "").all()
+
+
+NAMES = st.sampled_from(
+    [*(b"ham", b"spam", b".hidden", b"\xff", b"\x1b[2J", b"a\nb", b"x" * 200), *("é".encode(), b"-rf", b"con.txt")]
+)
+FILES = st.sampled_from([b"1.txt", b"2.TXT", b"3.md", b".4.txt", b"\xff.txt", b"\x1b]0;5.txt", b"\n.txt", b"link.txt"])
+CONTENTS = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace")))
+KINDS = st.sampled_from(["file", "file", "file", "directory", "pipe", "link", "loop"])
+
+
+@given(st.dictionaries(st.tuples(NAMES, FILES), st.tuples(KINDS, CONTENTS), max_size=5), st.booleans())
+def test_directories(
+    unharmed: Callable,
+    tmp_path_factory: pytest.TempPathFactory,
+    files: dict[tuple[bytes, bytes], tuple[str, bytes]],
+    with_labels: bool,
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "folders"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    for (folder, name), (kind, content) in files.items():
+        path = root / os.fsdecode(folder) / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        if kind == "directory":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind in ("link", "loop"):
+            path.symlink_to(path if kind == "loop" else "/nowhere")
+        else:
+            path.write_bytes(content)
+    unharmed(lambda: read_corpus(str(root), labels=["ham", "spam"] if with_labels else None))
+
+
+MESSAGES = b"ham\tSee you at 7\nspam\tWIN now\n"
+EXPECTED = ExpectedFile("SMSSpamCollection", len(MESSAGES), sha256(MESSAGES).hexdigest())
+
+
+def archive(*names: str, content: bytes = MESSAGES, packing: int = zipfile.ZIP_DEFLATED) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", packing) as members:
+        for name in names:
+            members.writestr(name, content)
+    return written.getvalue()
+
+
+def link(target: str) -> bytes:
+    """An archive with a symbolic link."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as members:
+        member = zipfile.ZipInfo(EXPECTED.name)
+        member.external_attr = 0o120777 << 16
+        members.writestr(member, target)
+    return written.getvalue()
+
+
+OTHER = EXPECTED.name
+ARCHIVES = [
+    archive(OTHER),
+    archive("readme", OTHER),
+    archive(f"../{OTHER}", f"/{OTHER}", f"C:\\{OTHER}", OTHER),
+    archive(f"../../{OTHER}"),
+    archive(OTHER, content=bytes(10**6)),
+    archive(OTHER, content=bytes(10**6), packing=zipfile.ZIP_BZIP2),
+    archive(OTHER, content=bytes(10**6), packing=zipfile.ZIP_LZMA),
+    archive(OTHER, packing=zipfile.ZIP_LZMA),
+    link("/etc/passwd"),
+]
+ZIP_TOKENS = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\x01\0\x10\0" + b"\xff" * 16)
+
+
+@given(data=st.data())
+def test_archives(
+    data: st.DataObject, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "corpus.zip"
+    path.write_bytes(data.draw(st.sampled_from(ARCHIVES).flatmap(lambda whole: damaged(whole, ZIP_TOKENS))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(download, "MEMBER", EXPECTED)
+        messages = unharmed(lambda: read_archive(path, str(path)))
+        assert messages in (None, MESSAGES)
+        assert (unharmed(lambda: read_corpus(str(path))) is None) == (messages is None)

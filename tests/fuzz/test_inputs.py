@@ -1,0 +1,104 @@
+"""Hostile texts to judge: tables, lines, e-mails."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_classifier.inference.emails import email_text, html_text
+from spam_classifier.inference.inputs import open_input
+from spam_classifier.inference.rows import Rejected, Row
+from spam_classifier.inference.verdict_columns import csv_lines
+
+TEXTS = ["See you at 7", 'WIN "1,000" now\ncall', "café, at noon", "prize"]
+TOKENS = (
+    *(b'""', b'"\n"', b",", b"\t", b"text", b'{"text":', b"null", b"1e999999", b"NaN", b"\\ud800", b"[" * 20_000),
+    *(b'{"a":' * 20_000, b"9" * 5_000, b'"predicted"', b" " * 200_000, b"\xe2\x80\xa8", b'"' * 999, b"," * 999),
+)
+MAIL = (
+    b"From: a@example.com\r\nSubject: =?utf-8?q?Caf=C3=A9?= prize\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n--b\r\n'
+    b"Content-Type: text/plain; charset=latin-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nCaf=E9 now\r\n"
+    b"--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+SGk8L2I+\r\n--b--\r\n"
+)
+MAIL_TOKENS = (
+    *(b"Content-Type: multipart/mixed; boundary=c\n\n--c\n", b"Content-Type: message/rfc822\n\n", b"--b\n", b"--b--\n"),
+    *(
+        b"Content-Type: multipart/mixed; boundary=\n\n",
+        b"Content-Type: text/html\n\n<a/",
+        b"<!--",
+        b"<![CDATA[",
+        b"<a x='",
+    ),
+    *(b"; charset=punycode", b"; charset=zlib", b"; charset=utf-7", b"; charset=\xff", b"; charset*0*=utf-8''%00;\""),
+    *(b"Content-Transfer-Encoding: x-uuencode\n\nbegin 666 x\n", b"Content-Disposition: attachment;" + b"a=b;" * 400),
+    *(b"Subject: " + b"=?utf-8?b?4pyT?=" * 300 + b"\n", b"Content-Type: " + b";" * 5_000 + b"\n", b"<a/" * 5_000),
+    *(b"=?utf-8?q?", b"X: " + b"(" * 5_000, b"a" * 100_000, b"\n" * 5_000, b"&#x110000;", b"<script>", b"</"),
+    b"".join(b"Content-Type: multipart/mixed; boundary=n%d\n\n--n%d\n" % (number, number) for number in range(60)),
+)
+
+
+@cache
+def valid(suffix: str) -> bytes:
+    frame = pd.DataFrame({"id": ["1", "2", "3", "4"], "text": TEXTS})
+    if suffix == ".eml":
+        return MAIL
+    if suffix == ".csv":
+        return frame.to_csv(index=False).encode()
+    if suffix == ".tsv":
+        return b"id\ttext\n" + b"".join(f"1\t{text.splitlines()[0]}\n".encode() for text in TEXTS)
+    if suffix == ".jsonl":
+        return b"".join(json.dumps({"id": [1, {"a": None}], "text": text}).encode() + b"\n" for text in TEXTS)
+    if suffix == ".txt":
+        return "\n".join(TEXTS).encode()
+    written = io.BytesIO()
+    frame.to_parquet(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".eml"])
+@given(data=st.data())
+def test_files(
+    data: st.DataObject, suffix: str, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"input{suffix}"
+    path.write_bytes(data.draw(damaged(valid(suffix), MAIL_TOKENS if suffix == ".eml" else TOKENS)))
+    into = data.draw(st.sampled_from([None, ".csv", ".jsonl", ".parquet"]))
+
+    def rows() -> list[Row | Rejected]:
+        found = list(open_input(path, "text", into).rows)
+        csv_lines([row.values for row in found if isinstance(row, Row)]).encode()
+        return found
+
+    for row in unharmed(rows) or []:
+        assert isinstance(row, Row | Rejected)
+        assert isinstance(row, Rejected) or row.text.strip()
+
+
+@given(data=st.data())
+def test_emails(data: st.DataObject, damaged: Callable, unharmed: Callable) -> None:
+    raw = data.draw(damaged(MAIL, MAIL_TOKENS))
+
+    def text() -> str:
+        try:
+            return email_text(raw)
+        except ValueError as error:  # which rejects this row alone
+            return str(error)
+
+    assert unharmed(text).encode() is not None
+    unharmed(lambda: html_text(raw.decode("utf-8", "replace")))
+
+
+def test_directory_of_emails(unharmed: Callable, tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(MAIL)
+    os.mkfifo(tmp_path / "pipe.eml")
+    (tmp_path / "gone.eml").symlink_to("nowhere")
+    rows = unharmed(lambda: list(open_input(tmp_path, "text", None).rows))
+    assert [row.text for row in rows] == ["Café prize\nCafé now"]

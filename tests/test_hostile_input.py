@@ -1,0 +1,473 @@
+"""Files that were made to do harm: refused in one line, in little time and memory, and nothing in them runs."""
+
+import io
+import json
+import os
+import pickle
+import struct
+import sys
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from spam_classifier.data import download
+from spam_classifier.data.corpora import read_corpus
+from spam_classifier.data.download import MEMBER, read_archive
+from spam_classifier.data.records import LONGEST, Source
+from spam_classifier.errors import UserError
+from spam_classifier.evaluation.summary import evaluation_summary
+from spam_classifier.inference.classifier import load_classifier
+from spam_classifier.inference.rows import Rejected, Row
+from spam_classifier.inference.table_rows import csv_table, json_lines_table, line_rows, tsv_table
+from spam_classifier.models.building import build_backbone
+from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.models.pretrained import resolve_shape
+from spam_classifier.runs.checkpoint_pickle import HostilePickle, refuse_hostile_opcodes
+from spam_classifier.runs.checkpoints import read_checkpoint
+from spam_classifier.visible_text import LONGEST_LINE, one_line
+from spam_classifier.whole_file import whole_file
+
+MEGABYTE = 2**20
+CANARY = "executed"
+
+
+class Touch:
+    """Pickles as a call that leaves a file in the working directory."""
+
+    def __reduce__(self) -> tuple[Callable, tuple[str]]:
+        return os.system, (f"touch {CANARY}",)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, for the canary."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def failing(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command in this process: it fails, with one line, which is returned."""
+
+    def run(module: str, *arguments: str) -> str:
+        main = __import__(f"spam_classifier.{module}", fromlist=["main"]).main
+        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 1
+        told = capsys.readouterr().err
+        assert "Traceback" not in told
+        (line,) = [line for line in told.splitlines() if line.startswith("error: ")]
+        return line
+
+    return run
+
+
+def malicious(kind: str) -> Path:
+    """A file that runs code in whoever unpickles it."""
+    if kind == "plain":
+        Path("evil.ckpt").write_bytes(pickle.dumps(Touch()))
+    else:
+        torch.save({"state_dict": Touch()}, "evil.ckpt", _use_new_zipfile_serialization=kind == "zip")
+    return Path("evil.ckpt")
+
+
+def test_the_malicious_file_is_one(here: Path) -> None:
+    """Otherwise the tests below would hold nothing."""
+    torch.load(malicious("zip"), weights_only=False)
+    assert (here / CANARY).exists()
+
+
+@pytest.mark.parametrize("kind", ["plain", "legacy", "zip"])
+def test_malicious_checkpoint_runs_nothing(here: Path, failing: Callable, kind: str) -> None:
+    checkpoint = str(malicious(kind))
+    Path("config.yaml").write_text("{}")
+    for command in (
+        *([("train", subcommand) for subcommand in ("fit", "validate", "test", "predict")]),
+        *[("predict", "hello"), ("export", "onnx", "out.onnx"), ("export", "transformers", "out"), ("serve",)],
+    ):
+        assert "evil.ckpt is not a checkpoint" in failing(*command, "--ckpt_path", checkpoint)
+    assert not (here / CANARY).exists()
+
+
+def test_malicious_checkpoint_in_a_run_runs_nothing(here: Path, failing: Callable) -> None:
+    directory = here / "lightning_logs/version_0/checkpoints"
+    directory.mkdir(parents=True)
+    malicious("zip").rename(directory / "best-epoch0.ckpt")
+    for command in (
+        ("train", "test"),
+        ("train", "fit", "--ckpt_path", "best"),
+        ("predict", "hello"),
+        ("export", "onnx", "x"),
+    ):
+        assert "best-epoch0.ckpt is not a checkpoint" in failing(*command)
+    assert not (here / CANARY).exists()
+
+
+def test_pickled_weights_are_never_opened(here: Path, failing: Callable) -> None:
+    (here / "weights").mkdir()
+    malicious("zip").rename(here / "weights/pytorch_model.bin")
+    tiny = ["--data.corpus", "sample"]
+    assert "only safetensors is read" in failing("train", "fit", "--model.weights", "weights", *tiny)
+    path = str(here / "weights/pytorch_model.bin")
+    assert "cannot be read as safetensors" in failing("train", "fit", "--model.weights", path, *tiny)
+    assert not (here / CANARY).exists()
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        pytest.param(b")" + b"q\x00h\x00\x86" * 60, id="swollen"),
+        pytest.param(b")" + b"\x85" * 10_000, id="deep"),
+        pytest.param(b"cbuiltins\nbytearray\nI1000000000000\n\x85R", id="allocates"),
+        pytest.param(b"cos\nsystem\nX\x01\0\0\0x\x85R", id="calls"),
+        pytest.param(b"(", id="mark alone"),
+    ],
+)
+def test_pickles_that_would_take_for_ever_are_not_begun(opcodes: bytes) -> None:
+    with pytest.raises((HostilePickle, ValueError)):
+        refuse_hostile_opcodes(b"\x80\x02}" + opcodes + b"K\x01s.")
+
+
+def checkpoint_with(changes: dict[str, Any], state: dict[str, Any] | None = None) -> Path:
+    """A checkpoint of the smallest model, with other settings."""
+    model = SpamClassifier("random", layers=1, width=1, heads=1, context=8)
+    model._describe_data(["ham", "spam"], max_length=8, padded_length=8, class_weights=[1.0, 1.0])
+    model.configure_model()
+    content = {
+        "state_dict": {name: tensor.clone() for name, tensor in model.state_dict().items()} | (state or {}),
+        "global_step": 1,
+        "hyper_parameters": {**model.hparams, **changes},
+    }
+    torch.save(content, "own.ckpt")
+    return Path("own.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"layers": 10**9}, {}),
+        ({"layers": 3}, {}),
+        ({"width": 10**9, "heads": 1}, {}),
+        ({"width": 1_000}, {"head.weight": torch.zeros(1).expand(2, 1_000)}),
+        ({"context": 10**6}, {}),
+        ({"context": 10**6}, {"backbone.wpe.weight": torch.zeros(1).expand(10**6, 1)}),
+        ({"trainable": "lora", "lora_rank": 10**9}, {}),
+        ({"max_length": 10**12}, {}),
+        ({"padded_length": 10**12}, {}),
+        ({"label_names": "ab"}, {}),
+        ({"label_names": [["ham"], ["spam"]]}, {}),
+        ({"label_names": ["ham"] * 2}, {}),
+        ({"dropout": "0"}, {}),
+        ({"learning_rate": 10**5000}, {}),
+        ({}, {"decision.temperature": torch.tensor(0.0)}),
+    ],
+)
+def test_settings_out_of_all_proportion_are_refused(here: Path, changes: dict[str, Any], state: dict[str, Any]) -> None:
+    read_checkpoint(checkpoint_with({}))
+    with pytest.raises(UserError, match="is not a checkpoint of this classifier"):
+        read_checkpoint(checkpoint_with(changes, state))
+
+
+def test_parts_of_a_wrong_kind_are_refused(here: Path) -> None:
+    content = torch.load(checkpoint_with({}), weights_only=True)
+    lora = {**content["hyper_parameters"], "trainable": "lora"}
+    del lora["lora_targets"]
+    for part in (
+        {"metrics_of_the_epoch": None},
+        {"metrics_of_the_epoch": {"forward": {}}},
+        {"metrics_of_the_epoch": {"train_loss": {"value": "x"}}},
+        {"hyper_parameters": lora},
+        {"state_dict": []},
+        {"global_step": "1"},
+        {"pytorch-lightning_version": 2},
+    ):
+        torch.save(content | part, "own.ckpt")
+        with pytest.raises(UserError, match="is not a checkpoint of this classifier"):
+            read_checkpoint(Path("own.ckpt"))
+
+
+def test_checkpoint_does_not_choose_what_makes_the_model(here: Path) -> None:
+    """Lightning lets it name a function."""
+    checkpoint_with({"_instantiator": "os.system", "_class_path": "os.system"})
+    assert type(load_classifier("own.ckpt").model) is SpamClassifier
+
+
+def test_packed_checkpoint_is_refused(here: Path) -> None:
+    """PyTorch packs none; a packed one may be a thousand times as large as it looks."""
+    with (
+        zipfile.ZipFile(checkpoint_with({})) as stored,
+        zipfile.ZipFile("packed.ckpt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    with pytest.raises(UserError, match="is not a checkpoint of this classifier"):
+        read_checkpoint(Path("packed.ckpt"))
+
+
+def safetensors(header: dict[str, Any]) -> Path:
+    raw = json.dumps(header).encode()
+    Path("model.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw)
+    return Path("model.safetensors")
+
+
+def test_header_that_claims_a_trillion_numbers(here: Path) -> None:
+    nothing = {"dtype": "F32", "data_offsets": [0, 0]}
+    names = ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight")
+    settings = SpamClassifier("random", 1, 1, 1, 8).hparams | {"weights": "model.safetensors"}
+    for shape in ([10**12], [10**6, 10**6], [10**12, 0], [0, 10**12]):
+        safetensors(dict.fromkeys(names, nothing | {"shape": shape}))
+        with pytest.raises(UserError):
+            build_backbone(resolve_shape("model.safetensors", heads=1), settings, to_be_restored=False)
+    Path("model.safetensors").write_bytes(struct.pack("<Q", 10**12) + b"{}")
+    with pytest.raises(UserError, match="cannot be read as safetensors"):
+        resolve_shape("model.safetensors")
+
+
+def test_config_that_claims_a_trillion_numbers(here: Path) -> None:
+    """The tensors are compared before memory is taken for any."""
+    safetensors({})
+    sizes = {"n_layer": 20, "n_embd": 99_968, "n_head": 1, "n_positions": 10**6, "vocab_size": 50_257}
+    Path("config.json").write_text(json.dumps(sizes))
+    settings = SpamClassifier("random", 1, 1, 1, 8).hparams | {"weights": str(here)}
+    with pytest.raises(UserError, match="does not fit the backbone"):
+        build_backbone(resolve_shape(str(here)), settings, to_be_restored=False)
+    Path("config.json").write_text(json.dumps(sizes | {"n_layer": 10**9}))
+    with pytest.raises(UserError, match="layers must be at most"):
+        resolve_shape(str(here))
+    Path("config.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        resolve_shape(str(here))
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """Most bytes that Python's objects took meanwhile."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zip_bomb_takes_no_memory(packing: int) -> None:
+    """A member that says it has the expected size."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", packing) as members:
+        members.writestr(MEMBER.name, bytes(32 * MEGABYTE))
+    size = (32 * MEGABYTE).to_bytes(4, "little")
+    bomb = written.getvalue().replace(size, MEMBER.size.to_bytes(4, "little"))
+    assert len(bomb) < MEGABYTE / 16
+
+    def read() -> None:
+        with pytest.raises(UserError, match=r"SHA-256|not a readable zip|packed by another method"):
+            read_archive(io.BytesIO(bomb), "the bomb")
+
+    assert peak_of(read) < 8 * MEGABYTE
+
+
+def test_archive_without_end_is_not_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Endless:
+        def __init__(self, **_: object) -> None: ...
+
+        def __call__(self, url: str, file: io.BytesIO, _: object) -> None:
+            while True:
+                file.write(bytes(MEGABYTE))
+
+    monkeypatch.setattr(download, "HTTPDownloader", Endless)
+    monkeypatch.setattr(download, "PAUSE", 0)
+    with pytest.raises(UserError, match="over 10,000,000 bytes"):
+        download.fetch_collection(str(tmp_path))
+
+
+def test_large_archive_is_not_opened(tmp_path: Path) -> None:
+    with (tmp_path / "large.zip").open("wb") as file:
+        file.truncate(100 * MEGABYTE)
+    with pytest.raises(UserError, match="more than the 10,000,000"):
+        read_archive(tmp_path / "large.zip", "it")
+
+
+def test_archive_is_read_and_not_unpacked(here: Path) -> None:
+    with zipfile.ZipFile("corpus.zip", "w") as members:
+        for name in ("../escaped", str(here / "absolute"), "beside", MEMBER.name):
+            members.writestr(name, "ham\thello\n")
+    with pytest.raises(UserError):
+        read_corpus("corpus.zip")
+    assert [path.name for path in here.iterdir()] == ["corpus.zip"]
+    assert not (here.parent / "escaped").exists()
+
+
+def sparse(path: Path, megabytes: int) -> Path:
+    """A file of one endless line, which takes no disk."""
+    with path.open("wb") as file:
+        file.write(
+            {".jsonl": b'{"label": "ham", "text": "', ".tsv": b"label\ttext\nham\t"}.get(
+                path.suffix, b"label,text\nham,"
+            )
+        )
+        file.truncate(megabytes * MEGABYTE)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_endless_line_of_a_corpus_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = sparse(tmp_path / f"corpus{suffix}", 64)
+    with pytest.raises(UserError, match=rf"line \d: longer than {LONGEST:,} characters; cut its text, or delete it"):
+        read_corpus(str(path))
+
+
+def test_endless_message_in_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ham").mkdir()
+    sparse(tmp_path / "ham/1.txt", 64)
+    with pytest.raises(UserError, match=rf"1\.txt: longer than {LONGEST:,} bytes"):
+        read_corpus(str(tmp_path))
+
+
+ROWS_OF: dict[str, Callable[[Source], Iterator[Row | Rejected]]] = {
+    "csv": lambda source: csv_table(source, "text")[1],
+    "tsv": lambda source: tsv_table(source, "text")[1],
+    "jsonl": lambda source: json_lines_table(source, "text", None)[1],
+    "txt": line_rows,
+}
+
+
+@pytest.mark.parametrize("kind", ROWS_OF)
+def test_endless_line_is_rejected_and_the_next_one_judged(kind: str) -> None:
+    head = {"csv": "text\n", "tsv": "text\n"}.get(kind, "")
+    texts = ["first", "a" * 101, "b" * 5_000, "c" * 99, "last"]
+    lines = [f'{{"text": "{text}"}}\n' if kind == "jsonl" else f"{text}\n" for text in texts]
+    raw = (head + "".join(lines)).encode()
+    longest = 112 if kind == "jsonl" else 100
+    rows = list(ROWS_OF[kind](Source("it", lambda: io.BytesIO(raw), longest=longest)))
+    reasons = [row.reason if isinstance(row, Rejected) else row.text for row in rows]
+    too_long = f"longer than {longest} characters"
+    assert reasons == ["first", too_long, too_long, "c" * 99, "last"]
+    assert [row.place for row in rows] == list(range(1 + bool(head), 6 + bool(head)))
+
+
+def test_row_of_a_csv_is_no_longer_over_many_lines() -> None:
+    """A quote that is never closed swallows so much and no more, in one field or in many."""
+    for cell in ('"', '"a\n","', '"a\r\n",\n"'):
+        raw = ("text\nfirst\n" + cell * 2_000 + "\nlast").encode()
+        rows = list(csv_table(Source("it", lambda raw=raw: io.BytesIO(raw), longest=100), "text")[1])
+        assert isinstance(rows[1], Rejected)
+        assert rows[-1].text == "last" or isinstance(rows[-1], Rejected)
+
+
+@pytest.mark.slow
+def test_a_line_of_a_gigabyte_takes_no_gigabyte(tmp_path: Path, command: Callable) -> None:
+    paths = [str(sparse(tmp_path / f"endless{suffix}", 1_024)) for suffix in (".csv", ".tsv", ".jsonl")]
+    code = f"""
+from pathlib import Path
+from spam_classifier.data.corpora import read_corpus
+from spam_classifier.errors import UserError
+from spam_classifier.inference.inputs import open_input
+from spam_classifier.runs.provenance import peak_of_process
+before = peak_of_process()
+paths = {paths!r}
+for path in paths:
+    try:
+        read_corpus(path)
+    except UserError as error:
+        print(error)
+print(list(open_input(Path(paths[0]), "text", None).rows))
+print(peak_of_process() - before)
+"""
+    (tmp_path / "read.py").write_text(code)
+    done = command("read", cwd=tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    assert done.code == 0, done.err
+    *told, grown = done.out.splitlines()
+    assert sum("longer than" in line for line in told) == 4
+    assert int(grown) < 300 * MEGABYTE
+
+
+def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    from spam_classifier.inference.inputs import open_input
+
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * MEGABYTE]))
+    labels = pa.array(["ham"] * 20_000)
+    table = pa.table({"label": labels, "text": texts.cast(pa.dictionary(pa.int32(), pa.string()))})
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(table, path, store_schema=False)
+    assert path.stat().st_size < 2 * MEGABYTE
+    for read in (lambda: read_corpus(str(path)), lambda: list(open_input(path, "text", None).rows)):
+        with pytest.raises(UserError, match="unpacks to far more than its size"):
+            read()
+
+
+def test_repeated_texts_of_a_parquet_are_read(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"label": ["ham", "spam"] * 6_000, "text": ["See you at seven", "WIN now"] * 6_000})
+    frame.to_parquet(tmp_path / "corpus.parquet")
+    assert read_corpus(str(tmp_path / "corpus.parquet")).equals(frame.astype("str"))
+
+
+ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\u202e\x9b31m"
+
+
+def test_messages_hold_no_escape_sequences(here: Path, failing: Callable) -> None:
+    Path("corpus.csv").write_text(f"label{ESCAPES},text\nham,a\n")
+    for name in (f"gone{ESCAPES}.csv", "corpus.csv"):
+        line = failing("train", "fit", "--data.corpus", name, "--model.weights", "random", "--model.layers", "1",
+                       "--model.width", "1", "--model.heads", "1")  # fmt: skip
+        assert line.isprintable()
+        assert r"\x1b[2J" in line
+    assert failing("predict", "x", "--ckpt_path", f"a{ESCAPES}").isprintable()
+
+
+def test_summaries_hold_no_escape_sequences() -> None:
+    share = {"hits": 1, "messages": 2, "share": 0.5, "interval": (0.1, 0.9)}
+    figures = {
+        "messages": 2,
+        "acc": 0.5,
+        "acc_interval": (0.1, 0.9),
+        "loss": 1.0,
+        "threshold": 0.5,
+        "false_positives": share,
+    }
+    told = evaluation_summary({"test": figures}, [f"ham{ESCAPES}", "spam"], True)
+    assert told.replace("\n", "").isprintable()
+
+
+def test_long_messages_keep_both_ends() -> None:
+    line = one_line(f"what is wrong: {'x' * 10**6}: what to do")
+    assert len(line) < 2 * LONGEST_LINE
+    assert line.startswith("what is wrong: x")
+    assert line.endswith("x: what to do")
+
+
+def test_links_in_the_way_of_a_file_are_not_followed(here: Path) -> None:
+    Path("precious").write_text("mine")
+    Path("metrics.incomplete").symlink_to("precious")
+    with whole_file(Path("metrics.json")) as unfinished:
+        unfinished.write_text("{}")
+    assert Path("precious").read_text() == "mine"
+    assert Path("metrics.json").read_text() == "{}"
+
+
+def test_named_pipe_in_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ham").mkdir()
+    path = tmp_path / "ham/1.txt"
+    for make in (lambda: os.mkfifo(path), lambda: path.symlink_to(path)):
+        make()
+        with pytest.raises(UserError, match="not a file"):
+            read_corpus(str(tmp_path))
+        path.unlink()
+
+
+def test_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    Path(os.fsdecode(folder)).mkdir()
+    Path(os.fsdecode(folder + b"/1.txt")).write_text("hello")
+    with pytest.raises(UserError, match="not UTF-8: rename it"):
+        read_corpus(str(tmp_path))
