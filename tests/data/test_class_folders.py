@@ -63,5 +63,5 @@ def test_refused_with_the_file_named(reviews: Path, name: str, content: bytes, p
 
 def test_a_folder_that_looks_like_a_message(reviews: Path) -> None:
     (reviews / "neg" / "folder.txt").mkdir()
-    with pytest.raises(UserError, match=r"neg/folder\.txt: Is a directory"):
+    with pytest.raises(UserError, match=r"neg/folder\.txt: not a file"):
         messages(reviews)
