@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -191,18 +193,17 @@ def free_port() -> int:
 @pytest.mark.slow
 def test_two_machines_leave_the_same_run_on_the_first(pair: Path, tmp_path: Path) -> None:
     """As the README shows it, with two directories in place of two machines."""
-    flags = ["--trainer.num_nodes", "2", "--trainer.devices", "1", "--data.batch_size", "4"]
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^torchrun .*", readme, flags=re.MULTILINE)
+    assert len(shown) == 2
     machines, port = [], free_port()
-    for number in range(2):
+    for number, line in enumerate(shown):
         directory = tmp_path / f"machine{number}"
         directory.mkdir()
-        where = ["--nnodes", "2", "--node_rank", number, "--nproc_per_node", "1"]
-        where += ["--master_addr", "127.0.0.1", "--master_port", port]
-        command = [sys.executable, "-m", "torch.distributed.run", *where, "-m", "spam_classifier.train", "fit"]
+        here = line.replace("10.0.0.1", "127.0.0.1").replace("29500", str(port))
+        command = [sys.executable, "-m", "torch.distributed.run", *shlex.split(here)[1:], *COMMAND]
         machines.append(
-            subprocess.Popen(
-                [*map(str, command), *COMMAND, *flags], cwd=directory, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            subprocess.Popen([*map(str, command)], cwd=directory, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         )
     for machine in machines:
         _, told = machine.communicate(timeout=120)
