@@ -8,7 +8,8 @@ are left out at once: those named as pushing the verdict most, or k drawn at ran
 the class that had been decided for fall, and how often another one is decided for. Words are counted, and what is left
 of them is joined by single spaces, so that nothing of this is shared with how explanations are made.
 
-With k = 1 the named words win all but by construction: each of them has been left out already to find them.
+With k = 1 the named word wins all but by construction: it has been found by being left out. Draws that give the same
+fall, most of them of the very words that are named, count half.
 """
 
 import argparse

@@ -94,7 +94,7 @@ def main() -> None:
             write_corpus(rows, corpus)
             if not checkpoint.exists():
                 in_own_process(train, corpus, checkpoint)
-            flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--device", "cpu", "--output"]
+            flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--accelerator", "cpu", "--output"]
             taken = in_own_process(judge, [*flags, str(output)])
             figures = f"{taken['seconds']:.1f} | {rows / taken['seconds']:,.0f} | {taken['peak']:,.0f}"
             print(f"| {rows_of(corpus):,} | {rows_of(output):,} | {figures} |", flush=True)

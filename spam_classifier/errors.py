@@ -1,13 +1,18 @@
-"""The one exception a user is meant to read, and how the commands print it."""
+"""The exceptions a user is meant to read, and how the commands print them."""
 
+import errno
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from spam_classifier.visible_text import one_line
+
+GRACE = 3.0  # seconds that a process gives others to end by themselves
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 class UserError(Exception):
@@ -17,9 +22,26 @@ class UserError(Exception):
     """
 
 
+class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
+    """A training has led to numbers that are none.
+
+    Args:
+        what: Which ones, and at which step.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, the training has diverged: lower --model.learning_rate, set --trainer.gradient_clip_val 1 or, "
+            "with another --trainer.precision, 32-true"
+        )
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Let a command end with one line instead of a traceback where its user made the mistake.
+
+    Of several processes of a job on a machine the first one speaks, and ends the others; one that fails alone is heard
+    after a while.
 
     Raises:
         SystemExit: With status 1 for a UserError, a Trainer that refuses its flags, or a file that can't be used;
@@ -28,11 +50,17 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (UserError, MisconfigurationException, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None:  # of no file, so nothing a user could mend
-            raise
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"error: {one_line(str(error))}", file=sys.stderr)
+        if isinstance(error, OSError) and error.filename is None:
+            if error.errno not in DISK_ERRORS:  # of no file, so nothing a user could mend
+                raise
+            error.strerror = f"{error.strerror}: see to the directory that is written to and the space there"
+        number = os.environ.get("LOCAL_RANK", "0")
+        if number != "0":
+            time.sleep(GRACE)
+        alone = "" if number == "0" else f"process {number}: "
+        print(f"error: {alone}{one_line(str(error))}", file=sys.stderr, flush=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print("stopped", file=sys.stderr)
         sys.exit(130)

@@ -26,7 +26,7 @@ from spam_classifier.evaluation.published_experiments import PUBLISHED, WITHOUT_
 from spam_classifier.runs.checkpoints import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.experiment_rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.runs.launch import RunFailed, flags_behind_dashes, launch_fit, launch_test, launched_run
-from spam_classifier.whole_file import whole_file
+from spam_classifier.whole_file import whole_file, writing
 
 USAGE = "python -m spam_classifier.experiments [rows ...] [options] [-- flags of fit]"
 DESCRIPTION = """Train each config of a folder and put the results into one table: which choices matter on your corpus?
@@ -224,10 +224,13 @@ class Experiments:
         runs = pd.DataFrame(records, columns=list(run_record(Row("", None), 0, {}, None, "")))
         table = to_markdown(experiment_table(self.rows, runs, self.seeds, test=self.test))
         text = f"{table}\n\n{notes(self.rows, self.seeds, self.shrink, self.flags)}\n"
-        (self.directory / "experiments.md").write_text(text, encoding="utf-8")
+        with whole_file(self.directory / "experiments.md") as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
         unlooked = [] if self.test else [name for name in runs.columns if name.startswith(TEST)]
-        runs.drop(columns=unlooked).to_csv(self.directory / "experiments.csv", index=False)
-        draw_experiments(self.rows, runs, test=self.test).savefig(self.directory / "experiments.png", dpi=120)
+        with whole_file(self.directory / "experiments.csv") as unfinished:
+            runs.drop(columns=unlooked).to_csv(unfinished, index=False)
+        with whole_file(self.directory / "experiments.png") as unfinished:
+            draw_experiments(self.rows, runs, test=self.test).savefig(unfinished, format="png", dpi=120)
         return text
 
 
@@ -292,15 +295,20 @@ def alone(lock: Path) -> Iterator[None]:
     """Hold a lock file while the runs of a directory are under way.
 
     Raises:
-        UserError: Another process holds it.
+        UserError: Another process holds it, or it can't be made.
     """
+    own = FileLock(lock)
+    with writing(lock):
+        try:
+            own.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(
+                f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
+            ) from error
     try:
-        with FileLock(lock, timeout=0):
-            yield
-    except Timeout as error:
-        raise UserError(
-            f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
-        ) from error
+        yield
+    finally:
+        own.release()
 
 
 def main() -> None:
@@ -309,7 +317,8 @@ def main() -> None:
         arguments, flags = parse(sys.argv[1:])
         rows = all_rows(arguments.configs)
         experiments = Experiments(choose_rows(rows, arguments.rows), arguments, flags)
-        experiments.directory.parent.mkdir(parents=True, exist_ok=True)
+        with writing(experiments.directory):
+            experiments.directory.parent.mkdir(parents=True, exist_ok=True)
         with alone(experiments.directory.with_name(f".{experiments.directory.name}.lock")):
             experiments.take_directory(rows)
             experiments.run()

@@ -1,20 +1,23 @@
 """Classify texts, files and e-mails: ``python -m spam_classifier.predict "text" ...``."""
 
 import argparse
-import hashlib
+import logging
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.inference import judging
 from spam_classifier.inference.classifier import Classifier, load_classifier
-from spam_classifier.inference.device import chosen_device
 from spam_classifier.inference.inputs import argument_input, open_input, standard_input
 from spam_classifier.inference.output import Output, Tally, check_output, rejected_path
 from spam_classifier.inference.rows import Input
 from spam_classifier.inference.screen import Screen
-from spam_classifier.runs.checkpoints import find_checkpoint
+from spam_classifier.runs.checkpoints import digest_of_checkpoint, find_checkpoint
+from spam_classifier.runs.other_processes import Launched, ending_together
 from spam_classifier.visible_text import visible
 
 DESCRIPTION = """Classify texts with a trained run.
@@ -28,6 +31,7 @@ EXAMPLES = """examples:
   python -m spam_classifier.predict --input messages.csv --output judged.csv
   python -m spam_classifier.predict --input tickets.jsonl --text_column body --output judged.jsonl
   python -m spam_classifier.predict --input mails --threshold 0.9
+  python -m spam_classifier.predict --input messages.csv --output judged.csv --accelerator cpu --devices 2
 
 Files of any size go through in chunks. --output is written as FILE.incomplete and gets its name when it is whole. After
 a kill or Ctrl-C the same command goes on from there (a .parquet starts anew, with --overwrite, and so do typed or piped
@@ -68,7 +72,14 @@ def parse() -> argparse.Namespace:
         metavar="P",
         help="probability from which the second of two classes is decided for (default: the one the run chose)",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto, a GPU if there is one)")
+    parser.add_argument("--accelerator", default="auto", help="cpu, gpu, ... (default: auto, a GPU if there is one)")
+    parser.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many GPUs, or processes on CPUs, share the work (default: 1); the verdicts are the same",
+    )
     parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
     parser.add_argument(
         "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
@@ -82,31 +93,53 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # whatever the terminal's encoding
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    with one_line_errors():
+    with one_line_errors(), _lightning_silent():
         try:
-            _run(arguments)
+            with ending_together("the same command goes on, if it can") as launched:
+                _run(arguments, launched)
         except BrokenPipeError:  # whoever read the output has enough of it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(arguments: argparse.Namespace) -> None:
+@contextmanager
+def _lightning_silent() -> Iterator[None]:
+    """Keep what Lightning says of devices, processes and its own code out of what users read."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _run(arguments: argparse.Namespace, launched: Launched) -> None:
     output = arguments.output
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise UserError(f"--threshold {arguments.threshold}: give a probability, from 0 to 1")
+    trainer = judging.judging_trainer(arguments.accelerator, arguments.devices)
+    launched.watch(trainer)
+    if not trainer.is_global_zero:
+        judging.help_to_judge(trainer, load_classifier(find_checkpoint(arguments.ckpt_path, arguments.root)))
+        return
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
     print(visible(f"checkpoint {checkpoint}"), flush=True)
     source = _source(arguments)
-    device = chosen_device(arguments.device)
-    classifier = load_classifier(checkpoint, device)
+    classifier = load_classifier(checkpoint)
+    classifier.check_threshold(arguments.threshold)
     sink: Output | Screen
     if output:
         settings = {
-            "checkpoint": _digest(checkpoint),
+            "checkpoint": digest_of_checkpoint(checkpoint),
             "threshold": arguments.threshold,
             "text_column": arguments.text_column,
-            "device": device,
+            "device": trainer.strategy.root_device.type,
             "chunk_rows": judging.CHUNK_ROWS,
         }
         sink = Output(output, source, classifier.labels, settings, arguments.overwrite)
@@ -115,7 +148,7 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         sink = Screen(sys.stdout, classifier.labels)
     try:
-        tally = judging.judge(source, classifier, arguments.threshold, sink, arguments.strict)
+        tally = judging.judge(trainer, source, classifier, arguments.threshold, sink, arguments.strict)
     except KeyboardInterrupt:
         if isinstance(sink, Output) and sink.resumable and sink.tally.read:
             _note(f"{sink.tally.read:,} rows are in {sink.incomplete}: the same command goes on from there")
@@ -134,11 +167,6 @@ def _source(arguments: argparse.Namespace) -> Input:
     if not texts and not path and sys.stdin.isatty():
         raise UserError('nothing to classify: give texts, as in "See you at seven?", pipe lines in, or name an --input')
     return standard_input()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _summarize(tally: Tally, source: Input, classifier: Classifier, output: Path | None) -> None:

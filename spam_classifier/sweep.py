@@ -20,6 +20,7 @@ from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
 from spam_classifier.runs.launch import flags_behind_dashes, launch_fit, launch_test
 from spam_classifier.runs.logger import claim_directory
+from spam_classifier.whole_file import whole_file
 
 DESCRIPTION = """Train each config once for every seed, which draws the splits, the initial weights and the order of the
 messages, and print the mean and the spread of the validation figures; configs with the same splits are also compared
@@ -63,7 +64,8 @@ def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: P
                     what = {"config": config.stem, "size": size or 0, "seed": seed, "split": split, "model": model}
                     what |= {"messages": messages, "evaluated": figures["messages"], "trained": trained}
                     rows.append({**what, **named})
-        pd.DataFrame(rows).to_csv(directory / "sweep.csv", index=False)  # whatever is done, if the next run fails
+        with whole_file(directory / "sweep.csv") as unfinished:  # whatever is done, if the next run fails
+            pd.DataFrame(rows).to_csv(unfinished, index=False)
     return pd.DataFrame(rows)
 
 
@@ -149,7 +151,8 @@ def draw_learning_curve(runs: pd.DataFrame, figure_name: str, path: Path) -> Non
         axes.set(xlabel="training messages per class", ylabel=FIGURES[figure_name], title=split)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -198,7 +201,8 @@ def main() -> None:
         if len(differences):
             parts += [f"{FIGURES['f1']}, compared seed by seed:", to_markdown(differences)]
         text = "\n\n".join(parts) + "\n"
-        (directory / "sweep.md").write_text(text, encoding="utf-8")
+        with whole_file(directory / "sweep.md") as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
         if arguments.sizes:
             draw_learning_curve(runs, "f1", directory / "learning_curve.png")
         print(f"\n{text}\nkept in {directory}")

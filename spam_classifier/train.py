@@ -3,6 +3,7 @@
 import logging
 import shlex
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -12,8 +13,9 @@ from typing import Any, NoReturn
 import lightning.pytorch as pl
 import torch.distributed
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from spam_classifier.data.datamodule import SpamDataModule
@@ -28,17 +30,18 @@ from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
+from spam_classifier.runs.divergence import StopAtNaN
 from spam_classifier.runs.interruption import StopCleanly
+from spam_classifier.runs.kept_provenance import KeepProvenance
 from spam_classifier.runs.logger import RunLogger
-from spam_classifier.runs.provenance import peak_memory, versions
+from spam_classifier.runs.other_processes import Launched, ending_together
+from spam_classifier.runs.provenance import peak_memory
+from spam_classifier.runs.saved_settings import SaveRunSettings
 from spam_classifier.runs.settings import TakenUpRun, take_up_run
+from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
 from spam_classifier.visible_text import one_line, visible
 
 PREDICTIONS_FILE = "predictions.csv"
-PATHS = {
-    "data": ("corpus", "validation_corpus", "test_corpus", "cache_dir"),
-    "model": ("weights", "prefix_cache"),
-}
 PROGRAM = "python -m spam_classifier.train"
 DESCRIPTION = """Fine-tune GPT-2 into a text classifier. Without flags, fit runs the book's recipe on the SMS Spam
 Collection with GPT-2 124M; --config configs/quickstart.yaml takes about a minute and no network.
@@ -60,38 +63,23 @@ class OneLineParser(LightningArgumentParser):
         self.exit(2)
 
 
-class SaveRunSettings(SaveConfigCallback):
-    """Keep the settings of a training run in its directory, without the checkpoint it may have started from."""
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Save, when fitting; paths as they are from anywhere."""
-        if stage != "fit" or run_directory(trainer) is None:
-            return
-        self.config.ckpt_path = None
-        for group, names in PATHS.items():
-            for name in names:
-                value = self.config[group][name]
-                if value is not None and (Path(value).exists() or name == "prefix_cache"):
-                    self.config[group][name] = str(Path(value).resolve())
-        super().setup(trainer, pl_module, stage)
-
-
 class SpamCLI(LightningCLI):
     """Lightning's command line over SpamClassifier and SpamDataModule; the signatures hold the book's recipe.
 
     Args:
         run: The run that is taken up, None for a new one.
         typed: The flags as the user typed them.
+        launched: The processes that the Trainer is going to launch.
     """
 
-    def __init__(self, run: TakenUpRun | None, typed: list[str]) -> None:
+    def __init__(self, run: TakenUpRun | None, typed: list[str], launched: Launched) -> None:
         self.run = run
         self.typed = typed
+        self.launched = launched
         super().__init__(
             SpamClassifier,
             SpamDataModule,
             save_config_callback=SaveRunSettings,
-            save_config_kwargs={"overwrite": True},
             seed_everything_default=123,
             parser_class=OneLineParser,
             parser_kwargs={
@@ -119,27 +107,33 @@ class SpamCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A Trainer that logs to TensorBoard and keeps checkpoints, unless flags say otherwise."""
         flags = self._get(self.config_init, "trainer")
-        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions()]
+        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions(), StopAtNaN()]
+        plugins = flags.plugins if isinstance(flags.plugins, list) else [flags.plugins] if flags.plugins else []
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins = [*plugins, WholeCheckpoints()]
         if not flags.fast_dev_run:
-            callbacks.append(StopCleanly(new_run=self.run is None))
+            seed = self._get(self.config, "seed_everything")
+            callbacks += [KeepProvenance(self.typed, seed), StopCleanly(new_run=self.run is None)]
             if flags.enable_checkpointing is not False:
                 callbacks += [best_checkpoint(), last_checkpoint()]
         logger = flags.logger
         if logger in (None, True):
             logger = self._new_logger(Path(flags.default_root_dir or "."))
         try:
-            return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
+            trainer = super().instantiate_trainer(callbacks=callbacks, logger=logger, plugins=plugins, **kwargs)
         except (ValueError, ModuleNotFoundError, MisconfigurationException) as error:
             raise UserError(
                 f"the Trainer refuses its flags: {error} (--trainer.accelerator auto and --trainer.devices auto "
                 "take what this machine has)"
             ) from error
+        self.launched.watch(trainer)
+        return trainer
 
     def _new_logger(self, root: Path) -> RunLogger:
         if self.run is None:
-            return RunLogger(root.resolve() / RUNS_DIRECTORY, run=None, evaluated_step=None)
-        step = self.run.step if self.run.evaluates else None
-        return RunLogger(self.run.directory.parent, self.run.directory.name, evaluated_step=step)
+            return RunLogger(root.resolve() / RUNS_DIRECTORY, run=None)
+        step = {"evaluated_step" if self.run.evaluates else "continued_step": self.run.step}
+        return RunLogger(self.run.directory.parent, self.run.directory.name, **step)
 
     def after_instantiate_classes(self) -> None:
         """A checkpoint makes loading the pretrained weights needless, and its run's messages are expected."""
@@ -159,6 +153,8 @@ class SpamCLI(LightningCLI):
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         seconds = time.monotonic() - self.started
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        progress.completed = progress.processed  # one less where the training that is continued had ended
         checkpoint = self._kept_checkpoint()
         directory = run_directory(self.trainer)
         done = {"epochs": self.trainer.current_epoch, "steps": self.trainer.global_step, "seconds": seconds}
@@ -167,8 +163,6 @@ class SpamCLI(LightningCLI):
             **done,
             "learning_parameters": learning,
             "peak_memory": peak_memory(self.trainer.strategy.root_device),
-            "seed": self._get(self.config, "seed_everything"),
-            "versions": versions(),
         }
         metrics = self._evaluation(checkpoint, directory).after_fit(run)
         self._say_how_fitted(metrics[VALIDATION])
@@ -250,7 +244,7 @@ def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -
     if isinstance(trainer.logger, TensorBoardLogger):
         figures = {f"best/{split}_{name}": pair[name] for split, pair in metrics.items() for name in ("loss", "acc")}
         model, data = trainer.lightning_module.hparams, trainer.datamodule.hparams  # type: ignore[attr-defined]
-        trainer.logger.log_hyperparams({**model, **data}, figures)
+        trainer.logger.log_hyperparams({**model, **data}, figures, trainer.global_step)
         trainer.logger.save()
 
 
@@ -258,6 +252,8 @@ def quieten_lightning() -> None:
     """Keep advertisements and warnings about Lightning's own code out of what users read."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(lambda record: "Tip:" not in record.getMessage())
+    # TensorBoard writes in a thread, and raises what has failed there again in ours
+    threading.excepthook = lambda failed: None if failed.exc_type is OSError else threading.__excepthook__(failed)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty")  # a resumed run
 
@@ -265,10 +261,10 @@ def quieten_lightning() -> None:
 def main() -> None:
     """Run the command line."""
     quieten_lightning()
-    with one_line_errors():
+    with one_line_errors(), ending_together("fit --ckpt_path last goes on from what is kept") as launched:
         typed = sys.argv[1:]
         sys.argv[1:], run = take_up_run(typed)
-        SpamCLI(run, typed)
+        SpamCLI(run, typed, launched)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

@@ -7,9 +7,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read as torch is imported; test
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lightning.pytorch  # noqa: F401  # its log handler has to see the standard error of no single test
 import pytest
@@ -80,3 +81,59 @@ def command() -> Callable[..., Outcome]:
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start a process, and kill it if it has not ended with the test."""
+    started: list[subprocess.Popen] = []
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen:
+        started.append(subprocess.Popen(command, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def children() -> Callable[[int], list[int]]:
+    """The processes that a process has started."""
+
+    def children(process: int) -> list[int]:
+        known = Path(f"/proc/{process}/task/{process}/children")
+        command = ["pgrep", "-P", str(process)]  # where there is no such file
+        listed = known.read_text() if known.exists() else subprocess.check_output(command, text=True)
+        return [int(number) for number in listed.split()]
+
+    return children
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Wait for something to be true, or fail after minutes."""
+
+    def wait_until(true: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 240
+        while not true():
+            assert time.monotonic() < deadline, "it never came about"
+            time.sleep(0.02)
+
+    return wait_until
+
+
+@pytest.fixture(scope="session")
+def is_gone() -> Callable[[int], bool]:
+    """Whether a process has ended; one that nobody has taken note of since (a zombie) has, too."""
+
+    def is_gone(process: int) -> bool:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        status = Path(f"/proc/{process}/stat")
+        return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    return is_gone

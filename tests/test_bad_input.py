@@ -215,7 +215,7 @@ BAD_INPUT: dict[str, tuple[Callable[[], list], str]] = {
     ),
     "unusable directory": (
         lambda: [*FIT, CORPUS, write_csv(ROWS), "--trainer.default_root_dir", write_csv(ROWS)],
-        r"Not a directory: '.*corpus\.csv",
+        r"cannot write .*corpus\.csv/lightning_logs \(Not a directory\)",
     ),
     "dropout": (lambda: [*FIT, "--model.dropout", 1.5], r"--model\.dropout must be at least 0 and below 1"),
 }

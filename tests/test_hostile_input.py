@@ -283,14 +283,14 @@ def test_archive_without_end_is_not_downloaded(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(download, "HTTPDownloader", Endless)
     monkeypatch.setattr(download, "PAUSE", 0)
-    with pytest.raises(UserError, match="more than 16,777,216 bytes"):
+    with pytest.raises(UserError, match="over 10,000,000 bytes"):
         download.fetch_collection(str(tmp_path))
 
 
 def test_large_archive_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "large.zip").open("wb") as file:
         file.truncate(100 * MEGABYTE)
-    with pytest.raises(UserError, match="more than the 16,777,216"):
+    with pytest.raises(UserError, match="more than the 10,000,000"):
         read_archive(tmp_path / "large.zip", "it")
 
 

@@ -1,13 +1,14 @@
 """``python -m spam_classifier.predict``: what goes in comes out, judged or rejected, whatever happens on the way."""
 
 import csv
+import hashlib
 import io
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,10 +18,12 @@ import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.inference import judging
 from spam_classifier.inference.classifier import Classifier, load_classifier
 from spam_classifier.inference.inputs import argument_input
@@ -76,7 +79,7 @@ def predict(
     monkeypatch.setattr(judging, "CHUNK_ROWS", 8)
 
     def run(*arguments: object, stdin: bytes = b"") -> Outcome:
-        command = ["predict", "--ckpt_path", str(checkpoint), "--device", "cpu", *map(str, arguments)]
+        command = ["predict", "--ckpt_path", str(checkpoint), "--accelerator", "cpu", *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", command)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capsys.readouterr()
@@ -260,7 +263,8 @@ def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setenv("COLUMNS", "60")
     screen = Terminal()
-    judging.judge(argument_input(TEXTS), classifier, None, Screen(screen, classifier.labels), strict=False)
+    sink = Screen(screen, classifier.labels)
+    judging.judge(judging.judging_trainer("cpu", 1), argument_input(TEXTS), classifier, None, sink, strict=False)
     lines = screen.getvalue().splitlines()
     assert len(lines) == len(TEXTS) + 1
     assert len({line.index(word) for line, word in zip(lines, ["text", *["message"] * 40], strict=False)}) == 1
@@ -275,18 +279,18 @@ class Killed(BaseException):
 def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Callable[[], int]]:
     """Let the classifier fail at its nth chunk; the function that is returned says how many texts it judged since."""
     judged: list[int] = []
-    original = Classifier.predict
+    original = Classifier.probabilities_of
 
     def at(chunk: int) -> Callable[[], int]:
         judged.clear()
 
-        def stop(self: Classifier, texts: Sequence[str], threshold: float | None = None) -> object:
+        def stop(self: Classifier, messages: EncodedMessages, *share: int) -> object:
             if len(judged) == chunk:
                 raise Killed
-            judged.append(len(texts))
-            return original(self, texts, threshold)
+            judged.append(len(messages))
+            return original(self, messages, *share)
 
-        monkeypatch.setattr(Classifier, "predict", stop)
+        monkeypatch.setattr(Classifier, "probabilities_of", stop)
         return lambda: sum(judged)
 
     return at
@@ -420,44 +424,74 @@ def test_parquet_and_piped_texts_start_anew(predict: Callable, killed: Callable)
 
 
 @pytest.mark.slow
-def test_a_real_kill(checkpoint: Path, command: Callable, tmp_path: Path) -> None:
-    write_csv(tmp_path / "in.csv", [*MIXED] * 600)
-    flags = ["--input", "in.csv", "--ckpt_path", checkpoint, "--device", "cpu", "--output"]
-    whole = command("spam_classifier.predict", *flags, "whole.csv", cwd=tmp_path)
-    assert whole.code == 0, whole.err
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spam_classifier.predict", *map(str, flags), "out.csv"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    state = tmp_path / "out.csv.incomplete.json"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if state.exists() and json.loads(state.read_text())["tally"][0] >= 2 * judging.CHUNK_ROWS:
-            break
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "out.csv").exists()
-    done = command("spam_classifier.predict", *flags, "out.csv", cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert "going on with out.csv.incomplete" in done.err
-    for name in ("{}.csv", "{}.csv.rejected.csv"):
-        assert (tmp_path / name.format("out")).read_bytes() == (tmp_path / name.format("whole")).read_bytes()
+def test_two_processes_and_real_kills(
+    predict: Callable,
+    checkpoint: Path,
+    start: Callable,
+    children: Callable,
+    wait_until: Callable,
+    is_gone: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second process is killed, then the first; gone on with, all is as one process does it."""
+    monkeypatch.setattr(judging, "CHUNK_ROWS", 4096)
+    write_csv("in.csv", [*MIXED] * 430)
+    assert predict("--input", "in.csv", "--output", "whole.csv").code == 0
+    flags = ["--input", "in.csv", "--output", "out.csv", "--ckpt_path", str(checkpoint), "--accelerator", "cpu"]
+    command = [sys.executable, "-m", "spam_classifier.predict", *flags, "--devices", "2"]
+    done = 0
+    for killed in ("second", "first"):
+        with Path("told").open("w") as told:
+            first = start(command, stdout=subprocess.DEVNULL, stderr=told)
+        wait_until(lambda behind=done: rows_on_disk() > behind)
+        done = rows_on_disk()
+        (second,) = children(first.pid)
+        os.kill(first.pid if killed == "first" else second, signal.SIGKILL)
+        assert first.wait(60) == (-signal.SIGKILL if killed == "first" else 1)
+        wait_until(lambda process=second: is_gone(process))
+        lines = [line for line in Path("told").read_text().splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, lines
+        assert ("the first process of this job was killed" if killed == "first" else "SIGKILL") in lines[0]
+        assert not Path("out.csv").exists()
+    end = subprocess.run(command, capture_output=True, text=True)
+    assert end.returncode == 0, end.stderr
+    assert "going on with out.csv.incomplete" in end.stderr
+    assert end.stdout.count("checkpoint ") == 1
+    assert sha256("out.csv") == sha256("whole.csv")
+    assert Path("out.csv.rejected.csv").read_bytes() == Path("whole.csv.rejected.csv").read_bytes()
+    assert left_over() == set()
+
+
+def sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def rows_on_disk() -> int:
+    try:
+        return json.loads(Path("out.csv.incomplete.json").read_text())["tally"][0]
+    except FileNotFoundError:
+        return 0
+
+
+@given(rows=st.integers(0, 30), of=st.integers(1, 5))
+def test_shares_add_up_to_the_whole(classifier: Classifier, rows: int, of: int) -> None:
+    messages = EncodedMessages.from_texts([text for text in TEXTS for _ in range(3)][:rows])
+    shares = [classifier.probabilities_of(messages, number, of) for number in range(of)]
+    assert torch.equal(sum(shares), classifier.probabilities_of(messages))
+    assert (torch.stack(shares) != 0).any(-1).sum(0).tolist() == [1] * rows
 
 
 def test_ctrl_c_says_how_to_go_on(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv("in.csv")
-    original, calls = Classifier.predict, []
+    original, calls = Classifier.probabilities_of, []
 
-    def interrupted(self: Classifier, texts: Sequence[str], threshold: float | None = None) -> object:
-        calls.append(texts)
+    def interrupted(self: Classifier, messages: EncodedMessages, *share: int) -> object:
+        calls.append(messages)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(self, texts, threshold)
+        return original(self, messages, *share)
 
-    monkeypatch.setattr(Classifier, "predict", interrupted)
+    monkeypatch.setattr(Classifier, "probabilities_of", interrupted)
     done = predict("--input", "in.csv", "--output", "out.csv")
     assert done.code == 130
     assert "16 rows are in out.csv.incomplete: the same command goes on from there" in done.err
@@ -590,7 +624,7 @@ def empty_directory() -> Sequence[str]:
         (lambda: ["hello", "--output", "nowhere/out.csv"], "there is no directory nowhere"),
         (lambda: ["hello", "--threshold", "1.5"], "from 0 to 1"),
         (lambda: ["hello", "--threshold", "nan"], "from 0 to 1"),
-        (lambda: ["hello", "--device", "abacus"], "--device abacus"),
+        (lambda: ["hello", "--accelerator", "abacus"], "--accelerator abacus"),
         (lambda: [], "holds no texts"),
     ],
 )
@@ -702,7 +736,8 @@ def test_a_chunk_is_all_that_is_held(classifier: Classifier, monkeypatch: pytest
             super().append(rows, *others)  # type: ignore[arg-type]
 
     source = Input("rows", "row", ["text"], rows_iterated(taken, 50))  # type: ignore[arg-type]
-    judging.judge(source, classifier, None, Sink(io.StringIO(), classifier.labels), strict=False)
+    sink = Sink(io.StringIO(), classifier.labels)
+    judging.judge(judging.judging_trainer("cpu", 1), source, classifier, None, sink, strict=False)
     assert ahead == [8] * 6 + [2]
 
 
@@ -727,3 +762,26 @@ def test_links_in_the_way_of_the_output_are_not_followed(predict: Callable, suff
     assert not Path("nowhere").exists()
     assert not Path(f"out{suffix}").is_symlink()
     assert Path(f"out{suffix}.rejected.csv").read_text().count("no text") == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_two_that_write_the_same_file(predict: Callable, kind: str) -> None:
+    write_csv("in.csv")
+    command = ["--input", "in.csv", "--output", f"out.{kind}"]
+    with FileLock(f"out.{kind}.incomplete.lock"):
+        done = predict(*command)
+    assert done.code == 1
+    assert f"error: another command is writing out.{kind}: wait for it" in done.err
+    assert not Path(f"out.{kind}").exists()
+    assert predict(*command).code == 0
+    assert {path.name for path in Path().glob("out.*")} == {f"out.{kind}"}
+
+
+def test_a_file_that_another_has_written_meanwhile(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv("in.csv")
+    monkeypatch.setattr("spam_classifier.predict.check_output", lambda *_: Path("out.csv").write_text("another's"))
+    done = predict("--input", "in.csv", "--output", "out.csv")
+    assert done.code == 1
+    assert "out.csv is there by now" in done.err
+    assert Path("out.csv").read_text() == "another's"
+    assert {path.name for path in Path().glob("out.*")} == {"out.csv"}

@@ -1,5 +1,6 @@
 """The command line: fit, then test, validate, predict and continue."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -48,6 +50,7 @@ def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
+    (tmp_path / "random").mkdir()  # which --model.weights random does not mean
     done = train(*fit_topics, "--trainer.max_epochs", 4)
     assert done.code == 0, done.err
     run = tmp_path / "lightning_logs/version_0"
@@ -67,10 +70,19 @@ def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], t
     assert all(len(logged[tag]) == 4 for tag in ("train/loss", "train/acc", "val/loss", "val/acc"))
 
     metrics = json.loads((run / "metrics.json").read_text())
-    assert set(metrics) == {"train", "validation", "curves", "run", "audit", "classes"}  # the test split is not touched
+    known = {"train", "validation", "curves", "run", "audit", "classes", "provenance"}
+    assert set(metrics) == known  # the test split is not touched
+    made_with = metrics["provenance"]
+    assert made_with["seed"] == 123
+    assert made_with["commands"][0].endswith("--trainer.max_epochs 4")
+    sha256 = hashlib.sha256((tmp_path / "topics.csv").read_bytes()).hexdigest()
+    assert made_with["corpus_sha256"] == {"--data.corpus": sha256}
+    assert made_with["weights_sha256"] == {}
     assert metrics["validation"]["messages"] == 9
     assert metrics["audit"]["splits"]["train"]["messages"] == 62
+    assert yaml.safe_load((run / "config.yaml").read_text())["model"]["weights"] == "random"
     report = (run / "report.html").read_text()
+    assert sha256 in report
     assert "has not been looked at yet" in report
     assert report.count("<svg") == 3  # learning curves, reliability, length: ROC curves are for two classes
     assert metrics["validation"]["loss"] == pytest.approx(min(loss for _, loss in logged["val/loss"]), abs=1e-6)
@@ -151,7 +163,7 @@ def test_interrupted_run_continues_exactly(
 
     from spam_classifier import train as module
 
-    monkeypatch.setattr(module, "LearningCurves", lambda: StopAt(step))
+    monkeypatch.setattr(module, "WrongPredictions", lambda: StopAt(step))
     stopped = train(*fit_topics)
     last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
     assert stopped.code == 1
@@ -169,9 +181,9 @@ def test_interrupted_run_continues_exactly(
     first, second = scalars(Path("whole/lightning_logs/version_0")), scalars(last.parents[1])
     for curve in ("val/loss", "val/acc", "train/loss", "train/acc"):
         assert [value for _, value in first[curve]] == pytest.approx([value for _, value in second[curve]], abs=1e-6)
-    losses = dict(second["train/loss_step"])  # the step at which it stopped is not logged
-    assert {step: loss for step, loss in first["train/loss_step"] if step in losses} == losses
-    assert len(losses) >= len(first["train/loss_step"]) - 1
+    assert first["train/loss_step"] == second["train/loss_step"]
+    commands = json.loads((last.parents[1] / "metrics.json").read_text())["provenance"]["commands"]
+    assert [command.split()[-3:] for command in commands[1:]] == [["fit", "--ckpt_path", "last"]]
 
 
 def test_error_after_training_leaves_the_last_checkpoint_alone(
@@ -214,6 +226,15 @@ def test_changed_corpus_is_not_tested_as_the_runs(train: Callable, fit_topics: l
         assert "has changed since the run" in refused.err
     assert [Path("lightning_logs/version_0", name).read_bytes() for name in kept] == before
     assert train("test", "--data.corpus", three_classes).code == 0
+
+
+def test_a_refused_continuation_leaves_the_settings_alone(train: Callable, fit_topics: list[str]) -> None:
+    assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
+    config = Path("lightning_logs/version_0/config.yaml")
+    before = config.read_text()
+    refused = train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 2, "--model.trainable", "last_block")
+    assert refused.code == 1
+    assert config.read_text() == before
 
 
 def test_moved_run_keeps_its_best_checkpoint(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
@@ -322,6 +343,13 @@ def test_book_position_on_another_corpus_pads_as_in_training(
     assert torch.allclose(torch.tensor(table[columns].to_numpy()).float(), alone, atol=1e-5)
 
 
+def test_what_the_trainer_refuses_is_one_line(train: Callable, fit_topics: list[str]) -> None:
+    done = train(*fit_topics, "--trainer.strategy", "fsdp")  # on a CPU
+    assert done.code == 1
+    assert re.search(r"^error: the Trainer refuses its flags: .*FSDP.*--trainer.accelerator auto", done.err, re.M)
+    assert done.err.splitlines()[-1].startswith("error: ")
+
+
 def test_trainer_flags_work_as_lightning_users_expect(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
     assert train(*fit_topics, "--trainer.fast_dev_run", "true").code == 0
     assert not (tmp_path / "lightning_logs").exists()
@@ -379,44 +407,6 @@ def test_real_corpus_with_a_small_model(train: Callable, tmp_path: Path, uci_arc
     run = tmp_path / "lightning_logs/version_0"
     assert len(pd.read_csv(run / "predictions.csv", keep_default_na=False)) == 300
     assert json.loads((run / "metrics.json").read_text())["test"]["acc"] > 0.8
-
-
-@pytest.mark.slow
-def test_two_processes_train_and_evaluate_like_one(command: Callable, fit_topics: list[str], tmp_path: Path) -> None:
-    """Ten steps under DDP in half-size batches, on kept hidden states, equal ten plain ones of one process."""
-    steps = ["--trainer.max_steps", "10", "--trainer.max_epochs", "-1", "--model.trainable", "last_block"]
-    steps += ["--trainer.num_sanity_val_steps", "0"]
-    pair = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
-    ddp = command("spam_classifier.train", *fit_topics, *steps, *pair, cwd=tmp_path)
-    assert ddp.code == 0, ddp.err
-    assert "hidden states behind frozen block 1" in ddp.err
-    single = ["--data.batch_size", "8", "--model.frozen_prefix", "off"]
-    one = command("spam_classifier.train", *fit_topics, *steps, *single, cwd=tmp_path)
-    assert one.code == 0, one.err
-    runs = [tmp_path / f"lightning_logs/version_{n}" for n in range(2)]
-    weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in runs]
-    for name, value in weights[0].items():
-        other = weights[1][name]
-        if name.endswith("c_attn.bias"):  # the softmax ignores the keys' bias: Adam scales up the noise of a zero
-            value, other = (bias.view(3, -1)[[0, 2]] for bias in (value, other))
-        assert torch.allclose(value, other, atol=1e-4, rtol=1e-2 if name.startswith("decision.") else 1e-5), name
-    metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
-    for split in ("train", "validation"):
-        for figure, value in metrics[0][split].items():
-            if figure not in ("checkpoint", "confusion", "false_positives", "acc_interval", "ece", "temperature"):
-                assert value == pytest.approx(metrics[1][split][figure], abs=1e-3), figure
-        assert metrics[0][split]["confusion"] == metrics[1][split]["confusion"]
-
-
-@pytest.mark.slow
-def test_processes_with_unlike_numbers_of_batches_do_not_wait_for_each_other(
-    command: Callable, fit_topics: list[str], tmp_path: Path
-) -> None:
-    """Of nine validation messages one process has five, in three batches, the other four, in two."""
-    flags = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "1"]
-    flags += ["--model.trainable", "last_block", "--data.batch_size", "2", "--trainer.limit_val_batches", "2"]
-    done = command("spam_classifier.train", *fit_topics, *flags, cwd=tmp_path, timeout=120)
-    assert done.code == 0, done.err
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

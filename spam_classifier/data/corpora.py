@@ -13,6 +13,7 @@ path:
 - a directory: a folder per class, a ``.txt`` per message.
 """
 
+import hashlib
 import io
 import os
 import reprlib
@@ -109,6 +110,39 @@ def read_corpus(
     if not pieces:
         raise UserError(f"{corpus} has no messages: add labelled ones, or name another file")
     return pd.concat(pieces, ignore_index=True)
+
+
+def corpus_sha256(
+    corpus: str,
+    *,
+    labels: Sequence[str] | None = None,
+    cache_dir: str | None = None,
+    flag: str = "--data.corpus",
+) -> str:
+    """SHA-256 of a corpus: of its file, or of the archive's member; in a directory of the messages and their names.
+
+    Args:
+        corpus: ``uci``, ``sample``, or a path.
+        labels: As for ``read_corpus``; the next two, too.
+        cache_dir: Where ``fetch_corpus`` put its download.
+        flag: Where the user named the corpus.
+
+    Raises:
+        UserError: The corpus is missing.
+    """
+    if corpus in (UCI, SAMPLE):
+        return hashlib.sha256(read_collection(cache_dir) if corpus == UCI else _sample()).hexdigest()
+    path = _checked_path(corpus, flag)
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for message, label, text in folder_records(path, labels):
+            name, content = os.fsencode(f"{label}/{Path(str(message)).name}"), text.encode()
+            digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
+        return digest.hexdigest()
+    if path.suffix.lower() == ".zip":
+        return hashlib.sha256(_own_archive(path)).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sample() -> bytes:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from spam_classifier.data.audit import audit_corpus, audit_splits
-from spam_classifier.data.corpora import fetch_corpus, read_corpus
+from spam_classifier.data.corpora import corpus_sha256, fetch_corpus, read_corpus
 from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
 from spam_classifier.data.splits import (
@@ -31,6 +31,7 @@ from spam_classifier.data.splits import (
 )
 from spam_classifier.errors import UserError
 from spam_classifier.run_directory import run_directory
+from spam_classifier.whole_file import whole_file
 
 ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
 
@@ -215,6 +216,19 @@ class SpamDataModule(pl.LightningDataModule):
         self.truncated = {
             name: int((messages.lengths > self.max_length).sum()) for name, messages in self.encoded.items()
         }
+        self._refuse_other_messages()
+
+    def _refuse_other_messages(self) -> None:
+        """Processes that read different files would count some messages twice, and others not at all."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return
+        strategy = self.trainer.strategy
+        same = strategy.broadcast(self._splits_sha256) == self._splits_sha256
+        if not strategy.reduce_boolean_decision(same, all=True):
+            raise UserError(
+                f"{' or '.join(self._sources.values())} holds other messages on one machine than on another: copy the "
+                "files anew"
+            )
 
     def _read(self) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
         """The corpus, and the splits that are given."""
@@ -238,6 +252,13 @@ class SpamDataModule(pl.LightningDataModule):
             labels = rows["label"].map(index_of).to_numpy(np.int64)
             self.encoded[name] = EncodedMessages.from_texts(rows["text"].array, labels)
 
+    def sources_sha256(self) -> dict[str, str]:
+        """SHA-256 of what was read, by the flag that names it."""
+        return {
+            flag: corpus_sha256(corpus, labels=self.labels, cache_dir=self.cache_dir, flag=flag)
+            for flag, corpus in self._sources.items()
+        }
+
     def audit(self) -> dict[str, Any]:
         """What a reader of results should know: see ``audit_corpus`` and ``audit_splits``."""
         assert self.max_length is not None
@@ -255,7 +276,8 @@ class SpamDataModule(pl.LightningDataModule):
         """Write a CSV of each split (columns ``label`` and ``text``) into a directory, as in ``train.csv``."""
         directory.mkdir(parents=True, exist_ok=True)
         for name, rows in self.splits.items():
-            rows.to_csv(directory / f"{name}.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
+            with whole_file(directory / f"{name}.csv") as unfinished:
+                rows.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
     @cached_property
     def _splits_sha256(self) -> str:

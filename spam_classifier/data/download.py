@@ -4,13 +4,14 @@ import hashlib
 import io
 import os
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pooch import HTTPDownloader, os_cache
 from tqdm import tqdm
@@ -26,7 +27,8 @@ CACHE_VARIABLE = "SPAM_CLASSIFIER_CACHE"
 ROUNDS = 2  # each URL is tried this often
 PAUSE = 1.0  # seconds between two rounds
 TIMEOUT = 20.0  # seconds without a connection, or without a further byte
-MOST_BYTES = 2**24  # of an archive, which has 200 kB
+LIMIT = 60.0  # seconds for one download: a server that sends a byte now and then is no better than one that stalls
+MOST_BYTES = 10_000_000  # of an archive, which has 200 kB
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile has the others unpack all they are given at once
 
 
@@ -144,27 +146,39 @@ def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
 
 
 class _Archive(io.BytesIO):
-    """What is downloaded, unless it has no end."""
+    """An archive on its way, which stops the download where it can't be the one that is wanted."""
 
-    def write(self, data: Any) -> int:
-        """Take up more of it."""
-        if self.tell() + len(data) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES:,} bytes")
-        return super().write(data)
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        """Take more of it."""
+        written = super().write(data)
+        if self.tell() > MOST_BYTES:
+            raise UserError(f"over {MOST_BYTES:,} bytes")
+        return written
 
 
 def _download(url: str) -> bytes:
-    archive = _Archive()
+    archive, failures = _Archive(), [f"not here after {LIMIT:.0f} seconds"]
+    # A thread can be left behind, wherever it waits: for a name, a connection, a header or a byte.
+    download = threading.Thread(target=_download_into, args=(archive, url, failures), daemon=True)
+    download.start()
+    download.join(LIMIT)
+    if failures:
+        raise UserError(f"{url}: {failures[-1]}")
+    return read_archive(archive, url)
+
+
+def _download_into(archive: IO[bytes], url: str, failures: list[str]) -> None:
+    """Download; ``failures`` ends in the reason where that fails, and is empty where it does not."""
     # The total is a guess until the response tells it; pooch takes a bar without one for no bar.
     with tqdm(desc=MEMBER.name, total=MEMBER.size, unit="B", unit_scale=True, leave=False, disable=None) as progress:
         try:
             HTTPDownloader(progressbar=progress, timeout=TIMEOUT)(url, archive, None)
-        except (OSError, ValueError) as error:  # all errors of requests are OSErrors
+        except Exception as error:  # of whatever kind, its place is in the list
             response = getattr(error, "response", None)
-            reason = type(error).__name__ if response is None else f"HTTP {response.status_code}"
-            reason = str(error) if type(error) is ValueError else reason
-            raise UserError(f"{url}: {reason}") from error
-    return read_archive(archive, url)
+            told = str(error) if isinstance(error, UserError) else type(error).__name__
+            failures.append(told if response is None else f"HTTP {response.status_code}")
+        else:
+            failures.clear()
 
 
 def _first_success(sources: list[Callable[[], bytes]], failures: list[str], cache: Path) -> bytes:

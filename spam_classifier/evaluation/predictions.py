@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from spam_classifier.models.metrics import Predictions
-from spam_classifier.whole_file import whole_file
+from spam_classifier.whole_file import whole_file, writing
 
 DIRECTORY = "predictions"
 PREFIX = "probability_"
@@ -32,7 +32,8 @@ def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFra
     table["predicted"] = [classes[verdict] for verdict in predictions.verdicts.tolist()]
     columns = [f"{PREFIX}{name}" for name in classes]
     table = pd.concat([table, pd.DataFrame(predictions.probabilities.cpu().numpy(), columns=columns)], axis=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as unfinished:
         table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
 

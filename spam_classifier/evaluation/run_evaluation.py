@@ -26,6 +26,7 @@ from spam_classifier.evaluation.report import write_report
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.metrics import Predictions
 from spam_classifier.runs.logger import RunLogger
+from spam_classifier.whole_file import writing
 
 PADDING = "padding"
 BASELINES = "baselines"  # compared with predictions that an evaluation replaces
@@ -127,7 +128,7 @@ class RunEvaluation:
         trainer.validate(
             self.model,
             dataloaders=self.data.each_once(split_name, padded_length),
-            ckpt_path=None if self._weights_at_hand else self.checkpoint,
+            ckpt_path=None if self._weights_at_hand or self._out_of_sight else self.checkpoint,
             verbose=False,
         )
         self._weights_at_hand = True
@@ -155,6 +156,11 @@ class RunEvaluation:
         return figures
 
     @property
+    def _out_of_sight(self) -> bool:
+        """Whether the checkpoint is on another machine only; the Trainer hands its weights out from the first one."""
+        return not self.trainer.is_global_zero and not Path(self.checkpoint).is_file()
+
+    @property
     def _writes(self) -> bool:
         return self.run_directory is not None and self.trainer.is_global_zero
 
@@ -175,8 +181,9 @@ class RunEvaluation:
         logger = self.trainer.logger
         if not isinstance(logger, RunLogger):
             return
-        for title, figure in pictures.items():
-            logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
+        with writing(Path(logger.log_dir)):
+            for title, figure in pictures.items():
+                logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
         also = {
             f"test/{name}_{figure}": value
             for name in (NATURAL, LEFT_OVER)

@@ -1,11 +1,14 @@
 """The test messages the classifier got wrong, as a text in TensorBoard."""
 
+from pathlib import Path
+
 import lightning.pytorch as pl
 import pandas as pd
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from spam_classifier.models.metrics import Predictions
+from spam_classifier.whole_file import writing
 
 MOST = 100
 
@@ -18,7 +21,8 @@ class WrongPredictions(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger) and data is not None:
             text = wrong_predictions(pl_module.predictions, data.splits["test"], data.label_names)  # type: ignore[arg-type]
-            trainer.logger.experiment.add_text("test/wrong_predictions", text)
+            with writing(Path(trainer.logger.log_dir)):
+                trainer.logger.experiment.add_text("test/wrong_predictions", text)
 
 
 def wrong_predictions(predictions: Predictions, messages: pd.DataFrame, classes: list[str]) -> str:

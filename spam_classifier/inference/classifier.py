@@ -1,7 +1,7 @@
 """A trained classifier put to work: texts in, labels and probabilities out."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import Occlusion, Part
 from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.models.packed_blocks import WORTH_PACKING
 from spam_classifier.runs.checkpoints import checkpoint_of, read_checkpoint
 
 
@@ -84,17 +85,27 @@ class Classifier:
         Raises:
             UserError: A text is empty, or a threshold is given and there are more than two classes.
         """
-        self._refuse_threshold_of_many(threshold)
+        self.check_threshold(threshold)
         messages = _encode(texts)
-        predictions = self._predictions(self._logits(messages), messages.lengths > self.max_length)
-        return predictions if threshold is None else self.decide(predictions, threshold)
+        return self.predictions(messages, self.probabilities_of(messages), threshold)
 
-    def _predictions(self, logits: Tensor, truncated: Tensor) -> list[Prediction]:
-        """What logits, float [N, classes], say of texts that were cut or not, bool [N]."""
-        probabilities = self._calibrated(logits)
+    def check_threshold(self, threshold: float | None) -> None:
+        """Refuse a threshold where there are more than two classes.
+
+        Raises:
+            UserError: There is one, and there are.
+        """
+        if threshold is not None and len(self.labels) != 2:
+            raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
+
+    def predictions(
+        self, messages: EncodedMessages, probabilities: Tensor, threshold: float | None = None
+    ) -> list[Prediction]:
+        """Verdicts on messages from their probabilities, float [N, classes]; the threshold as for ``predict``."""
         verdicts = self.model.decision.verdict(probabilities).tolist()
-        rows = zip(probabilities.tolist(), verdicts, truncated.tolist(), strict=True)
-        return [
+        truncated = (messages.lengths > self.max_length).tolist()
+        rows = zip(probabilities.tolist(), verdicts, truncated, strict=True)
+        predictions = [
             Prediction(
                 self.labels[verdict],
                 row[verdict],
@@ -104,6 +115,7 @@ class Classifier:
             )
             for row, verdict, was_truncated in rows
         ]
+        return predictions if threshold is None else self.decide(predictions, threshold)
 
     def decide(self, predictions: Sequence[Prediction], threshold: float) -> list[Prediction]:
         """The same predictions with the verdicts of another threshold.
@@ -111,7 +123,7 @@ class Classifier:
         Raises:
             UserError: There are more than two classes.
         """
-        self._refuse_threshold_of_many(threshold)
+        self.check_threshold(threshold)
         first, second = self.labels
         scores = torch.tensor([prediction.probabilities[second] for prediction in predictions])
         decided = [second if above else first for above in (scores >= threshold).tolist()]
@@ -119,10 +131,6 @@ class Classifier:
             prediction._replace(label=label, probability=prediction.probabilities[label], threshold=threshold)
             for prediction, label in zip(predictions, decided, strict=True)
         ]
-
-    def _refuse_threshold_of_many(self, threshold: float | None) -> None:
-        if threshold is not None and len(self.labels) != 2:
-            raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
 
     def probabilities(self, texts: Sequence[str]) -> Tensor:
         """Calibrated probabilities of each class for each text, float [N, classes], in the order of the texts.
@@ -133,7 +141,24 @@ class Classifier:
         Raises:
             UserError: A text is empty.
         """
-        return self._calibrated(self._logits(_encode(texts)))
+        return self.probabilities_of(_encode(texts))
+
+    def probabilities_of(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
+        """The same for encoded texts, or for a share of them.
+
+        Args:
+            messages: The texts.
+            number: Which share, from 0; the shares are equal work.
+            of: How many shares there are.
+
+        Returns:
+            Float [N, classes], on the CPU; zeros for texts of other shares. The sum of all shares is to the bit what
+            is given without shares.
+        """
+        probabilities = torch.zeros(len(messages), len(self.labels))
+        for rows, logits in self._judged(messages, number, of):
+            probabilities[rows] = self.model.decision.probabilities(logits).cpu()
+        return probabilities
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
         """Which words pushed the verdict on a text: how far the log-odds of a class fall when each is left out.
@@ -151,31 +176,29 @@ class Classifier:
         """
         if label is not None and label not in self.labels:
             raise UserError(f"there is no class {label!r}: name one of {', '.join(self.labels)}")
-        truncated = _encode([text]).lengths > self.max_length
+        message = _encode([text])
         occlusion = Occlusion(text, self.max_length, self.model.hparams["keep"])
-        logits = self._logits(occlusion.remaining)
-        (prediction,) = self._predictions(logits[:1], truncated)
+        decision = self.model.decision
+        logits = torch.empty(len(occlusion.remaining), len(self.labels), device=self.model.device)
+        for rows, of_rows in self._judged(occlusion.remaining):
+            logits[rows] = of_rows.float()
+        (prediction,) = self.predictions(message, decision.probabilities(logits[:1]).cpu())
         label = prediction.label if label is None else label
-        scores = self.model.decision.log_odds(logits.to(self.model.device), self.labels.index(label))
+        scores = decision.log_odds(logits, self.labels.index(label))
         return Explanation(prediction, label, occlusion.parts(scores.tolist()))
 
-    def _calibrated(self, logits: Tensor) -> Tensor:
-        return self.model.decision.probabilities(logits.to(self.model.device)).cpu()
-
-    def _logits(self, messages: EncodedMessages) -> Tensor:
-        """Logits of each message, float [N, classes]."""
+    def _judged(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""
         model = self.model
         padded_length = model.padded_length if model.sees_padding else None
         lengths = messages.lengths.clamp(min=padded_length or 1, max=max(padded_length or 1, self.max_length))
-        batches = list(batches_by_length(lengths))
+        batches = list(batches_by_length(lengths))[number::of]
         keep = model.hparams["keep"]
         gathered = (
             messages.batch(rows, self.max_length, padded_length, keep).to(model.device) for rows in batches
         )  # fmt: skip
-        logits = torch.empty(len(messages), len(self.labels))
-        for rows, of_batch in zip(batches, model.logits_of(gathered), strict=True):
-            logits[rows] = of_batch.float().cpu()
-        return logits
+        packed = int(lengths.sum()) >= WORTH_PACKING  # not for each share by itself: the numbers hang on it
+        yield from zip(batches, model.logits_of(gathered, packed), strict=True)
 
 
 def _encode(texts: Sequence[str]) -> EncodedMessages:

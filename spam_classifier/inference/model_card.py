@@ -18,7 +18,7 @@ from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES
 from spam_classifier.models.pretrained import RANDOM
 from spam_classifier.runs.checkpoints import read_checkpoint, run_directory
-from spam_classifier.runs.provenance import versions
+from spam_classifier.runs.provenance import PROVENANCE, versions
 
 CARD_FILE = "README.md"
 TRANSFORMERS, ONNX = "transformers", "onnx"
@@ -229,7 +229,7 @@ def _decision(classifier: Classifier) -> str:
 
 def _versions(classifier: Classifier) -> str:
     made = {
-        "Trained": read_metrics(run_directory(classifier.checkpoint)).get("run", {}).get("versions"),
+        "Trained": read_metrics(run_directory(classifier.checkpoint)).get(PROVENANCE, {}).get("versions"),
         "Exported": versions(),
     }
     return "\n".join(

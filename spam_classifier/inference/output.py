@@ -1,15 +1,18 @@
 """A file of verdicts: whole or not there, and gone on with where a run was killed.
 
 What is written stands in FILE.incomplete until it is whole. Beside it FILE.incomplete.json says of what it is, and how
-far it goes; a run of the same goes on from there. What was rejected stands in FILE.rejected.csv.
+far it goes; a run of the same goes on from there. What was rejected stands in FILE.rejected.csv. Meanwhile
+FILE.incomplete.lock is held: two runs that write the same file would spoil it.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
 
 from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Prediction
@@ -22,6 +25,7 @@ from spam_classifier.inference.verdict_columns import (
     verdict_columns,
     verdict_values,
 )
+from spam_classifier.whole_file import writing
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -79,7 +83,8 @@ class Output:
         tally: How far the file goes that is gone on with; zero where it is begun.
 
     Raises:
-        UserError: The columns can't be written side by side, or there is an unfinished file that can't be gone on with.
+        UserError: The columns can't be written side by side, there is an unfinished file that can't be gone on with, or
+            another process is writing it, or has written it since ``check_output``.
     """
 
     def __init__(
@@ -87,15 +92,36 @@ class Output:
     ) -> None:
         self.path, self.rejected = path, rejected_path(path)
         self.incomplete, self.incomplete_rejected = _incomplete(path), _incomplete(self.rejected)
-        self.state_file = self.incomplete.with_name(self.incomplete.name + ".json")
+        self.state_file, self._new_state_file, lock = (
+            self.incomplete.with_name(self.incomplete.name + suffix) for suffix in (".json", ".json.new", ".lock")
+        )
         self.kind, self.columns = path.suffix.lower(), verdict_columns(classes)
         _check_names(source, self.kind)
         own = {"input": source.identity, "columns": source.columns and list(source.columns)}
         self.settings = json.loads(json.dumps({**own, **settings}))
         self.resumable = source.identity is not None and self.kind != ".parquet"
-        state = self._state(overwrite)
-        self.tally = Tally(*state["tally"])
-        with _writing(path):
+        self._lock = FileLock(lock)
+        with writing(path):
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout as error:
+                raise UserError(f"another command is writing {path}: wait for it, or name another --output") from error
+        try:
+            if path.exists() and not overwrite:
+                raise UserError(f"{path} is there by now: another command has written it; name another --output")
+            state = self._state(overwrite)
+            self.tally = Tally(*state["tally"])
+            try:
+                self._open(source, classes, state)
+            except BaseException:
+                self._clear()
+                raise
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _open(self, source: Input, classes: Sequence[str], state: dict[str, Any]) -> None:
+        with writing(self.path):
             if self.resumable:
                 self._keep(state)
             if self.kind == ".parquet":
@@ -116,7 +142,7 @@ class Output:
         self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
     ) -> None:
         """Write a chunk, and how far the file goes with it."""
-        with _writing(self.path):
+        with writing(self.path):
             if self.kind == ".parquet":
                 self._table.append(rows, predictions)
             elif self.kind == ".csv":
@@ -133,7 +159,7 @@ class Output:
 
     def finish(self) -> None:
         """Give the file its name, now that it is whole."""
-        with _writing(self.path):
+        with writing(self.path):
             self._close()
             if self.tally.rejected:
                 self.incomplete_rejected.replace(self.rejected)
@@ -142,24 +168,38 @@ class Output:
                 self.rejected.unlink(missing_ok=True)  # that of the file which is replaced
             self.incomplete.replace(self.path)
             self.state_file.unlink(missing_ok=True)
+        self._unlock()
 
     def leave(self) -> None:
         """Leave off before the end: keep what another run can go on with, and nothing else."""
         with suppress(OSError):  # as of a full disk, which has been told by now
             self._close()
+        self._clear()
+        self._unlock()
+
+    def _clear(self) -> None:
+        """Remove what no run can go on with."""
+        own = [self._new_state_file]
         if not self.resumable or not self.tally.read:
-            for path in (self.incomplete, self.incomplete_rejected, self.state_file):
-                path.unlink(missing_ok=True)
+            own += [self.incomplete, self.incomplete_rejected, self.state_file]
+        for path in own:
+            with suppress(OSError):
+                path.unlink()
+
+    def _unlock(self) -> None:
+        """Give the file free; who has opened its lock by now finds it without a name, and makes another."""
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink()
+        self._lock.release()
 
     def _close(self) -> None:
         (self._table if self.kind == ".parquet" else self._lines).close()
         self._rejections.close()
 
     def _keep(self, state: dict[str, Any]) -> None:
-        new = self.state_file.with_name(self.state_file.name + ".new")
-        new.unlink(missing_ok=True)
-        new.write_text(json.dumps({"settings": self.settings, **state}), encoding="utf-8")
-        new.replace(self.state_file)
+        self._new_state_file.unlink(missing_ok=True)
+        self._new_state_file.write_text(json.dumps({"settings": self.settings, **state}), encoding="utf-8")
+        self._new_state_file.replace(self.state_file)
 
     def _state(self, overwrite: bool) -> dict[str, Any]:
         """What the unfinished file says of itself, if there is one of the same; else that of a new one."""
@@ -215,13 +255,3 @@ def _read_state(path: Path) -> dict[str, Any] | None:
         return state if {"settings", "bytes", "rejected_bytes"} <= set(state) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror or error}): see to its directory and the space there"
-        ) from error

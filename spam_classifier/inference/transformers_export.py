@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -46,7 +47,10 @@ def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite
     _refuse_what_transformers_lacks(classifier)
     notes = _notes(classifier)
     with whole_directory(directory, WRITTEN, overwrite=overwrite) as written:
-        save_file(transformers_weights(classifier), written / WEIGHTS_FILE, metadata={"format": "pt"})
+        try:
+            save_file(transformers_weights(classifier), written / WEIGHTS_FILE, metadata={"format": "pt"})
+        except SafetensorError as error:  # of the disk: the tensors are sound
+            raise UserError(f"cannot write {directory} ({error}): see to its directory and the space there") from error
         _write_json(written / CONFIG_FILE, _config(classifier))
         _write_json(written / TOKENIZER_FILE, _tokenizer_config(classifier))
         (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors lets nobody else read it

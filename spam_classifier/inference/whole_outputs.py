@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spam_classifier.errors import UserError
+from spam_classifier.whole_file import writing
 
 OVERWRITE = "name another place, or add --overwrite"
 
@@ -76,10 +77,11 @@ def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Ite
 @contextmanager
 def _staging(target: Path) -> Iterator[Path]:
     staging = target.with_name(f".{target.name}.incomplete")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(staging, ignore_errors=True)  # of an export that was killed
-    staging.mkdir()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)  # of an export that was killed
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)

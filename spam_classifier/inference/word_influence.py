@@ -36,7 +36,7 @@ class Occlusion:
 
     A piece is left out with the white space before it, so that the others keep their tokens. If there are more than
     ``MOST_PIECES`` words, neighbours make up a piece, the same number in each but the last. Of a text that is too long,
-    the words that are read are left out, and nothing moves into their places.
+    only what is read is left out, be it the beginning of a word, and nothing moves into its place.
 
     Args:
         text: The text, not blank.

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torchmetrics import Accuracy, MeanMetric, Metric
 
 from spam_classifier.batch import Batch
-from spam_classifier.errors import UserError
+from spam_classifier.errors import Diverged, UserError
 from spam_classifier.models.building import build_backbone
 from spam_classifier.models.decision import Decision
 from spam_classifier.models.frozen_prefix import FrozenPrefix
@@ -25,7 +26,7 @@ from spam_classifier.models.left_out import leave_out_frozen, put_back_frozen
 from spam_classifier.models.metrics import Predictions, SeenLogits, classification_metrics
 from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.prefix_cache import PrefixCache
-from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, published_sha256, resolve_shape
+from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, resolve_shape, weights_sha256
 from spam_classifier.models.read_out import OF_THE_ROW, TokenPosition, read_out
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_other_checkpoint, refuse_unsteady_padding
 from spam_classifier.models.schedule import Schedule, scheduled
@@ -141,8 +142,8 @@ class SpamClassifier(pl.LightningModule):
         self.class_weights: list[float] = []
         self.predictions: Predictions | None = None
         self.loaded_step = 0
-        self._published_sha256 = ""
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
+        self._has_fitted = False
 
     def prepare_data(self) -> None:
         """Download pretrained weights where they have to be; one process of each machine runs this."""
@@ -197,6 +198,12 @@ class SpamClassifier(pl.LightningModule):
         self.class_weights = list(class_weights)
         described = {"max_length": max_length, "padded_length": padded_length, "keep": keep}
         self.hparams.update(label_names=self.label_names, class_weights=self.class_weights, **described)
+
+    @property
+    def has_finite_weights(self) -> bool:
+        """Whether all parameters that learn hold finite numbers."""
+        learning = (parameter.detach() for parameter in self.parameters() if parameter.requires_grad)
+        return all(bool(torch.stack(parameter.aminmax()).isfinite().all()) for parameter in learning)
 
     @property
     def sees_padding(self) -> bool:
@@ -257,17 +264,28 @@ class SpamClassifier(pl.LightningModule):
         put_back_frozen(checkpoint, self.backbone)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the training metrics hold of an epoch that has not ended, for its means; leave out what can be."""
+        """Keep what the training metrics hold of an epoch that has not ended, for its means; leave out what can be.
+
+        Raises:
+            Diverged: The weights are NaN or infinite; a checkpoint of them would be of use to nobody.
+        """
         assert self.backbone is not None
+        if not self.has_finite_weights:
+            raise Diverged(f"step {self.trainer.global_step} has made the weights NaN or infinite")
         weights = self.hparams["weights"]
         if weights in HUB_REVISIONS and not self.hparams["whole_checkpoints"]:
-            self._published_sha256 = self._published_sha256 or published_sha256(weights)
-            leave_out_frozen(checkpoint, self.backbone, weights, self._published_sha256)
+            (sha256,) = self.weights_sha256.values()
+            leave_out_frozen(checkpoint, self.backbone, weights, sha256)
         done = self.trainer.fit_loop.epoch_loop.batch_idx + 1
         if self.trainer.world_size == 1 and 0 < done < self.trainer.num_training_batches:
             checkpoint["metrics_of_the_epoch"] = {
                 name: dict(cast(Metric, self.metrics[name]).metric_state) for name in ("train_loss", "train_acc")
             }
+
+    @cached_property
+    def weights_sha256(self) -> dict[str, str]:
+        """SHA-256 of each file of the backbone's weights; none where they are random."""
+        return weights_sha256(self.hparams["weights"])
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits of each message.
@@ -291,11 +309,12 @@ class SpamClassifier(pl.LightningModule):
             lengths = torch.full_like(lengths, states.shape[1])
         return self.head(read_out(self.backbone, states, lengths, first_block, self.hparams["token_position"]))
 
-    def logits_of(self, batches: Iterable[Batch]) -> Iterator[Tensor]:
+    def logits_of(self, batches: Iterable[Batch], packed: bool) -> Iterator[Tensor]:
         """Logits of one batch after the other, without gradients: what ``forward`` gives, sooner on a CPU.
 
         Args:
             batches: The batches, on the model's device.
+            packed: Whether there are so many tokens that packing the weights is worth while.
 
         Yields:
             Logits, float [B, classes].
@@ -303,7 +322,7 @@ class SpamClassifier(pl.LightningModule):
         assert self.backbone is not None
         batches, again = itertools.tee(batches)
         input_ids = (batch.input_ids for batch in batches)
-        states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1)
+        states = states_before_block(self.backbone, input_ids, len(self.backbone.h) - 1, packed=packed)
         for batch, of_batch in zip(again, states, strict=True):
             with torch.no_grad():
                 logits = self._read_out(of_batch, batch.lengths, len(self.backbone.h) - 1)
@@ -325,7 +344,9 @@ class SpamClassifier(pl.LightningModule):
         self._use_given_threshold()
         self._seen.reset()
         if self._prefix is not None:
-            self._prefix.enter(stage, loader, self.trainer, visits)
+            # kept states give other last digits than none: a run continued behind its training has to have them, too
+            once = self.trainer.state.fn != "fit" and not self._has_fitted
+            self._prefix.enter(stage, loader, self.trainer, visits, once=once)
 
     def _leave(self, stage: str, loader: Any) -> None:
         """Let go of the hidden states of messages that are not going to be visited again."""
@@ -388,7 +409,7 @@ class SpamClassifier(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout from seed, epoch, step and rank, so that a resumed run draws what the first would have."""
-        if self.hparams["dropout"]:
+        if self.hparams["dropout"] or self.hparams["lora_dropout"]:
             state = np.random.SeedSequence((self._seed, self.current_epoch, batch_idx, self.global_rank))
             torch.manual_seed(int(state.generate_state(1)[0]))
 
@@ -400,17 +421,22 @@ class SpamClassifier(pl.LightningModule):
                 "--trainer.limit_val_batches out, or give a number"
             )
         self._seed = torch.initial_seed()
+        self._has_fitted = True
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of the batch."""
         logits = self._logits(batch, "train")
         loss = self.cross_entropy(logits, batch.labels)
+        weight = torch.tensor(self.class_weights, device=self.device)[batch.labels].sum()
         mean_loss, accuracy = (cast(Metric, self.metrics[name]) for name in ("train_loss", "train_acc"))
-        mean_loss.update(loss.detach(), torch.tensor(self.class_weights, device=self.device)[batch.labels].sum())
+        mean_loss.update(loss.detach(), weight)
         accuracy.update(logits.detach(), batch.labels)
         size = len(batch.labels)
         self.log_dict({"train/loss": mean_loss, "train/acc": accuracy}, on_step=False, on_epoch=True, batch_size=size)
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
+        if self.trainer.world_size > 1 and len(set(self.class_weights)) > 1:
+            # the processes' gradients are averaged, but some of their batches weigh more than others
+            loss = loss * weight / self.trainer.strategy.reduce(weight.clone(), reduce_op="mean")
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -422,8 +448,18 @@ class SpamClassifier(pl.LightningModule):
         self._seen.update(self._logits(batch, "test"), batch.labels, batch.index)
 
     def on_validation_epoch_end(self) -> None:
-        """Fit the decision while training; log the figures of the validation split."""
-        self._finish("val", fit_decision=self.trainer.state.fn == "fit" and not self.trainer.sanity_checking)
+        """Fit the decision while training; log the figures of the validation split.
+
+        Raises:
+            Diverged: The loss is NaN or infinite in training, no later epoch mends it; the checkpoint with the lowest
+                loss is chosen after this.
+        """
+        fitting = self.trainer.state.fn == "fit"
+        self._finish("val", fit_decision=fitting and not self.trainer.sanity_checking)
+        assert self.predictions is not None
+        loss = self.cross_entropy(self.predictions.logits, self.predictions.labels)
+        if fitting and not bool(loss.isfinite()):
+            raise Diverged(f"the validation loss at step {self.trainer.global_step} is not a finite number")
 
     def on_test_epoch_end(self) -> None:
         """Log the figures of the test split."""
@@ -452,14 +488,8 @@ class SpamClassifier(pl.LightningModule):
         return self.predictions
 
     def on_validation_end(self) -> None:
-        """Let go of the hidden states; stop a run that has diverged: no later epoch mends it."""
+        """Let go of the hidden states."""
         self._leave("val", self.trainer.val_dataloaders)
-        loss = self.trainer.callback_metrics.get("val/loss")
-        if self.trainer.state.fn == "fit" and loss is not None and not torch.isfinite(loss):
-            raise UserError(
-                "the validation loss is not a finite number, the training has diverged: lower --model.learning_rate "
-                "or set --trainer.gradient_clip_val 1"
-            )
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of the batch, float [B, classes]."""

@@ -25,6 +25,7 @@ from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.prefix_cache import PrefixCache
 from spam_classifier.models.read_out import OF_THE_ROW, read_out
 from spam_classifier.run_directory import run_directory
+from spam_classifier.whole_file import UNFINISHED
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class FrozenPrefix:
     def _forget(self) -> None:
         self._kept: dict[tuple[int, int, int | None], tuple[object, HiddenStates | None]] = {}
 
-    def enter(self, stage: str, loader: object, trainer: pl.Trainer, visits: float) -> None:
+    def enter(self, stage: str, loader: object, trainer: pl.Trainer, visits: float, *, once: bool) -> None:
         """Have the states of a stage's messages ready, if each of them is going to be visited.
 
         Every process has to call it.
@@ -115,13 +116,14 @@ class FrozenPrefix:
             loader: Hands out its batches; nothing is kept of one that is no MessageSource.
             trainer: As for ``states_of``.
             visits: Batches that are going to be taken from it.
+            once: As for ``states_of``.
         """
         self._stages.pop(stage, None)
         if not isinstance(loader, MessageSource):
             return
         # the batches of the processes may differ in number, and all have to take part in the pass or none
         if trainer.strategy.reduce_boolean_decision(visits >= len(loader), all=True):
-            self._stages[stage] = self.states_of(loader, trainer, once=trainer.state.fn != "fit")
+            self._stages[stage] = self.states_of(loader, trainer, once=once)
 
     def leave(self, stage: str, loader: object = None) -> None:
         """Let go of a stage's states; with a loader, do not keep those of its messages for later either."""
@@ -279,7 +281,7 @@ def mapped_file(directory: Path, size: int, dtype: torch.dtype) -> Iterator[Tens
         OSError: The disk has no room for it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix="frozen_prefix-", dir=directory)
+    handle, name = tempfile.mkstemp(prefix="frozen_prefix-", suffix=UNFINISHED, dir=directory)
     try:
         if hasattr(os, "posix_fallocate"):  # else writing to a full disk would kill the process
             os.posix_fallocate(handle, 0, size * dtype.itemsize)

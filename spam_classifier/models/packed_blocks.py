@@ -23,6 +23,8 @@ def states_before_block(
     batches: Iterable[Tensor],
     number: int,
     on_block: Callable[[int], object] = lambda messages: None,
+    *,
+    packed: bool | None = None,
 ) -> Iterator[Tensor]:
     """The hidden states that a block reads, for one batch after the other, without gradients.
 
@@ -31,12 +33,14 @@ def states_before_block(
         batches: Token ids, each int64 [B, T]; taken in groups of up to GROUP_TOKENS.
         number: The block's number from 0.
         on_block: Called with the messages of a batch whenever a block is done with it.
+        packed: Whether to pack weights, where that can be; default: for each group that is worth it.
 
     Yields:
         The states of each batch, float [B, T, width].
     """
     for group in _groups(batches):
-        pack = sum(input_ids.numel() for input_ids in group) >= WORTH_PACKING and can_pack(backbone)
+        worth = sum(input_ids.numel() for input_ids in group) >= WORTH_PACKING if packed is None else packed
+        pack = worth and can_pack(backbone)
         with torch.no_grad():
             states = [backbone.embed(input_ids) for input_ids in group]
             for block in backbone.h[:number]:

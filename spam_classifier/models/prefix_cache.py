@@ -3,10 +3,13 @@
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from spam_classifier.whole_file import UNFINISHED
 
 
 class PrefixCache:
@@ -31,12 +34,21 @@ class PrefixCache:
         """Write states, float [total, width]: all of them or, where that is not possible, none; whether it was."""
         with contextlib.suppress(OSError):
             self.directory.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix="unfinished-", dir=self.directory)
+            self._remove_unfinished()
+            handle, name = tempfile.mkstemp(suffix=UNFINISHED, dir=self.directory)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(states.contiguous().view(torch.uint8).numpy().data)
+                    file.flush()
+                    os.fsync(file.fileno())
                 Path(name).replace(self.directory / digest)
             finally:
                 Path(name).unlink(missing_ok=True)
             return True
         return False
+
+    def _remove_unfinished(self) -> None:
+        """Remove what killed runs have left: nobody has written to it for a day."""
+        for path in self.directory.glob(f"*{UNFINISHED}"):
+            if path.stat().st_mtime < time.time() - 86_400:
+                path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from spam_classifier.errors import UserError
+from spam_classifier.errors import DISK_ERRORS, UserError
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
 
 RANDOM = "random"
@@ -169,6 +169,18 @@ def published_sha256(weights: str) -> str:
     return _sha256(_cached_or_fetched(weights))
 
 
+def weights_sha256(weights: str) -> dict[str, str]:
+    """SHA-256 of each file that holds tensors of ``weights``, by the file's name; nothing for ``random``.
+
+    Raises:
+        UserError: A file is missing, or cannot be fetched.
+    """
+    if weights == RANDOM:
+        return {}
+    files = [_cached_or_fetched(weights)] if weights in HUB_REVISIONS else _tensor_files(_local(weights))
+    return {file.name: _sha256(file) for file in files}
+
+
 def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) -> Callable[[str], Tensor]:
     """What reads one parameter of a checkpoint, after a look at all of them.
 
@@ -210,6 +222,11 @@ def _fetch(name: str) -> Path:
     try:
         path = Path(hf_hub_download(repository, WEIGHTS_FILE, revision=revision))
     except Exception as error:  # the hub client, its HTTP library and hf_xet share no base class for errors
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise UserError(
+                f"cannot keep {repository} in the hub's cache {constants.HF_HUB_CACHE} ({error.strerror}): make room "
+                "there, or name another with the environment variable HF_HOME"
+            ) from error
         url = hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
         folder = Path(constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
         raise UserError(

@@ -64,9 +64,9 @@ def refuse_hostile_opcodes(pickled: bytes) -> None:
         if name == "GLOBAL" and not _is_expected(str(argument)):
             raise HostilePickle
         if "GET" in name:
-            made: tuple[int, int] = memo[argument]
+            made: tuple[int, int] = memo[int(str(argument))]
         elif "PUT" in name or name == "MEMOIZE":
-            memo[len(memo) if argument is None else argument] = stack[-1]  # type: ignore[assignment,index]
+            memo[len(memo) if argument is None else int(str(argument))] = stack[-1]  # type: ignore[assignment]
             continue
         else:
             used = _popped(stack, opcode)

@@ -1,5 +1,7 @@
 """Which checkpoints a run keeps, where they are, and what they say of themselves."""
 
+import hashlib
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from spam_classifier.errors import UserError
 from spam_classifier.runs.checkpoint_contents import is_sound
 from spam_classifier.runs.checkpoint_pickle import refuse_hostile_pickle
+from spam_classifier.whole_file import UNFINISHED
 
 RUNS_DIRECTORY = "lightning_logs"
 CHECKPOINTS_DIRECTORY = "checkpoints"
+CHECKPOINTS = f"*/{CHECKPOINTS_DIRECTORY}/*.ckpt"  # of the runs in RUNS_DIRECTORY
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_PREFIX = "best-"
@@ -32,7 +36,9 @@ class RunCheckpoint(ModelCheckpoint):
         state_dict["dirpath"] = str(self.dirpath)
         for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
             state_dict[name] = here(state_dict[name])
-        state_dict["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        kept = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        # a run that is killed between a new best checkpoint and its last one has the former best no more
+        state_dict["best_k_models"] = {path: score for path, score in kept.items() if Path(path).is_file()}
         super().load_state_dict(state_dict)
 
 
@@ -56,6 +62,12 @@ def last_checkpoint() -> RunCheckpoint:
     )
 
 
+def remove_unfinished(run: Path) -> None:
+    """Remove what a killed process has left of a checkpoint, or of a file of hidden states."""
+    for path in (*(run / CHECKPOINTS_DIRECTORY).glob(f"*{UNFINISHED}"), *run.glob(f"frozen_prefix-*{UNFINISHED}")):
+        path.unlink(missing_ok=True)
+
+
 def find_checkpoint(which: str | None, root: Path) -> Path:
     """The checkpoint that ``--ckpt_path`` means.
 
@@ -74,6 +86,8 @@ def find_checkpoint(which: str | None, root: Path) -> Path:
         if not path.is_file():
             raise UserError(f"--ckpt_path {which}: no such file; give a checkpoint's path, best or last")
         return path
+    if which == "last":
+        _refuse_run_without_checkpoint(root)
     return _kept_in(_newest_checkpoints_directory(root), which)
 
 
@@ -106,9 +120,21 @@ def checkpoint_of(run: str | Path | None) -> Path:
     return path
 
 
+def _refuse_run_without_checkpoint(root: Path) -> None:
+    """Whoever continues the newest run, killed before its first checkpoint, must not get an older one."""
+    checkpoints = [*(root / RUNS_DIRECTORY).glob(CHECKPOINTS)]
+    with_checkpoint = {path.parents[1] for path in checkpoints}
+    configs = (root / RUNS_DIRECTORY).glob(f"*/{CONFIG_FILE}")
+    newest = max((path for path in configs if path.parent not in with_checkpoint), key=_age_key, default=None)
+    if newest is not None and all(_age_key(path) < _age_key(newest) for path in checkpoints):
+        raise UserError(
+            f"the newest run, {newest.parent}, has no checkpoint to go on from: start it anew with python -m "
+            f"spam_classifier.train fit --config {shlex.quote(str(newest))}, or give the path of another run's"
+        )
+
+
 def _newest_checkpoints_directory(root: Path) -> Path:
-    checkpoints = (root / RUNS_DIRECTORY).glob(f"*/{CHECKPOINTS_DIRECTORY}/*.ckpt")
-    newest = max(checkpoints, key=_age_key, default=None)
+    newest = max((root / RUNS_DIRECTORY).glob(CHECKPOINTS), key=_age_key, default=None)
     if newest is None:
         raise UserError(
             f"no run with a checkpoint under {root / RUNS_DIRECTORY}: train one first, in about a minute: "
@@ -124,6 +150,12 @@ def _age_key(path: Path) -> int:
 def run_directory(checkpoint: Path) -> Path:
     """The directory of the run that wrote a checkpoint: ``<run>/checkpoints/<checkpoint>``."""
     return checkpoint.resolve().parent.parent
+
+
+def digest_of_checkpoint(path: Path) -> str:
+    """SHA-256 of a checkpoint's file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_settings(run: Path) -> dict[str, Any]:

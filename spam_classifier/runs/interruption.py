@@ -4,6 +4,7 @@ import shlex
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,8 +13,11 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
+from spam_classifier.errors import Diverged, UserError
 from spam_classifier.run_directory import first_process_directory
 from spam_classifier.runs.checkpoints import LAST_CHECKPOINT
+
+ENDED_EARLY = "ended_early"  # where a checkpoint says so
 
 
 class StopCleanly(Callback):
@@ -64,6 +68,20 @@ class StopCleanly(Callback):
             self._last_is_current = True
             trainer.should_stop = True
 
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep whether another callback has ended the training: one that is killed right behind that has ended, too."""
+        checkpoint[ENDED_EARLY] = trainer.should_stop and not self._requested
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Let training that has ended be, unless the flags ask for more epochs than it had."""
+        if trainer.state.fn == "fit" and checkpoint.get(ENDED_EARLY):
+            trainer.should_stop = True
+            _say("the training had ended early; --trainer.min_epochs has it go on")
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give Ctrl-C back, and stop here if asked to."""
         signal.signal(signal.SIGINT, self._former_handler)
@@ -83,9 +101,14 @@ class StopCleanly(Callback):
         if not isinstance(keeper, ModelCheckpoint) or keeper.dirpath is None:
             return
         last = Path(keeper.dirpath) / LAST_CHECKPOINT
+        if isinstance(exception, Diverged):  # what has led there is not worth keeping, and leads there again
+            if last.is_file():
+                _say(f"the last good checkpoint is kept: {last}")
+            return
         # alone among several processes, one that failed would wait for the others to save with it
         if not self._last_is_current and (self._requested or trainer.world_size == 1):
-            trainer.save_checkpoint(last, weights_only=False)
+            with suppress(UserError):  # of a full disk, as the exception may be that is told
+                trainer.save_checkpoint(last, weights_only=False)
         if last.is_file():
             _say(f"stopped; continue with: python -m spam_classifier.train fit --ckpt_path {shlex.quote(str(last))}")
 

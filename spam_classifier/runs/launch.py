@@ -38,13 +38,13 @@ def launched_run(root: Path) -> Path | None:
 
 
 def launch_fit(
-    config: Path, seed: int, flags: Sequence[object], root: Path, *, defaults: Sequence[object] = ()
+    config: Path, seed: int | None, flags: Sequence[object], root: Path, *, defaults: Sequence[object] = ()
 ) -> Path:
     """Train a config in a process of its own; the seed draws the splits, the initial weights and the order.
 
     Args:
         config: A config of ``fit``.
-        seed: The seed.
+        seed: The seed; None for those of the config.
         flags: More flags of ``fit``, over those of the config.
         defaults: Flags under those of the config.
         root: An empty directory for the run and for what it prints.
@@ -55,7 +55,7 @@ def launch_fit(
     Raises:
         RunFailed: It fails, or leaves nothing.
     """
-    seeds = ["--seed_everything", seed, "--data.split_seed", seed]
+    seeds = [] if seed is None else ["--seed_everything", seed, "--data.split_seed", seed]
     command = _launch(
         ["fit", *defaults, "--config", config, *seeds, *flags, "--trainer.enable_progress_bar", "false"], root
     )

@@ -3,20 +3,29 @@
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+
+from spam_classifier.whole_file import writing
 
 
 def claim_directory(parent: Path, prefix: str, number: int = 0) -> Path:
-    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another."""
-    for free in itertools.count(number):
-        try:
-            (parent / f"{prefix}{free}").mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return parent / f"{prefix}{free}"
+    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another.
+
+    Raises:
+        UserError: The parent can't be written, or has no room.
+    """
+    with writing(parent):
+        for free in itertools.count(number):
+            try:
+                (parent / f"{prefix}{free}").mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return parent / f"{prefix}{free}"
     raise AssertionError
 
 
@@ -26,15 +35,34 @@ class RunLogger(TensorBoardLogger):
     Outside of training the Trainer logs at step 0, and the epoch with the figures. TensorBoard takes a smaller step
     for a restart and drops what was logged behind it, so that testing would erase curves of the training.
 
+    A curve has one point a step. What a killed process logged behind its last checkpoint is dropped as the run goes on
+    from there: TensorBoard is told the step.
+
     Args:
         runs_directory: Directory of all runs.
         run: Name of the run's own directory; None for the next ``version_N``.
         evaluated_step: Step of the checkpoint that is evaluated; None while training.
+        continued_step: Step of the checkpoint that training goes on from.
     """
 
-    def __init__(self, runs_directory: Path, run: str | None, evaluated_step: int | None) -> None:
-        super().__init__(runs_directory.parent, runs_directory.name, version=run, default_hp_metric=False)
+    def __init__(
+        self,
+        runs_directory: Path,
+        run: str | None,
+        *,
+        evaluated_step: int | None = None,
+        continued_step: int | None = None,
+    ) -> None:
+        super().__init__(
+            runs_directory.parent,
+            runs_directory.name,
+            version=run,
+            default_hp_metric=False,
+            purge_step=continued_step,
+        )
         self.evaluated_step = evaluated_step
+        self._step: int | None = None
+        self._logged_at_step: set[str] = set()
 
     def _get_next_version(self) -> int:
         """Claim the next free number: two runs that start together get one each."""
@@ -43,6 +71,13 @@ class RunLogger(TensorBoardLogger):
             claimed = claim_directory(Path(self.root_dir), "version_", version)
             version = int(claimed.name.removeprefix("version_"))
         return version
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """TensorBoard's own writer; it is made at the first use."""
+        with writing(Path(self.log_dir)):
+            return super().experiment
 
     def step_of(self, trainer: pl.Trainer) -> int:
         """The step that figures belong to: of the checkpoint that is evaluated, else of the training."""
@@ -53,4 +88,24 @@ class RunLogger(TensorBoardLogger):
         if self.evaluated_step is not None:
             step = self.evaluated_step
             metrics = {name: value for name, value in metrics.items() if name.startswith("test/")}
-        super().log_metrics(metrics, step)
+        if step != self._step:
+            self._step, self._logged_at_step = step, set()
+        metrics = {name: value for name, value in metrics.items() if name not in self._logged_at_step}
+        self._logged_at_step.update(metrics)
+        with writing(Path(self.log_dir)):
+            super().log_metrics(metrics, step)
+
+    def log_hyperparams(self, *args: Any, **options: Any) -> None:
+        """Log hyper-parameters, and figures beside them."""
+        with writing(Path(self.log_dir)):
+            super().log_hyperparams(*args, **options)
+
+    def save(self) -> None:
+        """Bring what was logged to the disk."""
+        with writing(Path(self.log_dir)):
+            super().save()
+
+    def finalize(self, status: str) -> None:
+        """Bring it there for the last time."""
+        with writing(Path(self.log_dir)):
+            super().finalize(status)

@@ -1,13 +1,33 @@
 """What a run was made with."""
 
 import platform
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
+PROVENANCE = "provenance"  # its name in the run's metrics
 PACKAGES = ("spam_classifier", "torch", "lightning", "tiktoken", "torchmetrics", "pandas", "numpy")
+
+
+def git_revision() -> dict[str, Any] | None:
+    """The revision of the checkout that the code runs from, and whether it was changed since; None if it is none."""
+    package = Path(__file__).resolve().parents[1]
+    try:
+        root, revision = _git(package, "rev-parse", "--show-toplevel", "HEAD").splitlines()
+        if Path(root) != package.parent:  # a package installed somewhere below another project's checkout
+            return None
+        return {"revision": revision, "changed": bool(_git(package, "status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def _git(directory: Path, *words: str) -> str:
+    command = ["git", "-C", str(directory), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
 
 
 def versions() -> dict[str, str]:

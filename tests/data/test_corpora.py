@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.data import corpora, download
-from spam_classifier.data.corpora import fetch_corpus, read_corpus
+from spam_classifier.data.corpora import corpus_sha256, fetch_corpus, read_corpus
 from spam_classifier.data.download import ExpectedFile
 from spam_classifier.errors import UserError
 
@@ -362,3 +362,32 @@ def test_csv_with_minimal_quoting_reads_back(scratch: Path, messages: list[tuple
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("label", "text"), *messages])
     assert rows(read_corpus(str(path))) == [(label.strip(), text) for label, text in messages]
+
+
+def test_a_digest_is_of_what_is_read(write: Write, uci_archive: Path) -> None:
+    path = write("own.csv", "label,text\nham,hello\n")
+    assert corpus_sha256(path) == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert corpus_sha256(str(uci_archive)) == download.MEMBER.sha256  # however it is packed
+    assert corpus_sha256("sample") == corpus_sha256(str(Path(corpora.__file__).with_name("sample.tsv")))
+    with pytest.raises(UserError, match="No such file"):
+        corpus_sha256(f"{path}.gone")
+
+
+def test_the_digest_of_a_directory_tells_names_contents_and_folders_apart(tmp_path: Path) -> None:
+    digests = []
+    for number, files in enumerate(
+        [
+            {"ham/1.txt": "a", "spam/1.txt": "b"},
+            {"spam/1.txt": "b", "ham/1.txt": "a", ".hidden": "x"},  # the same messages
+            {"ham/1.txt": "a", "spam/2.txt": "b"},
+            {"ham/1.txt": "a", "spam/1.txt": "c"},
+            {"ham/1.txt": "a", "spam/1.txt": "b", "news/1.txt": "b"},
+        ]
+    ):
+        for name, text in files.items():
+            path = tmp_path / str(number) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        digests.append(corpus_sha256(str(tmp_path / str(number))))
+    assert digests[0] == digests[1] == corpus_sha256(str(tmp_path / "4"), labels=["ham", "spam"])
+    assert len(set(digests)) == 4

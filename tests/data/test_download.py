@@ -6,9 +6,11 @@ import os
 import signal
 import socket
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -57,6 +59,16 @@ def body(content: bytes, declared: int | None = None) -> Answer:
 
 def status(code: int) -> Answer:
     return lambda request: request.send_error(code)
+
+
+def redirect(place: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("Location", place)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return answer
 
 
 def press_ctrl_c(request: BaseHTTPRequestHandler) -> None:
@@ -207,6 +219,53 @@ def test_stalled_server_is_given_up(servers: Servers, cache: Path, monkeypatch: 
     servers.answers["/first"] = [lambda request: request.rfile.read(1)]
     fetch_collection(str(cache))
     assert contents(cache) == {NAME: COLLECTION}
+
+
+def drip(request: BaseHTTPRequestHandler) -> None:
+    """Send a byte now and then, never long enough apart to count as a stall."""
+    request.send_response(200)
+    request.send_header("Content-Length", str(len(ARCHIVE)))
+    request.end_headers()
+    with suppress(OSError):  # until the client is gone
+        for place in range(len(ARCHIVE)):
+            request.wfile.write(ARCHIVE[place : place + 1])
+            time.sleep(0.05)
+
+
+def send_for_ever(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.end_headers()
+    with suppress(OSError):
+        while True:
+            request.wfile.write(bytes(2**16))
+
+
+def test_dripping_server_is_given_up(servers: Servers, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "LIMIT", 0.2)
+    servers.answers = {"/first": [drip], "/mirror": [drip]}
+    message = refusal(lambda: fetch_collection(str(cache)))
+    assert message.count("not here after 0 seconds") == 2
+    assert contents(cache) == {}
+    monkeypatch.setattr(download, "LIMIT", 60.0)
+    servers.answers["/mirror"] = [body(ARCHIVE)]
+    servers.answers["/first"] = [status(503)]
+    fetch_collection(str(cache))
+    assert contents(cache) == {NAME: COLLECTION}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(send_for_ever, "over 10,000,000 bytes", id="endless"),
+        pytest.param(body(ARCHIVE, declared=len(ARCHIVE) - 10), "not a readable zip archive", id="longer than said"),
+        pytest.param(redirect("file:///etc/passwd"), "InvalidSchema", id="redirect to a file"),
+        pytest.param(redirect("/first"), "HTTP 302", id="redirect to itself"),
+    ],
+)
+def test_what_no_archive_can_be_is_named(servers: Servers, cache: Path, answer: Answer, reason: str) -> None:
+    servers.answers = {"/first": [answer], "/mirror": [status(404)]}
+    assert f"{servers.urls[0]}: {reason}" in refusal(lambda: fetch_collection(str(cache)))
+    assert contents(cache) == {}
 
 
 def test_no_network(no_server: tuple[str, ...], cache: Path) -> None:

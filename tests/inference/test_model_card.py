@@ -76,7 +76,7 @@ def test_figures_of_the_run_and_whose_they_are(trained: Callable[..., Classifier
         "validation": SPLIT,
         "test": SPLIT,
         "natural": {**SPLIT, "acc": 0.5},
-        "run": {"versions": {"torch": "9.9"}},
+        "provenance": {"versions": {"torch": "9.9"}},
     }
     del metrics["natural"]["checkpoint"]
     (run / "metrics.json").write_text(json.dumps(metrics))

@@ -59,7 +59,7 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, write: object) -> None:
     write(tmp_path / "y", "former")  # type: ignore[operator]
     before = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     for name in ("y", "new"):
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(UserError, match=rf"cannot write {tmp_path}/{name} \(no space"):
             write(tmp_path / name, "fails", overwrite=True)  # type: ignore[operator]
     assert {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -1,11 +1,6 @@
 """Kept hidden states and the one-query block give the plain path's numbers."""
 
 import copy
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -148,30 +143,6 @@ def test_another_run_takes_up_the_states_of_a_cache(tmp_path: Path, caplog: pyte
     assert len(list((tmp_path / "kept").iterdir())) == 8
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_same_with_and_without_reuse(tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__]
-    done = subprocess.run([*launch, tmp_path / "largest.json"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    largest = json.loads((tmp_path / "largest.json").read_text())
-    assert len(largest) == len(REUSING) * len(POSITIONS)
-    for case, figures in largest.items():
-        assert figures["losses"] <= 1e-4, case
-        assert figures["weights"] <= 1e-4, case
-
-
-def compare_in_two_processes(file: Path) -> None:
-    """What the test above starts: one of two processes, of which the first writes the differences."""
-    largest = {}
-    with tempfile.TemporaryDirectory() as directory:
-        for policy in REUSING:
-            for position in POSITIONS:
-                ends = fit_with_and_without(Path(directory), policy, position, 8, devices=2, strategy="ddp")
-                largest[f"{policy}, {position}"] = difference(ends)
-    if os.environ["RANK"] == "0":
-        file.write_text(json.dumps(largest))
-
-
 def test_half_precision_gives_the_same_with_and_without_reuse(tmp_path: Path) -> None:
     largest = difference(fit_with_and_without(tmp_path, "last_block", "last_real", 8, precision="bf16-mixed"))
     assert largest["losses"] <= 1e-2
@@ -287,7 +258,3 @@ def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
         batch = loader.gather(torch.tensor([row]), None)
         kept = states.gather(batch.index, torch.device("cpu"))
         assert torch.allclose(kept, backbone.before_block(batch.input_ids, 2), atol=1e-5)
-
-
-if __name__ == "__main__":
-    compare_in_two_processes(Path(sys.argv[1]))

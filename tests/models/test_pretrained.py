@@ -20,7 +20,13 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadMo
 
 from spam_classifier.errors import UserError
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
-from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, load_weights, resolve_shape
+from spam_classifier.models.pretrained import (
+    HUB_REVISIONS,
+    fetch_weights,
+    load_weights,
+    resolve_shape,
+    weights_sha256,
+)
 
 SHAPE = GPT2Shape(layers=2, width=48, heads=3, context=64, vocabulary=300)
 
@@ -104,6 +110,18 @@ def test_shards(model: GPT2Model, tmp_path: Path) -> None:
     assert_same_hidden_states(loaded(tmp_path), model)
     (tmp_path / "config.json").unlink()
     assert resolve_shape(str(tmp_path), heads=3) == SHAPE
+
+
+def test_digests_of_the_files_that_hold_tensors(model: GPT2Model, checkpoint: Path, tmp_path: Path) -> None:
+    name = "model.safetensors"
+    whole = {name: hashlib.sha256((checkpoint / name).read_bytes()).hexdigest()}
+    assert weights_sha256(str(checkpoint)) == weights_sha256(str(checkpoint / name)) == whole
+    model.save_pretrained(tmp_path / "shards", max_shard_size="50KB")
+    shards = {path.name: path for path in (tmp_path / "shards").glob("*.safetensors")}
+    assert len(shards) > 1
+    digests = {shard: hashlib.sha256(path.read_bytes()).hexdigest() for shard, path in shards.items()}
+    assert weights_sha256(str(tmp_path / "shards")) == digests
+    assert weights_sha256("random") == {}
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -116,6 +116,22 @@ def test_last_of_a_run_that_has_none(tmp_path: Path) -> None:
         find_checkpoint("last", tmp_path)
 
 
+@pytest.mark.parametrize("older", [[], ["version_0"]])
+def test_last_of_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Path, older: list[str]) -> None:
+    for run in older:
+        put(tmp_path, run, "last.ckpt", 1)
+    config = tmp_path / "lightning_logs/version_1/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.touch()
+    with pytest.raises(UserError) as refusal:
+        find_checkpoint("last", tmp_path)
+    assert f"start it anew with python -m spam_classifier.train fit --config {config}" in str(refusal.value)
+    for run in older:
+        assert find_checkpoint("best", tmp_path).parents[1].name == run
+    own = put(tmp_path, "version_1", "last.ckpt", 2)
+    assert find_checkpoint("last", tmp_path) == own
+
+
 @pytest.mark.parametrize("which", [None, "best"])
 def test_best_of_a_run_that_has_other_checkpoints_only(tmp_path: Path, which: str | None) -> None:
     put(tmp_path, "version_0", "epoch=0-step=7.ckpt", 1)

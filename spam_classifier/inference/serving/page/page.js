@@ -10,7 +10,7 @@ const LARGEST_FILE = 100 * 2 ** 20;
 const LONGEST_EXCERPT = 300;
 const PLACES_NAMED = 5;
 const STRONGEST_WORDS = 6;
-const FAINTEST = 0.005; // influences that would be shown as 0.00
+const FAINTEST = 0.05; // share of the strongest influence from which a word is marked
 const BLANK = /^[\s\x1c-\x1f\x85]*$/; // what the server takes for white space, too
 
 const model = { labels: [], threshold: null, limits: null, ready: false };
@@ -227,6 +227,7 @@ async function waitForModel() {
     at("threshold").setAttribute("aria-label", called);
     at("threshold-label").textContent = `Threshold for ${model.labels[1]}`;
   }
+  at("bar-head").textContent = inTwo() ? `probability of ${model.labels[1]}` : "its probability";
   offerOrders();
   say("ready", `${model.run} is ready: ${model.labels.join(", ")}; reads ${counted(model.max_length, "token")} of a message`);
 }
@@ -330,7 +331,8 @@ async function takeFile(file) {
   }
   const { name, header, rows } = given.file;
   at("file-name").textContent = name;
-  at("file-size").textContent = counted(header ? rows.length : rows.filter((row) => !BLANK.test(row.fields[0])).length, "message");
+  const messages = rows.filter((row) => !BLANK.test(row.fields[0]));
+  at("file-size").textContent = header ? counted(rows.length, "row") : counted(messages.length, "message");
   at("column-side").hidden = !header || header.length < 2;
   at("column").replaceChildren(...(header ?? []).map((title, index) => new Option(title || `column ${index + 1}`, index)));
   if (header) at("column").value = textColumn(given.file);
@@ -435,11 +437,12 @@ async function classify() {
   try {
     await judge(messages, running.signal);
   } catch (error) {
-    const done = shown.results.length;
-    ended = ` ${number(done)} of ${number(messages.length)} had been judged.`;
-    if (error.name === "AbortError") ended = ` Cancelled: ${ended.trim()}`;
-    else if (error instanceof Refusal) tell(reasonOf(error));
-    else throw error;
+    const done = `${number(shown.results.length)} of ${number(messages.length)} had been judged.`;
+    if (error.name === "AbortError") ended = `Cancelled: ${done}`;
+    else if (error instanceof Refusal) {
+      tell(reasonOf(error));
+      if (shown.results.length) ended = `Stopped: ${done}`;
+    } else throw error;
   } finally {
     running = null;
     if (document.activeElement === at("cancel")) at("classify").focus();
@@ -448,7 +451,7 @@ async function classify() {
     at("classify").setAttribute("aria-disabled", "false");
     showAll();
   }
-  at("summary").textContent = `${summary()}${ended}`.trim();
+  at("summary").textContent = ended || summary();
   sayCounts();
   if (shown.results.length && at("results").getBoundingClientRect().top > 0.8 * innerHeight) {
     const smooth = matchMedia("(prefers-reduced-motion: no-preference)").matches;
@@ -476,7 +479,6 @@ function tally() {
 }
 
 function summary() {
-  if (!shown.results.length) return "";
   const cut = shown.results.filter((result) => result.truncated).length;
   const read = cut ? ` ${number(cut)} of them cut to the ${counted(model.max_length, "token")} that are read.` : "";
   return `${counted(shown.results.length, "message")} judged.${read}`;
@@ -524,6 +526,10 @@ function showCounts() {
     tile.querySelector("strong").textContent = number(many);
     tile.setAttribute("aria-pressed", String(label === shown.label));
   });
+  if (inTwo()) {
+    const those = `${number(counts[1])} of ${number(shown.results.length)}`;
+    at("threshold-says").textContent = `${those} at ${short(shown.threshold)} or more`;
+  }
 }
 
 function showThreshold() {
@@ -590,8 +596,8 @@ function showRows() {
   const rows = at("rows");
   const focused = rows.contains(document.activeElement) ? document.activeElement : null;
   rows.className = inTwo() ? "rows two" : "rows";
-  rows.style.setProperty("--digits", number(shown.results.at(-1).line).length);
-  rows.style.setProperty("--letters", Math.max(...model.labels.map((label) => label.length)));
+  at("judged").style.setProperty("--digits", Math.max(3, number(shown.results.at(-1).line).length));
+  at("judged").style.setProperty("--letters", Math.max(...model.labels.map((label) => label.length)));
   rows.replaceChildren(...shown.rows.map((row) => row.element));
   focused?.focus({ preventScroll: true });
   at("pages").hidden = pages === 1;
@@ -668,8 +674,8 @@ function explained(result, { label, parts }) {
   const [towards, against] = inTwo()
     ? [`towards ${label}`, `towards ${model.labels.find((other) => other !== label)}`]
     : [`towards ${label}`, `against ${label}`];
-  const pushing = parts.filter((part) => part.influence !== null && Math.abs(part.influence) >= FAINTEST);
-  const strongest = Math.max(1, ...pushing.map((part) => Math.abs(part.influence)));
+  const strongest = Math.max(1, ...parts.map((part) => Math.abs(part.influence)));
+  const pushing = parts.filter((part) => Math.abs(part.influence) >= FAINTEST * strongest);
   const words = made("p", { className: "words" });
   for (const { text, influence } of parts) {
     if (influence === null) {
@@ -678,7 +684,7 @@ function explained(result, { label, parts }) {
     }
     const title = `${signed(influence)} ${influence < 0 ? against : towards}`;
     const word = made("span", { title }, text);
-    if (Math.abs(influence) >= FAINTEST) {
+    if (Math.abs(influence) >= FAINTEST * strongest) {
       word.className = `word ${influence < 0 ? "against" : "towards"}`;
       word.style.setProperty("--strength", Math.abs(influence) / strongest);
     }
@@ -689,7 +695,7 @@ function explained(result, { label, parts }) {
     { className: "legend note" },
     made("span", { className: "word towards" }, towards),
     made("span", { className: "word against" }, against),
-    made("span", {}, `The numbers say how far the log-odds of ${label} fall when the words are left out.`),
+    made("span", {}, `How far the log-odds of ${label} fall when a word is left out.`),
   );
   const lists = made("div", { className: "pushes" });
   const byStrength = [...pushing].sort((one, other) => Math.abs(other.influence) - Math.abs(one.influence));

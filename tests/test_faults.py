@@ -1,0 +1,165 @@
+"""A full disk, a directory that can't be written, numbers that are none: one line, and nothing is lost."""
+
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from spam_classifier.models.classifier import SpamClassifier
+
+EPOCH = 5  # steps
+FIT = [
+    *("fit", "--model.weights", "random", "--model.layers", "1", "--model.width", "32", "--model.heads", "1"),
+    *("--model.context", "256", "--model.trainable", "all", "--data.corpus", "sample"),
+    *("--data.padding", "batch", "--model.token_position", "last_real"),
+    *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.limit_val_batches", "2"),
+    *("--trainer.enable_model_summary", "false", "--trainer.limit_train_batches", str(EPOCH)),
+]
+GO_ON = ["fit", "--ckpt_path", "last"]
+RUN = Path("lightning_logs/version_0")
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
+
+
+def one_line(outcome: object) -> str:
+    """What the command ended with, if that is how it should end."""
+    code, _, err = outcome  # type: ignore[misc]
+    assert code == 1, err
+    assert "Traceback" not in err
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    return line
+
+
+@contextmanager
+def no_file_over(size: int) -> Iterator[None]:
+    """A disk that is full as soon as a file has so many bytes, wherever tests run."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Mount a disk at ``disk``, or mount it anew, with options; skips where that is not allowed."""
+
+    def mount_with(options: str) -> None:
+        where.mkdir(exist_ok=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", where], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip("no disk can be mounted here")
+
+    where = tmp_path / "disk"
+    try:
+        yield mount_with
+    except FileNotFoundError:
+        pytest.skip("no disk can be mounted here")
+    finally:
+        if where.is_mount():
+            subprocess.run(["umount", "-l", where], check=True)
+
+
+def test_a_full_disk_leaves_the_former_checkpoint(train: Callable, tmp_path: Path) -> None:
+    assert train(*FIT, "--trainer.max_epochs", 1).code == 0
+    before = contents(tmp_path / RUN / "checkpoints")
+    with no_file_over(1_000_000):
+        line = one_line(train(*GO_ON, "--trainer.max_epochs", 2))
+    assert "cannot write" in line
+    assert "checkpoints/" in line
+    assert "see to its directory and the space there" in line
+    assert contents(tmp_path / RUN / "checkpoints") == before
+    assert train(*GO_ON, "--trainer.max_epochs", 2).code == 0
+    assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2 * EPOCH
+
+
+@pytest.mark.parametrize(
+    ("room", "file"),
+    [
+        pytest.param("16k", "", id="before the first step"),
+        pytest.param("5m", "best-", id="best checkpoint"),
+        pytest.param("20m", "last.ckpt", id="last checkpoint"),
+    ],
+)
+def test_a_disk_that_fills_up(train: Callable, mount: Callable, tmp_path: Path, room: str, file: str) -> None:
+    mount(f"size={room}")
+    line = one_line(train(*FIT, "--trainer.max_epochs", 1, "--trainer.default_root_dir", "disk"))
+    assert f"{tmp_path}/disk/lightning_logs" in line
+    assert file in line
+    assert not list((tmp_path / "disk").rglob("*.incomplete"))
+    if not file:
+        assert not list((tmp_path / "disk").rglob("version_*"))
+
+
+def test_a_directory_that_cannot_be_written(train: Callable, mount: Callable, tmp_path: Path) -> None:
+    mount("size=100m")
+    here = ["--trainer.default_root_dir", "disk"]
+    assert train(*FIT, "--trainer.max_epochs", 1, *here).code == 0
+    before = contents(tmp_path / "disk")
+    mount("remount,ro")
+    for command in ([*FIT, *here], [*GO_ON, "--trainer.max_epochs", 2, *here], ["test", *here]):
+        line = one_line(train(*command))
+        assert f"cannot write {tmp_path}/disk/lightning_logs" in line
+        assert "Read-only file system" in line
+    assert contents(tmp_path / "disk") == before
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Spoil a number of the training: its loss, or the gradients of a sound loss, at one of its batches."""
+    former, batches = SpamClassifier.cross_entropy, 0
+
+    def choose(what: str, place: int) -> None:
+        def cross_entropy(self: SpamClassifier, logits: Tensor, labels: Tensor) -> Tensor:
+            nonlocal batches
+            loss = former(self, logits, labels)
+            batches += self.training
+            if self.training and batches == place:
+                if what == "loss":
+                    return loss * float("nan")
+                loss.register_hook(lambda gradient: gradient * float("inf"))
+            return loss
+
+        monkeypatch.setattr(SpamClassifier, "cross_entropy", cross_entropy)
+
+    return choose
+
+
+@pytest.mark.parametrize(
+    ("what", "batch", "flags", "told"),
+    [
+        ("loss", EPOCH + 2, [], f"the loss of step {EPOCH + 2} (epoch 2) is not"),
+        ("gradients", EPOCH + 2, [], f"step {EPOCH + 2} has made the weights NaN or infinite"),
+        ("gradients", 2 * EPOCH, [], f"the validation loss at step {2 * EPOCH} is not"),
+        ("gradients", 2 * EPOCH, ["--trainer.limit_val_batches", "0"], f"step {2 * EPOCH} has made the weights NaN"),
+        ("loss", EPOCH + 3, ["--trainer.accumulate_grad_batches", "2"], "the loss of step 5 (epoch 2) is not"),
+        ("loss", EPOCH + 2, ["--trainer.precision", "bf16-mixed"], f"the loss of step {EPOCH + 2} (epoch 2) is not"),
+    ],
+)
+def test_numbers_that_are_none(
+    train: Callable, poison: Callable, what: str, batch: int, flags: list[str], told: str
+) -> None:
+    poison(what, batch)
+    done = train(*FIT, "--trainer.max_epochs", 3, *flags)
+    assert told in one_line(done)
+    assert "lower --model.learning_rate" in one_line(done)
+    last = RUN / "checkpoints/last.ckpt"
+    assert f"the last good checkpoint is kept: {last.resolve()}" in done.err
+    for path in last.parent.iterdir():
+        checkpoint = torch.load(path, weights_only=True)
+        assert checkpoint["epoch"] == 0
+        assert all(value.isfinite().all() for value in checkpoint["state_dict"].values() if value.is_floating_point())
+
+
+def test_no_checkpoint_of_a_run_that_begins_with_nan(train: Callable, poison: Callable) -> None:
+    poison("loss", 1)
+    assert "the loss of step 1 (epoch 1)" in one_line(train(*FIT))
+    assert not list(Path("lightning_logs").iterdir())

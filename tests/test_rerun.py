@@ -1,0 +1,77 @@
+"""A run, once more from its directory."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spam_classifier.errors import UserError
+from spam_classifier.rerun import differences, other_versions, refuse_other_sources
+from spam_classifier.runs.provenance import git_revision, versions
+
+SMALL = [
+    *("--model.weights", "random", "--model.layers", "2", "--model.width", "16", "--model.heads", "2"),
+    *("--model.context", "64", "--model.trainable", "last_block", "--model.token_position", "last_real"),
+    *("--data.padding", "batch", "--data.batch_by_length", "true", "--trainer.accelerator", "cpu"),
+    *("--trainer.max_epochs", "2", "--trainer.enable_progress_bar", "false"),
+]
+
+
+def test_only_what_has_to_be_alike_is_compared() -> None:
+    run = {"steps": 7, "seconds": 1.5, "peak_memory": 10}
+    first = {"run": run, "provenance": {"seed": 1}, "test": {"acc": 0.5, "loss": None}}
+    alike = {"run": {**run, "seconds": 2.5, "peak_memory": 11}, "provenance": {}, "test": {"loss": None, "acc": 0.5}}
+    assert list(differences(first, alike)) == []
+    other = {"run": {**run, "steps": 8}, "test": {"acc": 0.5, "loss": 0.25, "seconds": 1}}
+    assert list(differences(first, other)) == [
+        "run steps: 7, now 8",
+        "test loss: None, now 0.25",
+        "test seconds: None, now 1",
+    ]
+
+
+def test_other_messages_or_weights_are_refused(tmp_path: Path) -> None:
+    corpus = tmp_path / "own.csv"
+    corpus.write_text("label,text\nham,hello\nspam,win\n")
+    settings = {"data": {"corpus": str(corpus)}, "model": {"weights": "random"}}
+    now = "99b1b1cc3e83dfeff5e3b60eb08f6f9d5f63d6c0d9ee3dc6cb6eb3dc4a4c6a3b"
+    made_with = {"corpus_sha256": {"--data.corpus": now}, "weights_sha256": {}}
+    with pytest.raises(UserError, match=f"--data.corpus has SHA-256 .*, in the run it had {now}"):
+        refuse_other_sources(settings, made_with)
+    from spam_classifier.data.corpora import corpus_sha256
+
+    made_with["corpus_sha256"] = {"--data.corpus": corpus_sha256(str(corpus))}
+    refuse_other_sources(settings, made_with)
+    with pytest.raises(UserError, match=r"model\.safetensors has SHA-256 None"):
+        refuse_other_sources(settings, {**made_with, "weights_sha256": {"model.safetensors": now}})
+
+
+def test_versions_that_differ_are_said() -> None:
+    made_with = {"versions": {**versions(), "torch": "0.1"}, "git": git_revision()}
+    (line,) = other_versions(made_with)
+    assert line.startswith("torch was 0.1, is ")
+
+
+@pytest.mark.slow
+def test_a_run_again_has_the_same_weights_and_figures(command: Callable, tmp_path: Path) -> None:
+    """Three processes train alike: the first, one that goes by its settings, and one with another learning rate."""
+    lines = [f"{label},{label} number {number} at {number % 7}" for number in range(40) for label in ("ham", "spam")]
+    (tmp_path / "own.csv").write_text("label,text\n" + "\n".join(lines) + "\n")
+    fit = command("spam_classifier.train", "fit", *SMALL, "--data.corpus", "own.csv", cwd=tmp_path)
+    assert fit.code == 0, fit.err
+    assert command("spam_classifier.train", "test", cwd=tmp_path).code == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run = tmp_path / "lightning_logs/version_0"
+    again = command("spam_classifier.rerun", run, cwd=elsewhere)
+    assert again.code == 0, again.out + again.err
+    assert "the same weights, bit for bit\nall figures are the same" in again.out
+    assert "test" in json.loads((tmp_path / "lightning_logs/rerun_0/lightning_logs/version_0/metrics.json").read_text())
+    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["corpus"] == str(tmp_path / "own.csv")
+
+    other = command("spam_classifier.rerun", run, "--", "--model.learning_rate", "1e-2", cwd=elsewhere)
+    assert other.code == 1
+    assert "other weights" in other.out
+    assert "train loss: " in other.out
