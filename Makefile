@@ -12,7 +12,7 @@ quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded s
 	$(BIN)/python -m spam_classifier.train test
 
 test: $(VENV)/.installed-dev  ## Set up, then run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 fuzz: $(VENV)/.installed-dev  ## Feed 10,000 new hostile inputs to every reader: half an hour on two cores
 	$(BIN)/python -m pytest -n 2 tests/fuzz --hypothesis-profile fuzz --hypothesis-show-statistics

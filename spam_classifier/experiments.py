@@ -21,11 +21,11 @@ from spam_classifier.data.splits import SPLITS, TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.experiment_table import draw_experiments, experiment_table, notes, run_record
 from spam_classifier.evaluation.markdown import to_markdown
-from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.evaluation.published_experiments import PUBLISHED, WITHOUT_RUN
 from spam_classifier.runs.checkpoints import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.experiment_rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.runs.launch import RunFailed, flags_behind_dashes, launch_fit, launch_test, launched_run
+from spam_classifier.runs.metrics_file import read_metrics
 from spam_classifier.whole_file import whole_file, writing
 
 USAGE = "python -m spam_classifier.experiments [rows ...] [options] [-- flags of fit]"

@@ -16,10 +16,10 @@ from tqdm import tqdm
 from spam_classifier.data.splits import SPLITS
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.markdown import to_markdown
-from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
 from spam_classifier.runs.launch import flags_behind_dashes, launch_fit, launch_test
 from spam_classifier.runs.logger import claim_directory
+from spam_classifier.runs.metrics_file import read_metrics
 from spam_classifier.whole_file import whole_file
 
 DESCRIPTION = """Train each config once for every seed, which draws the splits, the initial weights and the order of the

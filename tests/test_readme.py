@@ -23,9 +23,14 @@ FIT = "python -m spam_classifier.train fit"
 TABLE_FLAGS = re.findall(r"^\| [^|]+ \| `(--[^`]+)`", README, flags=re.MULTILINE)
 SMALL = shlex.split(
     "--trainer.limit_train_batches 2 --trainer.limit_val_batches 1 --trainer.max_epochs 1 "
-    "--trainer.accelerator cpu --trainer.devices 1 --trainer.enable_progress_bar false --data.corpus sample "
+    "--trainer.accelerator cpu --trainer.devices 1 --trainer.enable_progress_bar false --data.corpus few.csv "
     "--model.weights random --model.layers 1 --model.width 16 --model.heads 1 --model.context 512"
 )
+
+
+@pytest.fixture(autouse=True)
+def few_messages(tmp_path: Path) -> None:
+    read_corpus("sample").groupby("label").head(60).to_csv(tmp_path / "few.csv", index=False)
 
 
 def write_reviews(directory: Path) -> None:
@@ -121,13 +126,11 @@ def test_comparisons(
     from spam_classifier import baseline, sweep
 
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    read_corpus("sample").groupby("label").head(60).to_csv(tmp_path / "few.csv", index=False)
-    small = [*SMALL, "--data.corpus", "few.csv"]
-    assert train("fit", *small).code == 0
+    assert train("fit", *SMALL).code == 0
     comparisons = [shlex.split(line)[2:] for line in COMMANDS if re.search(r"spam_classifier\.(baseline|sweep)", line)]
     assert len(comparisons) == 3
     for module, *arguments in comparisons:
-        fewer = ["--seeds", "1", *(["--sizes", "8", "--steps", "2"] if "--sizes" in arguments else []), "--", *small]
+        fewer = ["--seeds", "1", *(["--sizes", "8", "--steps", "2"] if "--sizes" in arguments else []), "--", *SMALL]
         monkeypatch.setattr(sys, "argv", [module, *arguments, *(fewer if arguments else [])])
         capsys.readouterr()
         (sweep if arguments else baseline).main()

@@ -403,13 +403,14 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path) -> None:
         "socket.socket.connect = refuse\n"
     )
     blocked = {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    config = ["--config", CONFIGS / "quickstart.yaml", "--trainer.max_epochs", 2]  # .ci/run makes all of them
+    config = ["--config", CONFIGS / "quickstart.yaml"]
+    config += ["--trainer.max_epochs", 1, "--trainer.limit_train_batches", 60]  # .ci/run goes through all of it
     fit = command("spam_classifier.train", "fit", *config, cwd=tmp_path, **blocked)
     assert fit.code == 0, fit.err
     tested = command("spam_classifier.train", "test", cwd=tmp_path, **blocked)
     assert tested.code == 0, tested.err
     metrics = json.loads((tmp_path / "lightning_logs/version_0/metrics.json").read_text())
-    assert metrics["test"]["balanced_acc"] > 0.7  # without learning it is one half
+    assert metrics["test"]["messages"] == 601
     said = command("spam_classifier.predict", "hello there", "WIN a prize", cwd=tmp_path, **blocked)
     assert said.code == 0, said.err
     assert [line.split("\t")[0] in ("ham", "spam") for line in said.out.splitlines()[1:]] == [True, True]

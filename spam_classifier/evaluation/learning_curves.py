@@ -7,9 +7,9 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spam_classifier.evaluation.metrics_file import update_metrics
 from spam_classifier.run_directory import run_directory
 from spam_classifier.runs.logger import RunLogger
+from spam_classifier.runs.metrics_file import update_metrics
 from spam_classifier.whole_file import whole_file
 
 FILE_NAME = "learning_curves.png"

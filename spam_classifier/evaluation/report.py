@@ -16,8 +16,8 @@ from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.learning_curves import learning_curves
-from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
+from spam_classifier.runs.metrics_file import read_metrics
 from spam_classifier.whole_file import whole_file
 
 REPORT_FILE = "report.html"

@@ -20,12 +20,12 @@ from spam_classifier.evaluation.figures import (
     part_of,
     split_figures,
 )
-from spam_classifier.evaluation.metrics_file import read_metrics, update_metrics
 from spam_classifier.evaluation.predictions import predictions_path, write_predictions
 from spam_classifier.evaluation.report import write_report
 from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.metrics import Predictions
 from spam_classifier.runs.logger import RunLogger
+from spam_classifier.runs.metrics_file import read_metrics, update_metrics
 from spam_classifier.whole_file import writing
 
 PADDING = "padding"

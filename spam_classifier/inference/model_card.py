@@ -13,11 +13,11 @@ from spam_classifier.data.corpora import SAMPLE, UCI
 from spam_classifier.data.splits import LEFT_OVER, TEST, VALIDATION
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.markdown import to_markdown
-from spam_classifier.evaluation.metrics_file import read_metrics
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES
 from spam_classifier.models.pretrained import RANDOM
 from spam_classifier.runs.checkpoints import read_checkpoint, run_directory
+from spam_classifier.runs.metrics_file import read_metrics
 from spam_classifier.runs.provenance import PROVENANCE, versions
 
 CARD_FILE = "README.md"

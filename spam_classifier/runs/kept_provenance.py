@@ -7,8 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from spam_classifier.evaluation.metrics_file import read_metrics, update_metrics
 from spam_classifier.run_directory import run_directory
+from spam_classifier.runs.metrics_file import read_metrics, update_metrics
 from spam_classifier.runs.provenance import PROVENANCE, git_revision, versions
 
 

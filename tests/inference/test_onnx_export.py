@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from spam_classifier.data.encoding import gpt2_tokenizer
 from spam_classifier.errors import UserError
 from spam_classifier.inference import onnx_export
 from spam_classifier.inference.onnx_export import export_to_onnx
+
+pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
 
 TEXTS = [
     "Win a free prize, call 09061701461 now!",
@@ -56,20 +59,30 @@ class Stranger:
         return self.session.run(["probabilities"], {"input_ids": ids, "lengths": lengths})[0]
 
 
-@pytest.fixture(scope="module", params=WAYS, ids=str)
+@pytest.fixture(scope="session")
+def export(
+    trained: Callable[..., Classifier], three_classes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Classifier, Path]]:
+    """Train and export in one of the ways, once."""
+
+    @cache
+    def exported(way: str) -> tuple[Classifier, Path]:
+        settings = dict(WAYS[way])
+        if "corpus" in settings:
+            settings["corpus"] = str(three_classes)
+        classifier = trained(**settings)
+        file = tmp_path_factory.mktemp("exports") / "exported.onnx"
+        export_to_onnx(classifier, file)
+        return classifier, file
+
+    return exported
+
+
+@pytest.fixture(params=WAYS, ids=str)
 def exported(
-    request: pytest.FixtureRequest,
-    trained: Callable[..., Classifier],
-    three_classes: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, export: Callable[[str], tuple[Classifier, Path]]
 ) -> tuple[Classifier, Path]:
-    settings = dict(WAYS[request.param])
-    if "corpus" in settings:
-        settings["corpus"] = str(three_classes)
-    classifier = trained(**settings)
-    file = tmp_path_factory.mktemp("exports") / "exported.onnx"
-    export_to_onnx(classifier, file)
-    return classifier, file
+    return export(request.param)
 
 
 def test_same_probabilities_in_any_batch(exported: tuple[Classifier, Path]) -> None:
