@@ -21,6 +21,7 @@ from spam_classifier.inference.onnx_export import export_to_onnx
 
 pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
 
+Exports = Callable[[str], tuple[Classifier, Path]]
 TEXTS = [
     "Win a free prize, call 09061701461 now!",
     "see you at home later",
@@ -62,7 +63,7 @@ class Stranger:
 @pytest.fixture(scope="session")
 def export(
     trained: Callable[..., Classifier], three_classes: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], tuple[Classifier, Path]]:
+) -> Exports:
     """Train and export in one of the ways, once."""
 
     @cache
@@ -79,9 +80,7 @@ def export(
 
 
 @pytest.fixture(params=WAYS, ids=str)
-def exported(
-    request: pytest.FixtureRequest, export: Callable[[str], tuple[Classifier, Path]]
-) -> tuple[Classifier, Path]:
+def exported(request: pytest.FixtureRequest, export: Exports) -> tuple[Classifier, Path]:
     return export(request.param)
 
 
