@@ -21,9 +21,9 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-import lightning.pytorch as pl
 import torch
 import transformers
+from brief_training import train_briefly
 from finetune import PADDING_ID, PlainClassifier, gemm_rate
 
 from spam_classifier import SpamClassifier, SpamDataModule
@@ -34,17 +34,7 @@ from spam_classifier.inference.classifier import load_classifier
 def ours(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
     """Our classifier, through a checkpoint."""
     model = SpamClassifier(str(weights), token_position="last_real")
-    trainer = pl.Trainer(
-        max_steps=1,
-        limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(model, data)
-    trainer.save_checkpoint(weights / "model.ckpt")
+    train_briefly(model, data, 1, weights / "model.ckpt")
     restored = load_classifier(weights / "model.ckpt")
     return restored.probabilities
 

@@ -10,7 +10,6 @@ half-way, gone on with, and compared with the first.
 
 import argparse
 import csv
-import hashlib
 import json
 import signal
 import subprocess
@@ -19,28 +18,18 @@ import tempfile
 import time
 from pathlib import Path
 
+from brief_training import train_briefly
 from corpus import peak_mib, write_corpus
 from own_process import in_own_process
+
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.file_digest import file_sha256
 
 
 def train(corpus: Path, checkpoint: Path) -> None:
     """A small GPT-2 after ten steps: how well it judges does not matter here."""
-    import lightning.pytorch as pl
-
-    from spam_classifier import SpamClassifier, SpamDataModule
-
     model = SpamClassifier("random", layers=2, width=64, heads=2, trainable="all", token_position="last_real")
-    trainer = pl.Trainer(
-        max_steps=10,
-        limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(model, SpamDataModule(str(corpus), padding="batch"))
-    trainer.save_checkpoint(checkpoint)
+    train_briefly(model, SpamDataModule(str(corpus), padding="batch"), 10, checkpoint)
 
 
 def judge(flags: list[str]) -> dict[str, float]:
@@ -57,11 +46,6 @@ def rows_of(path: Path) -> int:
     """Rows of a CSV without its header."""
     with path.open(newline="", encoding="utf-8") as file:
         return sum(1 for _ in csv.reader(file)) - 1
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def killed_half_way(command: list[str], output: Path, rows: int) -> int:
@@ -102,8 +86,8 @@ def main() -> None:
         command = [sys.executable, "-m", "spam_classifier.predict", *flags, str(again)]
         kept = killed_half_way(command, again, rows)
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        same = "the same file" if digest(again) == digest(output) else "another file"
-        print(f"\nkilled with {kept:,} rows on the disk, gone on with: {same} (SHA-256 {digest(again)[:16]})")
+        same = "the same file" if file_sha256(again) == file_sha256(output) else "another file"
+        print(f"\nkilled with {kept:,} rows on the disk, gone on with: {same} (SHA-256 {file_sha256(again)[:16]})")
         sys.exit(same != "the same file")
 
 

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import lightning.pytorch as pl
 import torch
+from brief_training import train_briefly
 
 from spam_classifier import SpamClassifier, SpamDataModule, load_classifier
 
@@ -46,10 +47,7 @@ def train(arguments: argparse.Namespace, checkpoint: Path) -> list[str]:
     data = SpamDataModule(**corpus, padding="batch", batch_size=8)
     shape = (arguments.layers, arguments.width, arguments.heads)
     model = SpamClassifier("random", *shape, token_position="last_real", frozen_prefix="off", learning_rate=1e-3)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = pl.Trainer(max_steps=10, limit_val_batches=0, accelerator="cpu", enable_model_summary=False, **quiet)
-    trainer.fit(model, data)
-    trainer.save_checkpoint(checkpoint)
+    train_briefly(model, data, 10, checkpoint)
     return data.splits["test"]["text"].tolist()[: arguments.messages]
 
 

@@ -1,30 +1,35 @@
 """Run a folder of configs as one table of experiments: ``python -m spam_classifier.experiments``."""
 
 import argparse
-import contextlib
-import hashlib
 import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from spam_classifier.data.splits import SPLITS, TEST, TRAIN, VALIDATION
+from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.experiment_table import draw_experiments, experiment_table, notes, run_record
 from spam_classifier.evaluation.markdown import to_markdown
 from spam_classifier.evaluation.published_experiments import PUBLISHED, WITHOUT_RUN
+from spam_classifier.held_lock import held_lock
 from spam_classifier.runs.checkpoints import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.experiment_rows import Row, choose_rows, read_rows, shrunken
-from spam_classifier.runs.launch import RunFailed, flags_behind_dashes, launch_fit, launch_test, launched_run
+from spam_classifier.runs.launch import (
+    RunFailed,
+    flags_behind_dashes,
+    launch_fit,
+    launch_test,
+    launched_run,
+    splits_digest,
+)
 from spam_classifier.runs.metrics_file import read_metrics
 from spam_classifier.whole_file import whole_file, writing
 
@@ -93,9 +98,7 @@ class Run:
     def splits_digest(self) -> str:
         """A digest of the messages in its splits; "" where it has none."""
         directory = launched_run(self.root)
-        if directory is None or not all((directory / f"{name}.csv").is_file() for name in SPLITS):
-            return ""
-        return hashlib.sha256(b"".join((directory / f"{name}.csv").read_bytes() for name in SPLITS)).hexdigest()[:12]
+        return "" if directory is None else splits_digest(directory)
 
     def complete(self, defaults: Sequence[str], flags: Sequence[str], *, test: bool) -> None:
         """Do what is not done yet: train from the start, evaluate the test split.
@@ -290,27 +293,6 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return arguments, flags
 
 
-@contextlib.contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file while the runs of a directory are under way.
-
-    Raises:
-        UserError: Another process holds it, or it can't be made.
-    """
-    own = FileLock(lock)
-    with writing(lock):
-        try:
-            own.acquire(timeout=0)
-        except Timeout as error:
-            raise UserError(
-                f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
-            ) from error
-    try:
-        yield
-    finally:
-        own.release()
-
-
 def main() -> None:
     """Run the rows that are not finished, and print the table."""
     with one_line_errors():
@@ -319,7 +301,9 @@ def main() -> None:
         experiments = Experiments(choose_rows(rows, arguments.rows), arguments, flags)
         with writing(experiments.directory):
             experiments.directory.parent.mkdir(parents=True, exist_ok=True)
-        with alone(experiments.directory.with_name(f".{experiments.directory.name}.lock")):
+        lock = experiments.directory.with_name(f".{experiments.directory.name}.lock")
+        busy = f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
+        with held_lock(lock, lock, busy):
             experiments.take_directory(rows)
             experiments.run()
             print(f"\n{experiments.write()}\nkept in {experiments.directory}")

@@ -8,7 +8,7 @@ from spam_classifier.errors import one_line_errors
 from spam_classifier.inference.classifier import Classifier, load_classifier
 from spam_classifier.inference.model_card import ONNX, TRANSFORMERS
 from spam_classifier.inference.transformers_export import export_to_transformers
-from spam_classifier.runs.checkpoints import find_checkpoint
+from spam_classifier.runs.checkpoints import add_checkpoint_flags, find_checkpoint
 from spam_classifier.visible_text import visible
 
 DESCRIPTION = """Turn a trained run into what other tools open, with a model card beside it:
@@ -51,10 +51,7 @@ class Export(Protocol):
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     everywhere = argparse.ArgumentParser(add_help=False)
-    everywhere.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
-    everywhere.add_argument(
-        "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
-    )
+    add_checkpoint_flags(everywhere)
     everywhere.add_argument("--overwrite", action="store_true", help="replace a former export")
     raw = argparse.RawDescriptionHelpFormatter
     main_parser = argparse.ArgumentParser(

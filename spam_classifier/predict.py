@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.file_digest import file_sha256
 from spam_classifier.inference import judging
 from spam_classifier.inference.classifier import Classifier, load_classifier
 from spam_classifier.inference.inputs import argument_input, open_input, standard_input
 from spam_classifier.inference.output import Output, Tally, check_output, rejected_path
 from spam_classifier.inference.rows import Input
 from spam_classifier.inference.screen import Screen
-from spam_classifier.runs.checkpoints import digest_of_checkpoint, find_checkpoint
+from spam_classifier.runs.checkpoints import add_checkpoint_flags, find_checkpoint
 from spam_classifier.runs.other_processes import Launched, ending_together
 from spam_classifier.visible_text import visible
 
@@ -80,10 +81,7 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help="how many GPUs, or processes on CPUs, share the work (default: 1); the verdicts are the same",
     )
-    parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
-    )
+    add_checkpoint_flags(parser)
     return parser.parse_args()
 
 
@@ -136,7 +134,7 @@ def _run(arguments: argparse.Namespace, launched: Launched) -> None:
     sink: Output | Screen
     if output:
         settings = {
-            "checkpoint": digest_of_checkpoint(checkpoint),
+            "checkpoint": file_sha256(checkpoint),
             "threshold": arguments.threshold,
             "text_column": arguments.text_column,
             "device": trainer.strategy.root_device.type,

@@ -5,12 +5,11 @@ import os
 import socket
 import sys
 import threading
-from pathlib import Path
 
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.inference.device import chosen_device
-from spam_classifier.runs.checkpoints import find_checkpoint, read_checkpoint
+from spam_classifier.runs.checkpoints import add_checkpoint_flags, find_checkpoint, read_checkpoint
 from spam_classifier.visible_text import visible
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
@@ -52,10 +51,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--batch", type=int, default=256, metavar="N", help="texts that are computed together (default: 256)"
     )
-    parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
-    )
+    add_checkpoint_flags(parser)
     arguments = parser.parse_args()
     for name in ("max_body", "max_texts", "max_characters", "read_timeout", "timeout", "batch"):
         if getattr(arguments, name) <= 0:

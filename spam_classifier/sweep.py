@@ -1,7 +1,6 @@
 """Run configs over several seeds and sizes of the train split: ``python -m spam_classifier.sweep``."""
 
 import argparse
-import hashlib
 import importlib
 import itertools
 import math
@@ -13,11 +12,10 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from spam_classifier.data.splits import SPLITS
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.markdown import to_markdown
 from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
-from spam_classifier.runs.launch import flags_behind_dashes, launch_fit, launch_test
+from spam_classifier.runs.launch import flags_behind_dashes, launch_fit, launch_test, splits_digest
 from spam_classifier.runs.logger import claim_directory
 from spam_classifier.runs.metrics_file import read_metrics
 from spam_classifier.whole_file import whole_file
@@ -54,7 +52,7 @@ def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: P
             launch_test(root)
         compared = compare(run) if arguments.baselines else {}
         metrics = read_metrics(run)
-        messages = hashlib.sha256(b"".join((run / f"{name}.csv").read_bytes() for name in SPLITS)).hexdigest()[:12]
+        messages = splits_digest(run)
         trained = metrics["train"]["messages"]
         for split in ("validation", "test", "natural"):
             if split in metrics:

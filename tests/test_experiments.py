@@ -15,6 +15,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.evaluation.experiment_table import draw_experiments, estimate, experiment_table, notes, run_record
 from spam_classifier.evaluation.published_experiments import PUBLISHED, WITHOUT_RUN
 from spam_classifier.experiments import all_rows, main, parse
+from spam_classifier.held_lock import held_lock
 from spam_classifier.models.metrics import wilson_interval
 from spam_classifier.runs.experiment_rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.runs.launch import RunFailed
@@ -405,7 +406,8 @@ def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable
 
 def test_two_commands_do_not_share_a_directory(launched: Launched, run: Callable) -> None:
     DIRECTORY.parent.mkdir(parents=True)
-    with experiments.alone(DIRECTORY.with_name(".experiments.lock")):
+    lock = DIRECTORY.with_name(".experiments.lock")
+    with held_lock(lock, lock, "busy"):
         code, _, err = run("1")
     assert code == 1
     assert "another command is at work" in err

@@ -30,6 +30,7 @@ from spam_classifier.data.download import fetch_collection, read_archive, read_c
 from spam_classifier.data.json_lines import json_lines_records
 from spam_classifier.data.records import Record, Source
 from spam_classifier.errors import UserError
+from spam_classifier.file_digest import file_sha256
 
 UCI, SAMPLE = "uci", "sample"
 LABELS = ("ham", "spam")  # of uci and sample
@@ -141,8 +142,7 @@ def corpus_sha256(
         return digest.hexdigest()
     if path.suffix.lower() == ".zip":
         return hashlib.sha256(_own_archive(path)).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def _sample() -> bytes:

@@ -190,7 +190,7 @@ class Classifier:
     def _judged(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""
         model = self.model
-        padded_length = model.padded_length if model.sees_padding else None
+        padded_length = model.fixed_length
         lengths = messages.lengths.clamp(min=padded_length or 1, max=max(padded_length or 1, self.max_length))
         batches = list(batches_by_length(lengths))[number::of]
         keep = model.hparams["keep"]

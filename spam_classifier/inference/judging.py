@@ -17,11 +17,11 @@ from tqdm import tqdm
 
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
+from spam_classifier.file_digest import file_sha256
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.inference.output import Output, Tally
 from spam_classifier.inference.rows import Input, Rejected, Row
 from spam_classifier.inference.screen import Screen
-from spam_classifier.runs.checkpoints import digest_of_checkpoint
 from spam_classifier.runs.other_processes import end_at_sigterm
 from spam_classifier.visible_text import one_line
 
@@ -171,7 +171,7 @@ class Judge(pl.LightningModule):
         """
         if self.trainer.world_size == 1:
             return
-        digest, path = digest_of_checkpoint(self.classifier.checkpoint), self.classifier.checkpoint
+        digest, path = file_sha256(self.classifier.checkpoint), self.classifier.checkpoint
         if self.trainer.strategy.broadcast(digest) != digest:
             raise UserError(f"{path} is another checkpoint than the first process has: name one with --ckpt_path")
 

@@ -132,7 +132,7 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "labels": json.dumps(classifier.labels, ensure_ascii=False),
         "threshold": classifier.threshold,
         "max_length": classifier.max_length,
-        "padded_length": model.padded_length if model.sees_padding else None,
+        "padded_length": model.fixed_length,
         "keep": model.hparams["keep"],
         "token_position": model.hparams["token_position"],
         "attention": model.hparams["attention"],
@@ -143,7 +143,7 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
 
 def _largest_difference(classifier: Classifier, path: Path) -> float:
     model = classifier.model
-    padded_length = model.padded_length if model.sees_padding else None
+    padded_length = model.fixed_length
     rows = torch.arange(len(PROBES))
     batch = EncodedMessages.from_texts(PROBES).batch(rows, classifier.max_length, padded_length, model.hparams["keep"])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -12,9 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from spam_classifier.errors import UserError
+from spam_classifier.held_lock import held_lock
 from spam_classifier.inference.classifier import Prediction
 from spam_classifier.inference.growing_file import GrowingFile
 from spam_classifier.inference.rows import Input, Rejected, Row
@@ -100,12 +99,8 @@ class Output:
         own = {"input": source.identity, "columns": source.columns and list(source.columns)}
         self.settings = json.loads(json.dumps({**own, **settings}))
         self.resumable = source.identity is not None and self.kind != ".parquet"
-        self._lock = FileLock(lock)
-        with writing(path):
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout as error:
-                raise UserError(f"another command is writing {path}: wait for it, or name another --output") from error
+        busy = f"another command is writing {path}: wait for it, or name another --output"
+        self._lock = held_lock(lock, path, busy).lock
         try:
             if path.exists() and not overwrite:
                 raise UserError(f"{path} is there by now: another command has written it; name another --output")

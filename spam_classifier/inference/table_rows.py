@@ -33,14 +33,7 @@ def csv_table(source: Source, text_column: str) -> tuple[list[str], Rows]:
         UserError: The file is empty, or its header is malformed or lacks the column.
     """
     rows = csv_rows(source, "surrogateescape")
-    first = next(rows, None)
-    if first is None:
-        raise UserError(f"{source.name} is empty: write texts into it, or name another file")
-    line, header = first
-    if isinstance(header, TooLong):
-        raise refused_line(source, line)
-    if isinstance(header, csv.Error):
-        raise UserError(f"{source.name}, line {line}: malformed CSV ({header}); a .csv starts with its columns' names")
+    _, header = _header(source, rows)
     column = text_column_of(source.name, header, text_column)
     return header, _fields_as_rows(rows, header, column)
 
@@ -52,16 +45,23 @@ def tsv_table(source: Source, text_column: str) -> tuple[list[str], Rows]:
         UserError: The file is empty, or lacks the column.
     """
     rows = tsv_rows(source, "surrogateescape")
-    first = next(rows, None)
-    if first is None:
-        raise UserError(f"{source.name} is empty: write texts into it, or name another file")
-    line, header = first
-    if isinstance(header, TooLong):
-        raise refused_line(source, line)
+    line, header = _header(source, rows)
     if find_column(header, text_column) is None and text_column == "text" and len(header) == 2:
         names = ["label", "text"]
-        return names, _fields_as_rows(chain([first], rows), names, 1)
+        return names, _fields_as_rows(chain([(line, header)], rows), names, 1)
     return header, _fields_as_rows(rows, header, text_column_of(source.name, header, text_column))
+
+
+def _header(source: Source, rows: Iterator[tuple[int, list[str] | csv.Error]]) -> tuple[int, list[str]]:
+    """The first row of a table, and its line."""
+    line, header = next(rows, (0, None))
+    if header is None:
+        raise UserError(f"{source.name} is empty: write texts into it, or name another file")
+    if isinstance(header, TooLong):
+        raise refused_line(source, line)
+    if isinstance(header, csv.Error):
+        raise UserError(f"{source.name}, line {line}: malformed CSV ({header}); a .csv starts with its columns' names")
+    return line, header
 
 
 def text_column_of(name: str, header: Sequence[str], text_column: str) -> int:

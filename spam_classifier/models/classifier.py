@@ -211,6 +211,11 @@ class SpamClassifier(pl.LightningModule):
         return self.reads_the_row and self.padded_length is not None
 
     @property
+    def fixed_length(self) -> int | None:
+        """Tokens that every row has to be padded to, as in training; None where a verdict does not hang on it."""
+        return self.padded_length if self.sees_padding else None
+
+    @property
     def reads_the_row(self) -> bool:
         """Whether a verdict hangs on the whole row, its padding included where there is any."""
         return self.hparams["token_position"] in OF_THE_ROW or self.hparams["attention"] == "full"
@@ -458,8 +463,7 @@ class SpamClassifier(pl.LightningModule):
         fitting = self.trainer.state.fn == "fit"
         self._finish("val", fit_decision=fitting and not self.trainer.sanity_checking)
         assert self.predictions is not None
-        loss = self.cross_entropy(self.predictions.logits, self.predictions.labels)
-        if fitting and not bool(loss.isfinite()):
+        if fitting and not bool(self.cross_entropy(self.predictions.logits, self.predictions.labels).isfinite()):
             raise Diverged(f"the validation loss at step {self.trainer.global_step} is not a finite number")
 
     def on_test_epoch_end(self) -> None:

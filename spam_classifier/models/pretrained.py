@@ -5,7 +5,6 @@ checkpoint (``gpt2``, ``gpt2-medium``, ``gpt2-large``, ``gpt2-xl``), the path of
 directory written by ``save_pretrained``, or ``random`` for no checkpoint at all.
 """
 
-import hashlib
 import json
 import re
 import reprlib
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from spam_classifier.errors import DISK_ERRORS, UserError
+from spam_classifier.file_digest import file_sha256
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
 
 RANDOM = "random"
@@ -166,7 +166,7 @@ def published_parameters(weights: str, shape: GPT2Shape, names: Collection[str])
 
 def published_sha256(weights: str) -> str:
     """SHA-256 of the file of a hub name; fetched unless it is in the hub's cache."""
-    return _sha256(_cached_or_fetched(weights))
+    return file_sha256(_cached_or_fetched(weights))
 
 
 def weights_sha256(weights: str) -> dict[str, str]:
@@ -177,8 +177,7 @@ def weights_sha256(weights: str) -> dict[str, str]:
     """
     if weights == RANDOM:
         return {}
-    files = [_cached_or_fetched(weights)] if weights in HUB_REVISIONS else _tensor_files(_local(weights))
-    return {file.name: _sha256(file) for file in files}
+    return {file.name: file_sha256(file) for file in _tensor_files(_weights_path(weights))}
 
 
 def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) -> Callable[[str], Tensor]:
@@ -238,7 +237,7 @@ def _fetch(name: str) -> Path:
 
     blob = _blob(path)
     expected = GPT2_SHA256 if name == "gpt2" else blob and blob.name
-    if expected is not None and (actual := _sha256(path)) != expected:
+    if expected is not None and (actual := file_sha256(path)) != expected:
         try:
             _remove_from_cache(path)
             remedy = f"removed {path}, run again to download it anew"
@@ -248,11 +247,6 @@ def _fetch(name: str) -> Path:
             f"{WEIGHTS_FILE} of {repository} at revision {revision} has SHA-256 {actual}, not {expected}: {remedy}"
         )
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _blob(path: Path) -> Path | None:

@@ -1,6 +1,6 @@
 """Which checkpoints a run keeps, where they are, and what they say of themselves."""
 
-import hashlib
+import argparse
 import shlex
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,14 @@ def remove_unfinished(run: Path) -> None:
     """Remove what a killed process has left of a checkpoint, or of a file of hidden states."""
     for path in (*(run / CHECKPOINTS_DIRECTORY).glob(f"*{UNFINISHED}"), *run.glob(f"frozen_prefix-*{UNFINISHED}")):
         path.unlink(missing_ok=True)
+
+
+def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
+    """Give a command the flags that ``find_checkpoint`` goes by."""
+    parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
+    )
 
 
 def find_checkpoint(which: str | None, root: Path) -> Path:
@@ -150,12 +158,6 @@ def _age_key(path: Path) -> int:
 def run_directory(checkpoint: Path) -> Path:
     """The directory of the run that wrote a checkpoint: ``<run>/checkpoints/<checkpoint>``."""
     return checkpoint.resolve().parent.parent
-
-
-def digest_of_checkpoint(path: Path) -> str:
-    """SHA-256 of a checkpoint's file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_settings(run: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Training runs in processes of their own, for the commands that make many of them."""
 
+import hashlib
 import shlex
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spam_classifier.data.splits import SPLITS
 from spam_classifier.errors import UserError
 from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
 
@@ -35,6 +37,14 @@ def flags_behind_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def launched_run(root: Path) -> Path | None:
     """The directory of the run below ``root``; None where there is none."""
     return next((root / RUNS_DIRECTORY).glob("version_*"), None)
+
+
+def splits_digest(run: Path) -> str:
+    """What tells the messages in a run's splits from those in another's; "" where they are not all there."""
+    splits = [run / f"{name}.csv" for name in SPLITS]
+    if not all(path.is_file() for path in splits):
+        return ""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in splits)).hexdigest()[:12]
 
 
 def launch_fit(
