@@ -23,7 +23,7 @@ from corpus import peak_mib, write_corpus
 from own_process import in_own_process
 
 from spam_classifier import SpamClassifier, SpamDataModule
-from spam_classifier.file_digest import file_sha256
+from spam_classifier.files import file_sha256
 
 
 def train(corpus: Path, checkpoint: Path) -> None:

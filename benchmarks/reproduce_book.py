@@ -17,9 +17,9 @@ import lightning.pytorch as pl
 
 from spam_classifier import SpamDataModule
 from spam_classifier.errors import one_line_errors
+from spam_classifier.evaluation.metrics import wilson_interval
 from spam_classifier.inference.classifier import load_classifier
-from spam_classifier.models.metrics import wilson_interval
-from spam_classifier.runs.checkpoints import find_checkpoint
+from spam_classifier.runs.find import find_checkpoint
 
 PUBLISHED = {"train": (0.9721, 0.9663), "validation": (0.9732, 0.9933), "test": (0.9567, 0.9500)}
 

@@ -2,8 +2,8 @@
 
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.inference.classifier import Classifier, Explanation, Prediction, load_classifier
-from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
+from spam_classifier.training.module import SpamClassifier
 
 __all__ = [
     "Classifier",

@@ -10,8 +10,8 @@ from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.predictions import predictions_of, predictions_path, read_messages, read_predictions
 from spam_classifier.evaluation.report import write_report
-from spam_classifier.runs.checkpoints import find_checkpoint, read_settings, run_directory
-from spam_classifier.runs.metrics_file import read_metrics, update_metrics
+from spam_classifier.runs.find import find_checkpoint, read_settings, run_directory
+from spam_classifier.runs.metrics import read_metrics, update_metrics
 
 DESCRIPTION = """Train TF-IDF words with logistic regression and TF-IDF characters with a linear SVM on the splits of a
 run, compare them with its classifier, and add the comparison to the run's report. The test split is compared once
@@ -29,7 +29,7 @@ def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
     Raises:
         UserError: scikit-learn is missing, or the directory holds no evaluated run.
     """
-    from spam_classifier.evaluation.baselines import (
+    from spam_classifier.comparing.baselines import (
         baseline_figures,
         mcnemar,
         predict_baselines,

@@ -1,4 +1,4 @@
-"""The exceptions a user is meant to read, and how the commands print them."""
+"""The exceptions a user is meant to read, how the commands print them, and text that is safe to print."""
 
 import errno
 import os
@@ -9,9 +9,8 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from spam_classifier.visible_text import one_line
-
 GRACE = 3.0  # seconds that a process gives others to end by themselves
+LONGEST_LINE = 2_000  # characters of a message to the user
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
@@ -64,3 +63,25 @@ def one_line_errors() -> Iterator[None]:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print("stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def escape_control(text: str) -> str:
+    r"""The text on one line, all that is not printed (control characters, marks of direction) as ``\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """The text as one line of a message: white space as single spaces, nothing unprintable, no middle if it is long.
+
+    What is wrong stands at a message's beginning, and what to do at its end.
+    """
+    return escape_control(" ".join(_shortened(text).split()))
+
+
+def _shortened(text: str) -> str:
+    half = LONGEST_LINE // 2
+    return text if len(text) <= LONGEST_LINE else f"{text[:half]} … {text[-half:]}"

@@ -14,15 +14,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
-from spam_classifier.errors import UserError, one_line_errors
-from spam_classifier.evaluation.experiment_table import draw_experiments, experiment_table, notes, run_record
-from spam_classifier.evaluation.markdown import to_markdown
-from spam_classifier.evaluation.published_experiments import PUBLISHED, WITHOUT_RUN
-from spam_classifier.held_lock import held_lock
-from spam_classifier.runs.checkpoints import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
-from spam_classifier.runs.experiment_rows import Row, choose_rows, read_rows, shrunken
-from spam_classifier.runs.launch import (
+from spam_classifier.comparing.launch import (
     RunFailed,
     flags_behind_dashes,
     launch_fit,
@@ -30,8 +22,15 @@ from spam_classifier.runs.launch import (
     launched_run,
     splits_digest,
 )
-from spam_classifier.runs.metrics_file import read_metrics
-from spam_classifier.whole_file import whole_file, writing
+from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
+from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
+from spam_classifier.comparing.table import draw_experiments, experiment_table, notes, run_record
+from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
+from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.evaluation.markdown import to_markdown
+from spam_classifier.files import atomic_write, locked, writing
+from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
+from spam_classifier.runs.metrics import read_metrics
 
 USAGE = "python -m spam_classifier.experiments [rows ...] [options] [-- flags of fit]"
 DESCRIPTION = """Train each config of a folder and put the results into one table: which choices matter on your corpus?
@@ -184,7 +183,7 @@ class Experiments:
             for seed in self.seeds:
                 self.run_of(row, seed).refuse_other_config()
         self.directory.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     def run(self) -> None:
@@ -227,12 +226,12 @@ class Experiments:
         runs = pd.DataFrame(records, columns=list(run_record(Row("", None), 0, {}, None, "")))
         table = to_markdown(experiment_table(self.rows, runs, self.seeds, test=self.test))
         text = f"{table}\n\n{notes(self.rows, self.seeds, self.shrink, self.flags)}\n"
-        with whole_file(self.directory / "experiments.md") as unfinished:
+        with atomic_write(self.directory / "experiments.md") as unfinished:
             unfinished.write_text(text, encoding="utf-8")
         unlooked = [] if self.test else [name for name in runs.columns if name.startswith(TEST)]
-        with whole_file(self.directory / "experiments.csv") as unfinished:
+        with atomic_write(self.directory / "experiments.csv") as unfinished:
             runs.drop(columns=unlooked).to_csv(unfinished, index=False)
-        with whole_file(self.directory / "experiments.png") as unfinished:
+        with atomic_write(self.directory / "experiments.png") as unfinished:
             draw_experiments(self.rows, runs, test=self.test).savefig(unfinished, format="png", dpi=120)
         return text
 
@@ -303,7 +302,7 @@ def main() -> None:
             experiments.directory.parent.mkdir(parents=True, exist_ok=True)
         lock = experiments.directory.with_name(f".{experiments.directory.name}.lock")
         busy = f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
-        with held_lock(lock, lock, busy):
+        with locked(lock, lock, busy):
             experiments.take_directory(rows)
             experiments.run()
             print(f"\n{experiments.write()}\nkept in {experiments.directory}")

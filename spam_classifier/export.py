@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Protocol
 
-from spam_classifier.errors import one_line_errors
+from spam_classifier.errors import escape_control, one_line_errors
+from spam_classifier.exporting.model_card import ONNX, TRANSFORMERS
+from spam_classifier.exporting.transformers_export import export_to_transformers
 from spam_classifier.inference.classifier import Classifier, load_classifier
-from spam_classifier.inference.model_card import ONNX, TRANSFORMERS
-from spam_classifier.inference.transformers_export import export_to_transformers
-from spam_classifier.runs.checkpoints import add_checkpoint_flags, find_checkpoint
-from spam_classifier.visible_text import visible
+from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
 
 DESCRIPTION = """Turn a trained run into what other tools open, with a model card beside it:
   transformers DIRECTORY   weights, configuration and tokenizer for transformers' text-classification pipeline
@@ -70,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
 def _export_of(kind: str) -> Export:
     if kind == TRANSFORMERS:
         return export_to_transformers
-    from spam_classifier.inference.onnx_export import export_to_onnx  # refuses to be imported without its extra
+    from spam_classifier.exporting.onnx_export import export_to_onnx  # refuses to be imported without its extra
 
     return export_to_onnx
 
@@ -81,7 +80,7 @@ def main() -> None:
     with one_line_errors():
         export = _export_of(arguments.kind)
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        print(visible(f"checkpoint {checkpoint}"))
+        print(escape_control(f"checkpoint {checkpoint}"))
         notes = export(load_classifier(checkpoint), arguments.target, overwrite=arguments.overwrite)
         print(f"written {arguments.target}", *notes, sep="\n")
 

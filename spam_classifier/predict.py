@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spam_classifier.errors import UserError, one_line_errors
-from spam_classifier.file_digest import file_sha256
-from spam_classifier.inference import judging
+from spam_classifier.data.rows import Input
+from spam_classifier.errors import UserError, escape_control, one_line_errors
+from spam_classifier.files import file_sha256
 from spam_classifier.inference.classifier import Classifier, load_classifier
-from spam_classifier.inference.inputs import argument_input, open_input, standard_input
-from spam_classifier.inference.output import Output, Tally, check_output, rejected_path
-from spam_classifier.inference.rows import Input
-from spam_classifier.inference.screen import Screen
-from spam_classifier.runs.checkpoints import add_checkpoint_flags, find_checkpoint
-from spam_classifier.runs.other_processes import Launched, ending_together
-from spam_classifier.visible_text import visible
+from spam_classifier.judging import judge as judging
+from spam_classifier.judging.inputs import argument_input, open_input, standard_input
+from spam_classifier.judging.output import Output, Tally, check_output, rejected_path
+from spam_classifier.judging.screen import Screen
+from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
+from spam_classifier.training.processes import Launched, ending_together
 
 DESCRIPTION = """Classify texts with a trained run.
 
@@ -127,7 +126,7 @@ def _run(arguments: argparse.Namespace, launched: Launched) -> None:
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-    print(visible(f"checkpoint {checkpoint}"), flush=True)
+    print(escape_control(f"checkpoint {checkpoint}"), flush=True)
     source = _source(arguments)
     classifier = load_classifier(checkpoint)
     classifier.check_threshold(arguments.threshold)

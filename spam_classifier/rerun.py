@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from spam_classifier.comparing.launch import OUTPUT_FILE, flags_behind_dashes, launch_fit, launch_test
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.files import claim_directory
 from spam_classifier.models.pretrained import fetch_weights, weights_sha256
-from spam_classifier.runs.checkpoints import (
+from spam_classifier.runs.find import (
     CHECKPOINTS_DIRECTORY,
     CONFIG_FILE,
     LAST_CHECKPOINT,
@@ -20,9 +22,7 @@ from spam_classifier.runs.checkpoints import (
     read_checkpoint,
     read_settings,
 )
-from spam_classifier.runs.launch import OUTPUT_FILE, flags_behind_dashes, launch_fit, launch_test
-from spam_classifier.runs.logger import claim_directory
-from spam_classifier.runs.metrics_file import METRICS_FILE, read_metrics
+from spam_classifier.runs.metrics import METRICS_FILE, read_metrics
 from spam_classifier.runs.provenance import PROVENANCE, git_revision, versions
 
 DESCRIPTION = """Train a run again, from the settings and the seed in its directory, test it if the run was tested, and

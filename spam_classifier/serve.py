@@ -6,11 +6,10 @@ import socket
 import sys
 import threading
 
-from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.errors import UserError, escape_control, one_line_errors
 from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.inference.device import chosen_device
-from spam_classifier.runs.checkpoints import add_checkpoint_flags, find_checkpoint, read_checkpoint
-from spam_classifier.visible_text import visible
+from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint, read_checkpoint
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
 
@@ -71,8 +70,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     read_checkpoint(checkpoint)
     device = chosen_device(arguments.device)
     try:
-        from spam_classifier.inference.serving.http_server import http_server
-        from spam_classifier.inference.serving.web_app import Service
+        from spam_classifier.serving.http_server import http_server
+        from spam_classifier.serving.web_app import Service
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is missing: pip install 'spam_classifier[serve]'") from error
     local = arguments.host in ("127.0.0.1", "localhost", "::1")
@@ -104,7 +103,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(
-        f"{visible(f'checkpoint {checkpoint}')}\nserving on http://{shown}:{port} (Ctrl-C ends it), loading the model",
+        f"{escape_control(f'checkpoint {checkpoint}')}\n"
+        f"serving on http://{shown}:{port} (Ctrl-C ends it), loading the model",
         flush=True,
     )
     threading.Thread(target=load, daemon=True).start()

@@ -12,13 +12,12 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from spam_classifier.comparing.launch import flags_behind_dashes, launch_fit, launch_test, splits_digest
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.evaluation.markdown import to_markdown
-from spam_classifier.runs.checkpoints import RUNS_DIRECTORY
-from spam_classifier.runs.launch import flags_behind_dashes, launch_fit, launch_test, splits_digest
-from spam_classifier.runs.logger import claim_directory
-from spam_classifier.runs.metrics_file import read_metrics
-from spam_classifier.whole_file import whole_file
+from spam_classifier.files import atomic_write, claim_directory
+from spam_classifier.runs.find import RUNS_DIRECTORY
+from spam_classifier.runs.metrics import read_metrics
 
 DESCRIPTION = """Train each config once for every seed, which draws the splits, the initial weights and the order of the
 messages, and print the mean and the spread of the validation figures; configs with the same splits are also compared
@@ -62,7 +61,7 @@ def train_runs(arguments: argparse.Namespace, flags: Sequence[str], directory: P
                     what = {"config": config.stem, "size": size or 0, "seed": seed, "split": split, "model": model}
                     what |= {"messages": messages, "evaluated": figures["messages"], "trained": trained}
                     rows.append({**what, **named})
-        with whole_file(directory / "sweep.csv") as unfinished:  # whatever is done, if the next run fails
+        with atomic_write(directory / "sweep.csv") as unfinished:  # whatever is done, if the next run fails
             pd.DataFrame(rows).to_csv(unfinished, index=False)
     return pd.DataFrame(rows)
 
@@ -149,7 +148,7 @@ def draw_learning_curve(runs: pd.DataFrame, figure_name: str, path: Path) -> Non
         axes.set(xlabel="training messages per class", ylabel=FIGURES[figure_name], title=split)
         axes.grid(alpha=0.3)
         axes.legend()
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=120)
 
 
@@ -160,7 +159,7 @@ def check(arguments: argparse.Namespace) -> None:
         UserError: A config, seed or size is named twice, a size is none, or scikit-learn is missing.
         OSError: A config can't be read.
     """
-    importlib.import_module("spam_classifier.evaluation.baselines")
+    importlib.import_module("spam_classifier.comparing.baselines")
     for config in arguments.configs:
         config.open().close()
     for what, values in (
@@ -199,7 +198,7 @@ def main() -> None:
         if len(differences):
             parts += [f"{FIGURES['f1']}, compared seed by seed:", to_markdown(differences)]
         text = "\n\n".join(parts) + "\n"
-        with whole_file(directory / "sweep.md") as unfinished:
+        with atomic_write(directory / "sweep.md") as unfinished:
             unfinished.write_text(text, encoding="utf-8")
         if arguments.sizes:
             draw_learning_curve(runs, "f1", directory / "learning_curve.png")

@@ -20,26 +20,24 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST, VALIDATION
-from spam_classifier.errors import UserError, one_line_errors
-from spam_classifier.evaluation.learning_curves import LearningCurves
+from spam_classifier.errors import UserError, escape_control, one_line, one_line_errors
 from spam_classifier.evaluation.predictions import write_predictions
 from spam_classifier.evaluation.report import REPORT_FILE
-from spam_classifier.evaluation.run_evaluation import RunEvaluation
 from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
 from spam_classifier.evaluation.wrong_predictions import WrongPredictions
-from spam_classifier.models.classifier import SpamClassifier
-from spam_classifier.run_directory import run_directory
-from spam_classifier.runs.checkpoints import LAST_CHECKPOINT, RUNS_DIRECTORY, best_checkpoint, last_checkpoint
-from spam_classifier.runs.divergence import StopAtNaN
-from spam_classifier.runs.interruption import StopCleanly
-from spam_classifier.runs.kept_provenance import KeepProvenance
-from spam_classifier.runs.logger import RunLogger
-from spam_classifier.runs.other_processes import Launched, ending_together
+from spam_classifier.runs.find import LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.provenance import peak_memory
-from spam_classifier.runs.saved_settings import SaveRunSettings
-from spam_classifier.runs.settings import TakenUpRun, take_up_run
-from spam_classifier.runs.whole_checkpoints import WholeCheckpoints
-from spam_classifier.visible_text import one_line, visible
+from spam_classifier.training.curves import LearningCurves
+from spam_classifier.training.divergence import StopAtNaN
+from spam_classifier.training.evaluate_run import RunEvaluation
+from spam_classifier.training.interruption import StopCleanly
+from spam_classifier.training.keep_checkpoints import WholeCheckpoints, best_checkpoint, last_checkpoint
+from spam_classifier.training.keep_provenance import KeepProvenance
+from spam_classifier.training.keep_settings import SaveRunSettings
+from spam_classifier.training.logger import RunLogger, run_directory
+from spam_classifier.training.module import SpamClassifier
+from spam_classifier.training.processes import Launched, ending_together
+from spam_classifier.training.resume_flags import TakenUpRun, take_up_run
 
 PREDICTIONS_FILE = "predictions.csv"
 PROGRAM = "python -m spam_classifier.train"
@@ -144,7 +142,7 @@ class SpamCLI(LightningCLI):
 
     def before_validate(self) -> None:
         """Say which checkpoint is at work."""
-        self._say(visible(f"checkpoint {self._get(self.config, 'ckpt_path')}"))
+        self._say(escape_control(f"checkpoint {self._get(self.config, 'ckpt_path')}"))
 
     before_test = before_predict = before_validate
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from spam_classifier.baseline import main
+from spam_classifier.comparing.baselines import mcnemar, predict_baselines
 from spam_classifier.errors import UserError
-from spam_classifier.evaluation.baselines import mcnemar, predict_baselines
-from spam_classifier.models.metrics import Predictions
+from spam_classifier.evaluation.metrics import Predictions
 
 SMALL = [
     *("--model.weights", "random", "--model.layers", "1", "--model.width", "16", "--model.heads", "1"),

@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from spam_classifier import SpamClassifier, SpamDataModule, experiments
+from spam_classifier.comparing.launch import RunFailed
+from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
+from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
+from spam_classifier.comparing.table import draw_experiments, estimate, experiment_table, notes, run_record
 from spam_classifier.errors import UserError
-from spam_classifier.evaluation.experiment_table import draw_experiments, estimate, experiment_table, notes, run_record
-from spam_classifier.evaluation.published_experiments import PUBLISHED, WITHOUT_RUN
+from spam_classifier.evaluation.metrics import wilson_interval
 from spam_classifier.experiments import all_rows, main, parse
-from spam_classifier.held_lock import held_lock
-from spam_classifier.models.metrics import wilson_interval
-from spam_classifier.runs.experiment_rows import Row, choose_rows, read_rows, shrunken
-from spam_classifier.runs.launch import RunFailed
+from spam_classifier.files import locked
 
 BOOK = Path(__file__).parents[1] / "configs/experiments"
 ROWS = all_rows(BOOK)
@@ -407,7 +407,7 @@ def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable
 def test_two_commands_do_not_share_a_directory(launched: Launched, run: Callable) -> None:
     DIRECTORY.parent.mkdir(parents=True)
     lock = DIRECTORY.with_name(".experiments.lock")
-    with held_lock(lock, lock, "busy"):
+    with locked(lock, lock, "busy"):
         code, _, err = run("1")
     assert code == 1
     assert "another command is at work" in err

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.training.module import SpamClassifier
 
 EPOCH = 5  # steps
 FIT = [

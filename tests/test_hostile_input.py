@@ -20,18 +20,17 @@ from spam_classifier.data import download
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.download import MEMBER, read_archive
 from spam_classifier.data.records import LONGEST, Source
-from spam_classifier.errors import UserError
+from spam_classifier.data.rows import Rejected, Row
+from spam_classifier.data.table_rows import csv_table, json_lines_table, line_rows, tsv_table
+from spam_classifier.errors import LONGEST_LINE, UserError, one_line
 from spam_classifier.evaluation.summary import evaluation_summary
+from spam_classifier.files import atomic_write
 from spam_classifier.inference.classifier import load_classifier
-from spam_classifier.inference.rows import Rejected, Row
-from spam_classifier.inference.table_rows import csv_table, json_lines_table, line_rows, tsv_table
 from spam_classifier.models.building import build_backbone
-from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.pretrained import resolve_shape
 from spam_classifier.runs.checkpoint_pickle import HostilePickle, refuse_hostile_opcodes
-from spam_classifier.runs.checkpoints import read_checkpoint
-from spam_classifier.visible_text import LONGEST_LINE, one_line
-from spam_classifier.whole_file import whole_file
+from spam_classifier.runs.find import read_checkpoint
+from spam_classifier.training.module import SpamClassifier
 
 MEGABYTE = 2**20
 CANARY = "executed"
@@ -368,7 +367,7 @@ def test_a_line_of_a_gigabyte_takes_no_gigabyte(tmp_path: Path, command: Callabl
 from pathlib import Path
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.errors import UserError
-from spam_classifier.inference.inputs import open_input
+from spam_classifier.judging.inputs import open_input
 from spam_classifier.runs.provenance import peak_of_process
 before = peak_of_process()
 paths = {paths!r}
@@ -392,7 +391,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
-    from spam_classifier.inference.inputs import open_input
+    from spam_classifier.judging.inputs import open_input
 
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * MEGABYTE]))
     labels = pa.array(["ham"] * 20_000)
@@ -449,7 +448,7 @@ def test_long_messages_keep_both_ends() -> None:
 def test_links_in_the_way_of_a_file_are_not_followed(here: Path) -> None:
     Path("precious").write_text("mine")
     Path("metrics.incomplete").symlink_to("precious")
-    with whole_file(Path("metrics.json")) as unfinished:
+    with atomic_write(Path("metrics.json")) as unfinished:
         unfinished.write_text("{}")
     assert Path("precious").read_text() == "mine"
     assert Path("metrics.json").read_text() == "{}"

@@ -24,12 +24,12 @@ from hypothesis import strategies as st
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.data.encoding import EncodedMessages
-from spam_classifier.inference import judging
+from spam_classifier.data.rows import Input, checked_row
 from spam_classifier.inference.classifier import Classifier, load_classifier
-from spam_classifier.inference.inputs import argument_input
-from spam_classifier.inference.output import rejected_path
-from spam_classifier.inference.rows import Input, checked_row
-from spam_classifier.inference.screen import Screen, shortened, visible
+from spam_classifier.judging import judge as judging
+from spam_classifier.judging.inputs import argument_input
+from spam_classifier.judging.output import rejected_path
+from spam_classifier.judging.screen import Screen, escape_control, shortened
 
 HOSTILE = ["\x1b[31mred\x1b]0;title\x07", "=1+1", "two\nlines", 'a "quoted", text', "\u202egnp", "日本語 " * 60, "a\tb"]
 TEXTS = [*(f"message {n} of many {'words ' * (n % 9)}" for n in range(40)), *HOSTILE, "prize " * 90]
@@ -246,7 +246,7 @@ def test_nothing_in_a_text_commands_the_terminal(predict: Callable) -> None:
 
 @given(text=st.text(st.characters(max_codepoint=127)), width=st.integers(2, 30))
 def test_shortened_text_fits(text: str, width: int) -> None:
-    whole, short = visible(text), shortened(visible(text), width)
+    whole, short = escape_control(text), shortened(escape_control(text), width)
     assert short == whole if len(whole) <= width else (len(short), short[-1]) == (width, "…")
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from spam_classifier.comparing.rows import choose_rows
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.experiments import all_rows, parse
-from spam_classifier.runs.experiment_rows import choose_rows
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

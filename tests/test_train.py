@@ -198,7 +198,7 @@ def test_error_after_training_leaves_the_last_checkpoint_alone(
             written.append(last.read_bytes())
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("spam_classifier.models.classifier.SpamClassifier.on_validation_start", fail)
+    monkeypatch.setattr("spam_classifier.training.module.SpamClassifier.on_validation_start", fail)
     assert train(*fit_topics, "--trainer.max_epochs", 2).code == 1
     assert last.read_bytes() == written[0]
 
@@ -303,7 +303,7 @@ def test_diverged_run_says_so(train: Callable, fit_topics: list[str]) -> None:
 
 
 def test_runs_that_start_together_get_a_directory_each(tmp_path: Path) -> None:
-    from spam_classifier.runs.logger import RunLogger
+    from spam_classifier.training.logger import RunLogger
 
     loggers = [RunLogger(tmp_path / "lightning_logs", run=None, evaluated_step=None) for _ in range(3)]
     assert len({logger.log_dir for logger in loggers}) == 3

@@ -96,9 +96,9 @@ def one_of_two(directory: Path) -> None:
     # of 149 messages one process has 75, in three batches, and the other 74, in two: neither waits for the other
     run("last_block", directory, 2, limit_val_batches=2, limit_train_batches=2)
 
-    from spam_classifier.runs.other_processes import Launched
-    from spam_classifier.runs.settings import take_up_run
     from spam_classifier.train import SpamCLI
+    from spam_classifier.training.processes import Launched
+    from spam_classifier.training.resume_flags import take_up_run
 
     pair = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
     for typed in (["fit", *COMMAND, *pair, "--data.batch_size", "4"], ["test", *pair], ["predict", *pair]):

@@ -30,7 +30,7 @@ from spam_classifier.data.download import fetch_collection, read_archive, read_c
 from spam_classifier.data.json_lines import json_lines_records
 from spam_classifier.data.records import Record, Source
 from spam_classifier.errors import UserError
-from spam_classifier.file_digest import file_sha256
+from spam_classifier.files import file_sha256
 
 UCI, SAMPLE = "uci", "sample"
 LABELS = ("ham", "spam")  # of uci and sample

@@ -30,8 +30,8 @@ from spam_classifier.data.splits import (
     undersample,
 )
 from spam_classifier.errors import UserError
-from spam_classifier.run_directory import run_directory
-from spam_classifier.whole_file import whole_file
+from spam_classifier.files import atomic_write
+from spam_classifier.training.logger import run_directory
 
 ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
 
@@ -276,7 +276,7 @@ class SpamDataModule(pl.LightningDataModule):
         """Write a CSV of each split (columns ``label`` and ``text``) into a directory, as in ``train.csv``."""
         directory.mkdir(parents=True, exist_ok=True)
         for name, rows in self.splits.items():
-            with whole_file(directory / f"{name}.csv") as unfinished:
+            with atomic_write(directory / f"{name}.csv") as unfinished:
                 rows.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
     @cached_property

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from spam_classifier.models.metrics import Predictions, classification_metrics, wilson_interval
+from spam_classifier.evaluation.metrics import Predictions, classification_metrics, wilson_interval
 
 NATURAL = "natural"  # an evaluation with the classes in their natural shares
 POSITIVE = 1  # of two classes the second one, spam

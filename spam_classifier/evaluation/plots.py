@@ -10,8 +10,8 @@ import torch
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
+from spam_classifier.evaluation.metrics import wilson_interval
 from spam_classifier.evaluation.predictions import PREFIX
-from spam_classifier.models.metrics import wilson_interval
 
 RELIABILITY_BINS = 10
 LENGTH_BINS = 5

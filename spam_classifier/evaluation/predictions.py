@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from spam_classifier.models.metrics import Predictions
-from spam_classifier.whole_file import whole_file, writing
+from spam_classifier.evaluation.metrics import Predictions
+from spam_classifier.files import atomic_write, writing
 
 DIRECTORY = "predictions"
 PREFIX = "probability_"
@@ -34,7 +34,7 @@ def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFra
     table = pd.concat([table, pd.DataFrame(predictions.probabilities.cpu().numpy(), columns=columns)], axis=1)
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 

@@ -17,8 +17,8 @@ from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.learning_curves import learning_curves
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
-from spam_classifier.runs.metrics_file import read_metrics
-from spam_classifier.whole_file import whole_file
+from spam_classifier.files import atomic_write
+from spam_classifier.runs.metrics import read_metrics
 
 REPORT_FILE = "report.html"
 MOST_MISTAKES = 30
@@ -80,7 +80,7 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         settings=_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) if config.is_file() else {},
     )
     path = run_directory / REPORT_FILE
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return pictures
 

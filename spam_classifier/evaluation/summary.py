@@ -8,8 +8,8 @@ from typing import Any
 import lightning.pytorch as pl
 
 from spam_classifier.data.splits import LEFT_OVER, SPLITS
+from spam_classifier.errors import escape_control
 from spam_classifier.evaluation.report import REPORT_FILE
-from spam_classifier.visible_text import visible
 
 Metrics = Mapping[str, Any]
 
@@ -42,7 +42,7 @@ def evaluation_summary(figures: Mapping[str, Metrics], classes: Sequence[str], w
         classes: Names of the classes.
         whole: Whether the whole split was evaluated.
     """
-    classes = [visible(name) for name in classes]
+    classes = [escape_control(name) for name in classes]
     (name, split), *_ = figures.items()
     part = f"{split['messages']:,} messages" if whole else f"a part of it, {split['messages']:,} messages"
     low, high = split["acc_interval"]
@@ -120,7 +120,7 @@ def fit_summary(
         "left over": f"{len(data.splits[LEFT_OVER]):,} by balancing, evaluated by test"
         if LEFT_OVER in data.splits
         else "",
-        "classes": ", ".join(map(visible, data.label_names)),
+        "classes": ", ".join(map(escape_control, data.label_names)),
         "parameters": f"{learning:,} learning of {sum(parameter.numel() for parameter in parameters):,}",
         "time": f"{duration(seconds)}, {trainer.current_epoch} epochs, {trainer.global_step} steps",
         "result": metrics_table(metrics),

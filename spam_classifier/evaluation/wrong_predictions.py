@@ -7,8 +7,8 @@ import pandas as pd
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from spam_classifier.models.metrics import Predictions
-from spam_classifier.whole_file import writing
+from spam_classifier.evaluation.metrics import Predictions
+from spam_classifier.files import writing
 
 MOST = 100
 

@@ -12,9 +12,9 @@ from spam_classifier.batch import batches_by_length
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import Occlusion, Part
-from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.packed_blocks import WORTH_PACKING
-from spam_classifier.runs.checkpoints import checkpoint_of, read_checkpoint
+from spam_classifier.runs.find import checkpoint_of, read_checkpoint
+from spam_classifier.training.module import SpamClassifier
 
 
 class Prediction(NamedTuple):

@@ -20,12 +20,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spam_classifier.batch import Batch, MessageSource, batches_by_length
+from spam_classifier.files import UNFINISHED
 from spam_classifier.models.gpt2 import GPT2Backbone
 from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.prefix_cache import PrefixCache
 from spam_classifier.models.read_out import OF_THE_ROW, read_out
-from spam_classifier.run_directory import run_directory
-from spam_classifier.whole_file import UNFINISHED
+from spam_classifier.training.logger import run_directory
 
 
 @dataclass(frozen=True)

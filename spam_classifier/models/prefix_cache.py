@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from spam_classifier.whole_file import UNFINISHED
+from spam_classifier.files import UNFINISHED
 
 
 class PrefixCache:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from spam_classifier.errors import DISK_ERRORS, UserError
-from spam_classifier.file_digest import file_sha256
+from spam_classifier.files import file_sha256
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
 
 RANDOM = "random"

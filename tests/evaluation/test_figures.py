@@ -15,8 +15,8 @@ from spam_classifier.evaluation.figures import (
     part_of,
     split_figures,
 )
-from spam_classifier.models.metrics import Predictions
-from spam_classifier.runs.metrics_file import read_metrics, update_metrics
+from spam_classifier.evaluation.metrics import Predictions
+from spam_classifier.runs.metrics import read_metrics, update_metrics
 
 
 def predictions(labels: list[int], verdicts: list[int], classes: int = 2) -> Predictions:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from spam_classifier import SpamClassifier, SpamDataModule
-from spam_classifier.evaluation.learning_curves import FILE_NAME, LearningCurves, learning_curves
+from spam_classifier.training.curves import FILE_NAME, LearningCurves, learning_curves
 
 TINY = {"weights": "random", "layers": 1, "width": 8, "heads": 1, "context": 64, "trainable": "last_layer"}
 CURVES = {

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from spam_classifier.evaluation.figures import left_over_figures, split_figures
+from spam_classifier.evaluation.metrics import Predictions
 from spam_classifier.evaluation.predictions import (
     predictions_of,
     predictions_path,
@@ -17,8 +18,7 @@ from spam_classifier.evaluation.predictions import (
     write_predictions,
 )
 from spam_classifier.evaluation.report import write_report
-from spam_classifier.models.metrics import Predictions
-from spam_classifier.runs.metrics_file import read_metrics, update_metrics
+from spam_classifier.runs.metrics import read_metrics, update_metrics
 
 HOSTILE = [
     "<script>alert(1)</script>",

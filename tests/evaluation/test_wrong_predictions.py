@@ -14,8 +14,8 @@ from torch import Tensor
 
 from spam_classifier import SpamDataModule
 from spam_classifier.batch import Batch
+from spam_classifier.evaluation.metrics import Predictions
 from spam_classifier.evaluation.wrong_predictions import WrongPredictions
-from spam_classifier.models.metrics import Predictions
 
 HOSTILE = [
     "<script>alert(1)</script>",

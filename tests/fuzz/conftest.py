@@ -16,8 +16,7 @@ import pytest
 from hypothesis import currently_in_test_context, event
 from hypothesis import strategies as st
 
-from spam_classifier.errors import UserError
-from spam_classifier.visible_text import LONGEST_LINE, one_line
+from spam_classifier.errors import LONGEST_LINE, UserError, one_line
 
 ROOM = 4 * 2**30  # bytes of address space that may be taken beyond what the process has
 SECONDS = 60  # until an input is said to hang

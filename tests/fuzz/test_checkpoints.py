@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.models.building import build_structure
-from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.training.module import SpamClassifier
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.*pickle protocol"), pytest.mark.filterwarnings("ignore:Sparse")]
 

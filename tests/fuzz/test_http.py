@@ -10,8 +10,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from spam_classifier.inference.classifier import Classifier
-from spam_classifier.inference.serving.web_app import Service, web_app
-from spam_classifier.models.classifier import SpamClassifier
+from spam_classifier.serving.web_app import Service, web_app
+from spam_classifier.training.module import SpamClassifier
 
 KEY = "the key"
 LIMITS = {"most_body_bytes": 5_000, "most_texts": 5, "most_characters": 200}

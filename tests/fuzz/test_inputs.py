@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.inference.emails import email_text, html_text
-from spam_classifier.inference.inputs import open_input
-from spam_classifier.inference.rows import Rejected, Row
-from spam_classifier.inference.verdict_columns import csv_lines
+from spam_classifier.data.mails import email_text, html_text
+from spam_classifier.data.rows import Rejected, Row
+from spam_classifier.judging.inputs import open_input
+from spam_classifier.judging.verdict_columns import csv_lines
 
 TEXTS = ["See you at 7", 'WIN "1,000" now\ncall', "café, at noon", "prize"]
 TOKENS = (

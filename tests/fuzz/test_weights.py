@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from spam_classifier.models.building import build_backbone
-from spam_classifier.models.classifier import SpamClassifier
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
 from spam_classifier.models.pretrained import TRANSPOSED, resolve_shape
+from spam_classifier.training.module import SpamClassifier
 
 SHAPE = GPT2Shape(layers=1, width=4, heads=1, context=3, vocabulary=5)
 SETTINGS = SpamClassifier("random", layers=1, width=1, heads=1, context=1).hparams

@@ -1,0 +1,122 @@
+"""What linear models over TF-IDF features reach on the same splits, in a second."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
+from spam_classifier.errors import UserError
+from spam_classifier.evaluation.figures import NATURAL, at_natural_shares, split_figures
+from spam_classifier.evaluation.metrics import Predictions
+
+try:
+    from scipy.stats import binomtest
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.pipeline import Pipeline, make_pipeline
+    from sklearn.svm import LinearSVC
+except ModuleNotFoundError as error:
+    raise UserError(
+        "the baselines need scikit-learn: pip install 'spam_classifier[baseline]', or in a checkout "
+        "pip install -e '.[baseline]'"
+    ) from error
+
+REGULARISATIONS = (1.0, 10.0, 100.0)  # inverse strengths, of which the validation split chooses
+OF_PROBABILITIES = ("ece", "log_loss")  # figures that ask for probabilities, which a linear SVM does not give
+
+
+def baseline_models(c: float, balanced: bool) -> dict[str, "Pipeline"]:
+    """The baselines, untrained.
+
+    Args:
+        c: Inverse strength of the regularisation.
+        balanced: Weight classes so that each weighs the same in all.
+    """
+    options: dict[str, Any] = {"C": c, "class_weight": "balanced" if balanced else None}
+    return {
+        "words, logistic regression": make_pipeline(
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+"),
+            LogisticRegression(max_iter=1000, **options),
+        ),
+        "characters, linear SVM": make_pipeline(
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
+            LinearSVC(random_state=0, max_iter=10_000, **options),
+        ),
+    }
+
+
+def predict_baselines(
+    splits: Mapping[str, pd.DataFrame], classes: Sequence[str], *, balanced: bool
+) -> dict[str, dict[str, Predictions]]:
+    """Train each baseline on the train split, choose its regularisation on the validation split, predict the others.
+
+    Args:
+        splits: Messages of each split, columns ``label`` and ``text``.
+        classes: Names of the classes in the order of their indices.
+        balanced: Weight classes so that each weighs the same in all.
+
+    Returns:
+        Predictions by the baseline's name and the split's.
+
+    Raises:
+        UserError: The train split has no words.
+    """
+    index = {label: number for number, label in enumerate(classes)}
+    labels = {name: rows["label"].map(index).to_numpy() for name, rows in splits.items()}
+    chosen: dict[str, tuple[float, Pipeline]] = {}
+    for c in REGULARISATIONS:
+        for name, model in baseline_models(c, balanced).items():
+            try:
+                model.fit(splits[TRAIN]["text"], labels[TRAIN])
+            except ValueError as error:
+                raise UserError(f"{name}: {error}: the train split has nothing for it to learn from") from error
+            score = balanced_accuracy_score(labels[VALIDATION], model.predict(splits[VALIDATION]["text"]))
+            if name not in chosen or score > chosen[name][0]:
+                chosen[name] = score, model
+    return {
+        name: {
+            split: _predictions(model, rows["text"], labels[split]) for split, rows in splits.items() if split != TRAIN
+        }
+        for name, (_, model) in chosen.items()
+    }
+
+
+def _predictions(model: "Pipeline", texts: pd.Series, labels: np.ndarray) -> Predictions:
+    scores = torch.from_numpy(np.asarray(model.decision_function(texts)))
+    if scores.ndim == 1:
+        scores = torch.stack([-scores, scores], dim=1) / 2
+    verdicts = torch.from_numpy(np.asarray(model.predict(texts)))
+    rows = torch.arange(len(verdicts))
+    return Predictions(rows, torch.from_numpy(labels.copy()), scores, scores.softmax(-1), verdicts)
+
+
+def with_natural_shares(
+    predictions: Mapping[str, Predictions], shares: Sequence[float] | None
+) -> dict[str, Predictions]:
+    """Validation and test as they are, and where undersampling left messages over, the classes in natural shares."""
+    found = {name: predictions[name] for name in (VALIDATION, TEST) if name in predictions}
+    if shares and TEST in predictions and LEFT_OVER in predictions:
+        found[NATURAL] = at_natural_shares(predictions[TEST], predictions[LEFT_OVER], shares)
+    return found
+
+
+def baseline_figures(predictions: Predictions) -> dict[str, Any]:
+    """The figures of a split, but for those that ask for probabilities."""
+    return {name: value for name, value in split_figures(predictions).items() if name not in OF_PROBABILITIES}
+
+
+def mcnemar(baseline: Predictions, model: Predictions) -> dict[str, Any]:
+    """McNemar's exact test whether two classifiers err equally often on the same messages (McNemar 1947).
+
+    Returns:
+        ``only_baseline`` and ``only_model``, the messages that one alone gets right, and ``p``.
+    """
+    right = [predictions.verdicts == predictions.labels for predictions in (baseline, model)]
+    only_baseline, only_model = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    both = only_baseline + only_model
+    p = float(binomtest(only_baseline, both, 0.5).pvalue) if both else 1.0
+    return {"only_baseline": only_baseline, "only_model": only_model, "p": p}

@@ -1,0 +1,167 @@
+"""A classifier as an ONNX graph: token ids and lengths in, calibrated probabilities out."""
+
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.errors import UserError
+from spam_classifier.exporting.model_card import ONNX, model_card, threshold_note
+from spam_classifier.exporting.outputs import whole_files
+from spam_classifier.inference.classifier import Classifier
+from spam_classifier.models.lora import merge_lora
+from spam_classifier.models.read_out import OF_THE_ROW, read_out
+from spam_classifier.training.module import SpamClassifier
+
+try:
+    import onnxruntime
+    import onnxscript  # noqa: F401  # PyTorch writes its graphs with it
+except ModuleNotFoundError as error:
+    raise UserError(
+        "ONNX needs onnx, onnxscript and onnxruntime: pip install 'spam_classifier[export]', or in a checkout "
+        "pip install -e '.[export]'"
+    ) from error
+
+LARGEST_FILE = 2 * 1000**3  # bytes of weights; protobuf takes a little more
+TOLERANCE = 1e-4
+PROBES = ("You have won a prize, call now", "See you at seven?", "ok", "and so on, " * 100)
+
+
+class ProbabilityGraph(nn.Module):
+    """What the graph computes: the model's forward pass as one function of its inputs, and the calibration.
+
+    Args:
+        model: The classifier's model.
+    """
+
+    def __init__(self, model: SpamClassifier) -> None:
+        super().__init__()
+        assert model.backbone is not None
+        assert model.head is not None
+        self.backbone = copy.deepcopy(model.backbone).float()
+        merge_lora(self.backbone)
+        self.head = copy.deepcopy(model.head).float()
+        self.decision = model.decision
+        self.token_position = model.hparams["token_position"]
+        self.reads_row = model.sees_padding and self.token_position in OF_THE_ROW
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Probabilities: int64 [B, T] and int64 [B] to float [B, classes]."""
+        before_last = len(self.backbone.h) - 1
+        if self.reads_row:
+            lengths = torch.full_like(lengths, input_ids.shape[1])
+        states = self.backbone.before_block(input_ids, before_last)
+        read = read_out(self.backbone, states, lengths, before_last, self.token_position)
+        return self.decision.probabilities(self.head(read))
+
+
+def export_to_onnx(classifier: Classifier, file: Path, *, overwrite: bool = False) -> list[str]:
+    """Write the graph, and a model card beside it; the graph is run once and compared with the classifier.
+
+    Args:
+        classifier: The classifier.
+        file: Where to write; there whole or not at all.
+        overwrite: Whether a former export may be replaced.
+
+    Returns:
+        What the caller has to see to, a sentence each.
+
+    Raises:
+        UserError: The file's name or place won't do, or the graph has other probabilities than the classifier.
+    """
+    if file.suffix != ".onnx":
+        raise UserError(f"{file}: an ONNX file's name ends in .onnx: name it {file.name}.onnx")
+    notes = _notes(classifier)
+    data, card = (file.with_name(f"{file.name}{suffix}") for suffix in (".data", ".md"))
+    with whole_files(file, (data, card), overwrite=overwrite) as written:
+        _write_graph(classifier, written / file.name)
+        difference = _largest_difference(classifier, written / file.name)
+        if not difference <= TOLERANCE:
+            raise UserError(
+                f"the graph's probabilities differ from the checkpoint's by {difference:.1e}: nothing was kept; "
+                "constraints.txt names versions of torch and onnx that agree"
+            )
+        (written / card.name).write_text(model_card(classifier, ONNX, file.name, notes), encoding="utf-8")
+    return [*notes, f"Run by onnxruntime, its probabilities differ from the checkpoint's by {difference:.1e} at most."]
+
+
+def _write_graph(classifier: Classifier, path: Path) -> None:
+    graph = ProbabilityGraph(classifier.model).cpu().eval()
+    example = (torch.zeros(2, 3, dtype=torch.long), torch.tensor([3, 2]))
+    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", max=classifier.model.shape.context)
+    axes = {"input_ids": {0: batch, 1: tokens}, "lengths": {0: batch}}
+    with torch.no_grad(), _quiet():
+        # traced strictly, the sizes of a batch stay variables; traced otherwise, len() fixes them
+        traced = torch.export.export(graph, example, dynamic_shapes=axes, strict=True)
+        program = torch.onnx.export(
+            traced,
+            input_names=["input_ids", "lengths"],
+            output_names=["probabilities"],
+            dynamic_shapes=axes,  # for their names
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        program.model.metadata_props.update(_metadata(classifier))
+        size = sum(value.numel() * value.element_size() for value in graph.state_dict().values())
+        program.save(path, external_data=size > LARGEST_FILE)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch warns here of its own deprecations, and of packages that no classifier needs."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _metadata(classifier: Classifier) -> dict[str, str]:
+    model = classifier.model
+    facts = {
+        "labels": json.dumps(classifier.labels, ensure_ascii=False),
+        "threshold": classifier.threshold,
+        "max_length": classifier.max_length,
+        "padded_length": model.fixed_length,
+        "keep": model.hparams["keep"],
+        "token_position": model.hparams["token_position"],
+        "attention": model.hparams["attention"],
+        "tokenizer": "gpt2",
+    }
+    return {name: "" if value is None else str(value) for name, value in facts.items()}
+
+
+def _largest_difference(classifier: Classifier, path: Path) -> float:
+    model = classifier.model
+    padded_length = model.fixed_length
+    rows = torch.arange(len(PROBES))
+    batch = EncodedMessages.from_texts(PROBES).batch(rows, classifier.max_length, padded_length, model.hparams["keep"])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    feed = {"input_ids": batch.input_ids.numpy(), "lengths": batch.lengths.numpy()}
+    (found,) = session.run(["probabilities"], feed)
+    return float((torch.from_numpy(found) - classifier.probabilities(PROBES)).abs().max())
+
+
+def _notes(classifier: Classifier) -> list[str]:
+    model = classifier.model
+    kept = {"head": "the first ones", "tail": "the last ones", "both": "half of them from each end"}
+    how = kept[model.hparams["keep"]]
+    notes = [f"The caller cuts longer texts to {classifier.max_length} tokens, {how}, as in training."]
+    if model.sees_padding:
+        notes.append(
+            f"The verdict hangs on the padding: the caller pads every row to {model.padded_length} tokens with id "
+            "50256, as in training."
+        )
+    if classifier.threshold is not None and classifier.threshold != 0.5:
+        notes.append(threshold_note(classifier, "The graph"))
+    return notes

@@ -1,0 +1,69 @@
+"""Verdicts for the eye: texts may be hostile, so that nothing in them reaches the terminal as a command."""
+
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from typing import TextIO
+
+from spam_classifier.data.rows import Rejected, Row
+from spam_classifier.errors import escape_control
+from spam_classifier.inference.classifier import Prediction
+from spam_classifier.judging.output import Tally
+
+NARROWEST = 20  # columns that a text gets at least
+
+
+def shortened(text: str, width: int) -> str:
+    """The text's beginning, in at most so many columns of a terminal."""
+    if sum(map(_columns, text)) <= width:
+        return text
+    taken, end = 0, 0
+    while (taken := taken + _columns(text[end])) < width:
+        end += 1
+    return text[:end] + "…"
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+class Screen:
+    """A table on a terminal, shortened to its width; elsewhere label, probability and text between tabs.
+
+    Args:
+        stream: Where to print.
+        classes: Names of the classes.
+    """
+
+    tally = Tally()
+
+    def __init__(self, stream: TextIO, classes: Sequence[str]) -> None:
+        self.stream = stream
+        self.width = shutil.get_terminal_size().columns if stream.isatty() else None
+        self.label_width = max(len("label"), *(len(escape_control(name)) for name in classes))
+        if self.width:
+            print(f"{'label':<{self.label_width}}  probability  text", file=stream)
+
+    def append(
+        self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
+    ) -> None:
+        """Print a chunk."""
+        for row, prediction in zip(rows, predictions, strict=True):
+            label, probability = escape_control(prediction.label), prediction.probability
+            text = f"{row.place}: {row.text}" if isinstance(row.place, str) else row.text  # which file it is
+            if self.width:
+                start = f"{label:<{self.label_width}}  {probability:>11.4f}  "
+                width = max(NARROWEST, self.width - len(start) - 1)
+                print(start + shortened(escape_control(text[: 4 * width]), width), file=self.stream)
+            else:
+                print(f"{label}\t{probability:.4f}\t{escape_control(text)}", file=self.stream)
+        self.stream.flush()
+        self.tally = tally
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def leave(self) -> None:
+        """Nothing is left to do."""

@@ -1,0 +1,1 @@
+"""Everything Lightning: the module, its callbacks, the command line."""

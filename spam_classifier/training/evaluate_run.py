@@ -1,0 +1,196 @@
+"""Evaluate a run's checkpoint on its splits, and keep figures, predictions and the report in the run's directory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from matplotlib.figure import Figure
+
+from spam_classifier.data.audit import leaked_rows
+from spam_classifier.data.datamodule import SpamDataModule
+from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
+from spam_classifier.errors import UserError
+from spam_classifier.evaluation.figures import (
+    NATURAL,
+    at_natural_shares,
+    changed_verdicts,
+    left_over_figures,
+    part_of,
+    split_figures,
+)
+from spam_classifier.evaluation.metrics import Predictions
+from spam_classifier.evaluation.predictions import predictions_path, write_predictions
+from spam_classifier.evaluation.report import write_report
+from spam_classifier.files import writing
+from spam_classifier.runs.metrics import read_metrics, update_metrics
+from spam_classifier.training.logger import RunLogger
+from spam_classifier.training.module import SpamClassifier
+
+PADDING = "padding"
+BASELINES = "baselines"  # compared with predictions that an evaluation replaces
+
+
+class RunEvaluation:
+    """Evaluates with the Trainer at hand, on all its processes; the first one writes.
+
+    Args:
+        trainer: Has fitted the model to the data, or tested it.
+        model: The classifier.
+        data: The datamodule.
+        checkpoint: The checkpoint to evaluate; "" for the weights at hand.
+        run_directory: Where to keep what is found; None keeps nothing.
+    """
+
+    def __init__(
+        self,
+        trainer: pl.Trainer,
+        model: SpamClassifier,
+        data: SpamDataModule,
+        checkpoint: str,
+        run_directory: Path | None,
+    ) -> None:
+        self.trainer = trainer
+        self.model = model
+        self.data = data
+        self.checkpoint = checkpoint
+        self.run_directory = run_directory
+        self._weights_at_hand = not checkpoint
+        self._evaluated: dict[str, Predictions] = {}
+
+    def after_fit(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Evaluate the train and the validation split.
+
+        Args:
+            run: What else there is to say of the run.
+
+        Returns:
+            The figures of both.
+        """
+        figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
+        self._keep(
+            {**figures, "run": run},
+            outdated=(TEST, LEFT_OVER, NATURAL, PADDING),
+        )
+        return figures
+
+    def after_validate(self, whole: bool) -> dict[str, Any]:
+        """Figures of the validation split, whose evaluation has just ended; kept if it was a whole one."""
+        assert self.model.predictions is not None
+        figures = self._figures(VALIDATION, self.model.predictions, keep=whole)
+        if whole:
+            self._keep({VALIDATION: figures})
+        return figures
+
+    def after_test(self, whole: bool) -> dict[str, dict[str, Any]]:
+        """Figures of the test split, whose evaluation has just ended, and of what goes with it.
+
+        Args:
+            whole: Whether all of it was evaluated; of a part nothing is kept, and nothing goes with it.
+
+        Returns:
+            ``test``; ``left_over`` and ``natural`` (the classes in their natural shares) where undersampling left
+            messages over; ``padding``, where a verdict depends on it: the share of test messages whose verdict changes
+            when they are padded to twice the length.
+        """
+        self._weights_at_hand = True
+        test = self.model.predictions
+        assert test is not None
+        found: dict[str, dict[str, Any]] = {TEST: self._figures(TEST, test, keep=whole)}
+        if not whole:
+            return found
+        splits = self.data.splits
+        leaked = leaked_rows(splits[TEST], splits[TRAIN])
+        for kind in leaked.columns:
+            clean = torch.from_numpy(~leaked[kind].to_numpy(copy=True)).to(test.labels.device)
+            if not bool(clean.all()) and bool(clean.any()):
+                found[TEST][f"without_{kind}_leak"] = split_figures(part_of(test, clean))
+        if self.model.sees_padding:
+            assert self.data.padded_length is not None
+            twice = min(2 * self.data.padded_length, self.model.shape.context)
+            if twice > self.data.padded_length:
+                found[PADDING] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
+        if len(splits.get(LEFT_OVER, [])) >= self.trainer.world_size:
+            left_over = self.predict(LEFT_OVER)
+            found[LEFT_OVER] = left_over_figures(left_over)
+            natural = at_natural_shares(test, left_over, self.data.natural_shares)
+            if len(natural.labels) and self.data.test_corpus is None:  # a given test split has shares of its own
+                found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
+            self._evaluated[LEFT_OVER] = left_over
+        self._keep(found, outdated=(LEFT_OVER, NATURAL, PADDING))
+        return found
+
+    def predict(self, split_name: str, padded_length: int | None = None) -> Predictions:
+        """Predictions of a whole split, kept out of the logs."""
+        trainer, loggers = self.trainer, self.trainer.loggers
+        trainer.loggers, trainer.limit_val_batches = [], 1.0
+        trainer.validate(
+            self.model,
+            dataloaders=self.data.each_once(split_name, padded_length),
+            ckpt_path=None if self._weights_at_hand or self._out_of_sight else self.checkpoint,
+            verbose=False,
+        )
+        self._weights_at_hand = True
+        trainer.loggers = loggers
+        assert self.model.predictions is not None
+        return self.model.predictions
+
+    def _figures(self, split_name: str, predictions: Predictions, *, keep: bool = True) -> dict[str, Any]:
+        if not bool(predictions.logits.isfinite().all()):
+            raise UserError(f"the weights of {self.checkpoint or 'this run'} are not finite: the training has diverged")
+        decision = self.model.decision
+        fitted_step = int(decision.fitted_step)
+        figures = {
+            "loss": float(self.model.cross_entropy(predictions.logits, predictions.labels)),
+            **split_figures(predictions),
+            "temperature": float(decision.temperature),
+            "threshold": float(decision.threshold),
+            "threshold_rule": self.model.hparams["threshold"] if fitted_step >= 0 else None,
+            "decision_step": fitted_step if fitted_step >= 0 else None,
+            "checkpoint": Path(self.checkpoint).name,
+            "step": self.model.loaded_step if self.checkpoint else self.trainer.global_step,
+        }
+        if keep and split_name != TRAIN:
+            self._evaluated[split_name] = predictions
+        return figures
+
+    @property
+    def _out_of_sight(self) -> bool:
+        """Whether the checkpoint is on another machine only; the Trainer hands its weights out from the first one."""
+        return not self.trainer.is_global_zero and not Path(self.checkpoint).is_file()
+
+    @property
+    def _writes(self) -> bool:
+        return self.run_directory is not None and self.trainer.is_global_zero
+
+    def _keep(self, figures: Mapping[str, Any], outdated: tuple[str, ...] = ()) -> None:
+        if self._writes:
+            assert self.run_directory is not None
+            known = {**figures, "classes": self.data.label_names}
+            if "audit" not in read_metrics(self.run_directory):
+                known["audit"] = self.data.audit()
+            for name, predictions in self._evaluated.items():
+                path = predictions_path(self.run_directory, name)
+                write_predictions(path, predictions, self.data.splits[name], self.data.label_names)
+            update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
+            self._show_in_tensorboard(write_report(self.run_directory), figures)
+
+    def _show_in_tensorboard(self, pictures: Mapping[str, Figure], figures: Mapping[str, Any]) -> None:
+        """The report's pictures, and the figures of the messages that no stage of the Trainer logs."""
+        logger = self.trainer.logger
+        if not isinstance(logger, RunLogger):
+            return
+        with writing(Path(logger.log_dir)):
+            for title, figure in pictures.items():
+                logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
+        also = {
+            f"test/{name}_{figure}": value
+            for name in (NATURAL, LEFT_OVER)
+            for figure, value in figures.get(name, {}).items()
+            if isinstance(value, float)
+        }
+        if share := figures.get(LEFT_OVER, {}).get("false_positives"):
+            also[f"test/{LEFT_OVER}_false_positive_rate"] = share["share"]
+        logger.log_metrics(also, logger.step_of(self.trainer))
+        logger.save()

@@ -1,0 +1,64 @@
+"""Training runs in processes of their own."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spam_classifier.comparing.launch import RunFailed, flags_behind_dashes, launch_fit, launch_test, launched_run
+
+
+@pytest.fixture
+def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Let a shell script stand in for Python; the directory for the run."""
+
+    def training(script: str) -> Path:
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(path))
+        return tmp_path / "run"
+
+    return training
+
+
+def test_a_fit_gets_its_seed_and_flags_and_says_where_it_is(training: Callable[[str], Path]) -> None:
+    root = training('echo "$@"; mkdir -p "$(dirname "$0")/run/lightning_logs/version_0"')
+    run = launch_fit(Path("some.yaml"), 7, ["--data.corpus", "sample"], root)
+    assert run == launched_run(root) == root / "lightning_logs/version_0"
+    said = (root / "output.txt").read_text()
+    assert said.startswith("-m spam_classifier.train fit --config some.yaml --seed_everything 7 --data.split_seed 7 ")
+    assert "--data.corpus sample" in said
+    assert f"--trainer.default_root_dir {root}" in said
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'error: no such corpus' >&2; echo later; exit 1", "no such corpus"),
+        ("echo Traceback; echo 'OutOfMemoryError: CUDA out of memory'; exit 1", "OutOfMemoryError: CUDA out of memory"),
+        ("kill -9 $$", "SIGKILL"),
+        ("exit 3", "no output"),
+        ("exit 0", "it left nothing"),
+    ],
+)
+def test_a_failure_is_one_line(training: Callable[[str], Path], script: str, reason: str) -> None:
+    root = training(script)
+    with pytest.raises(RunFailed) as failure:
+        launch_fit(Path("some.yaml"), 1, [], root)
+    assert failure.value.reason.startswith(reason)
+    assert str(failure.value).startswith(f"a run failed: {reason}")
+    assert "fit --config some.yaml" in str(failure.value)
+    assert len(str(failure.value).splitlines()) == 1
+
+
+def test_a_test_that_fails_is_a_failed_run(training: Callable[[str], Path]) -> None:
+    root = training("echo 'error: no run'; exit 1")
+    with pytest.raises(RunFailed, match=r"no run .*train test"):
+        launch_test(root)
+
+
+def test_flags_of_fit_stand_behind_the_dashes() -> None:
+    assert flags_behind_dashes(["1", "--test", "--", "--a", "--", "b"]) == (["1", "--test"], ["--a", "--", "b"])
+    assert flags_behind_dashes(["1"]) == (["1"], [])

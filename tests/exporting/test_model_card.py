@@ -1,0 +1,128 @@
+"""The card says what is known, and names from the data stay text in it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from spam_classifier import Classifier, load_classifier
+from spam_classifier.exporting.model_card import ONNX, TRANSFORMERS, escaped, model_card
+
+pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+SPLIT = {
+    "messages": 300,
+    "acc": 0.95,
+    "acc_interval": [0.919, 0.969],
+    "f1": 0.9,
+    "balanced_acc": None,
+    "false_positives": {"share": 0.02, "interval": [0.01, 0.05], "hits": 3, "messages": 150},
+    "checkpoint": "best.ckpt",
+}
+HOSTILE = "<img src=x> | [a](http://e.example) `c` **b**"
+
+
+def shown(markdown: str) -> str:
+    """The text that a reader sees, without its markup."""
+    tokens = [child for token in MARKDOWN.parse(markdown) for child in token.children or []]
+    return " ".join(token.content for token in tokens if token.type == "text")
+
+
+def front_matter(card: str) -> dict:
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])) | st.text("<>[]()`*_~|\\&#;!:/.a1 -=+@", max_size=30))
+def test_escaped_text_is_shown_to_the_letter(text: str) -> None:
+    tokens = MARKDOWN.parse(f"x {escaped(text)} y")
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+    assert {child.type for child in tokens[1].children or []} <= {"text", "text_special"}
+    letters = "".join(child.content for child in tokens[1].children or [])
+    expected = "".join(character if character.isprintable() else " " for character in text)
+    assert letters.split() == ["x", *expected.split(), "y"]
+
+
+@pytest.mark.parametrize("kind", [TRANSFORMERS, ONNX])
+def test_hostile_names_stay_text(trained: Callable[..., Classifier], three_classes: Path, kind: str) -> None:
+    classifier = trained(corpus=str(three_classes))
+    card = model_card(classifier, kind, 'out"\n```', [])
+    html = MARKDOWN.render(card.split("---\n", 2)[2])
+    assert front_matter(card) == {"pipeline_tag": "text-classification", "library_name": kind}
+    for label in classifier.labels:
+        assert " ".join(label.split()) in shown(card)
+    assert "<b>" not in html
+    assert "<em>" not in html
+    assert html.count("<h1>") == 1
+    assert html.count("<pre>") == 1
+    assert 'href="y"' not in html
+    assert "topics_[x](y).csv, whose licence is not known here" in shown(card)
+    assert str(three_classes.parent) not in card
+    assert "CC BY" not in card
+
+
+def test_figures_of_the_run_and_whose_they_are(trained: Callable[..., Classifier], tmp_path: Path) -> None:
+    source = trained().checkpoint
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    for name in ("best.ckpt", "other.ckpt"):
+        (run / "checkpoints" / name).write_bytes(source.read_bytes())
+    unknown = model_card(load_classifier(run / "checkpoints/best.ckpt"), ONNX, "m.onnx", [])
+    assert "keeps no figures" in unknown
+    metrics = {
+        "validation": SPLIT,
+        "test": SPLIT,
+        "natural": {**SPLIT, "acc": 0.5},
+        "provenance": {"versions": {"torch": "9.9"}},
+    }
+    del metrics["natural"]["checkpoint"]
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    own = model_card(load_classifier(run / "checkpoints/best.ckpt"), ONNX, "m.onnx", ["A note."])
+    assert "| validation | 300 | 95.00% | 91.90% to 96.90% | - | 90.00% |" in own
+    assert "| test, classes in their natural shares | 300 | 50.00% |" in own
+    assert own.count("3 of 150, 2.00% (1.00% to 5.00%)") == 3
+    assert "All are of the exported checkpoint." in own
+    assert "torch 9.9" in own
+    assert "A note" in own
+    other = model_card(load_classifier(run / "checkpoints/other.ckpt"), ONNX, "m.onnx", [])
+    assert "All are of the exported checkpoint." not in other
+    assert "Exported was other.ckpt" in shown(other)
+    assert "best.ckpt" in shown(other)
+
+
+def test_hostile_names_in_the_table(trained: Callable[..., Classifier], tmp_path: Path) -> None:
+    classifier = load_classifier(trained().checkpoint)
+    classifier.labels = [HOSTILE, "spam"]
+    classifier.checkpoint = tmp_path / "checkpoints/model.ckpt"
+    classifier.checkpoint.parent.mkdir()
+    classifier.checkpoint.write_bytes(trained().checkpoint.read_bytes())
+    (tmp_path / "metrics.json").write_text(json.dumps({"test": SPLIT}))
+    html = MARKDOWN.render(model_card(classifier, ONNX, "m.onnx", []).split("---\n", 2)[2])
+    assert html.count("<th>") == 8
+    assert html.count("<td>") == 8
+    assert 'e.example"' not in html
+    assert "<img" not in html
+
+
+def test_what_is_known_of_the_sample(trained: Callable[..., Classifier]) -> None:
+    card = model_card(trained(), TRANSFORMERS, "out", [])
+    assert "Synthetic messages" in card
+    assert "language" not in front_matter(card)
+    assert "license" not in front_matter(card)
+    assert "temperature 1.7, fitted on the validation split" in card
+    assert "spam, is decided for from a probability of 0.5" in card
+    assert "A text of more than 24 tokens" in card
+
+
+def test_what_is_known_of_the_real_messages(trained: Callable[..., Classifier], uci_archive: Path) -> None:
+    card = model_card(trained(corpus=str(uci_archive)), TRANSFORMERS, "out", [])
+    assert front_matter(card)["language"] == "en"
+    assert "license" not in front_matter(card)
+    assert "CC BY 4.0" in card
+    assert "Almeida" in card
+    assert str(uci_archive.parent) not in card

@@ -1,0 +1,202 @@
+"""transformers opens what is exported, and says of any text what the classifier says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from spam_classifier import Classifier, SpamDataModule, load_classifier
+from spam_classifier.data.encoding import gpt2_tokenizer
+from spam_classifier.errors import UserError
+from spam_classifier.exporting import transformers_export
+from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers
+
+pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
+
+TEXTS = [
+    "Win a free prize, call 09061701461 now!",
+    "see you at home later",
+    "plain text <|endoftext|>",
+    "<|endoftext|>",
+    "a <|endoftext|> b <|endoftext|><|endoftext|>",
+    "\U0001f600 h\u00e9llo \u4e2d\u6587 e\u0301\u200d",
+    ".",
+    "\n\n x \t",
+    "a prize and many words more " * 40,
+    "zwölf Boxkämpfer " * 9,
+]
+WAYS = {
+    "head": {},
+    "tail": {"keep": "tail", "padding": "longest"},
+    "lora": {"trainable": "lora"},
+    "unpadded": {"token_position": "last", "padding": "none", "batch_size": 1},
+    "three classes": {"corpus": "three_classes"},
+}
+
+
+def scores_of(directory: Path, texts: list[str], **options: object) -> Tensor:
+    """Probabilities that the pipeline gives, float [N, classes]."""
+    classify = pipeline("text-classification", model=str(directory), device="cpu")
+    indices = classify.model.config.label2id
+    rows = [
+        sorted((indices[score["label"]], score["score"]) for score in scores)
+        for scores in classify(texts, truncation=True, top_k=None, **options)
+    ]
+    return torch.tensor([[score for _, score in row] for row in rows])
+
+
+@pytest.fixture(scope="module", params=WAYS, ids=str)
+def exported(
+    request: pytest.FixtureRequest,
+    trained: Callable[..., Classifier],
+    three_classes: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Classifier, Path]:
+    settings = dict(WAYS[request.param])
+    if "corpus" in settings:
+        settings["corpus"] = str(three_classes)
+    classifier = trained(**settings)
+    directory = tmp_path_factory.mktemp("exports") / "exported"
+    export_to_transformers(classifier, directory)
+    return classifier, directory
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_pipeline_gives_the_calibrated_probabilities(exported: tuple[Classifier, Path], batch_size: int) -> None:
+    classifier, directory = exported
+    expected = classifier.probabilities(TEXTS)
+    assert (expected.amax(dim=0) - expected.amin(dim=0)).max() > 0.05  # not the same whatever the text
+    assert (scores_of(directory, TEXTS, batch_size=batch_size) - expected).abs().max() < 1e-5
+
+
+def test_model_and_tokenizer_open_by_themselves(exported: tuple[Classifier, Path]) -> None:
+    classifier, directory = exported
+    model, report = AutoModelForSequenceClassification.from_pretrained(directory, output_loading_info=True)
+    assert not any(report.values())  # nothing missing, nothing left over
+    assert type(model).__name__ == "GPT2ForSequenceClassification"
+    assert list(model.config.id2label.values()) == classifier.labels
+    assert (model.config.resid_pdrop, model.config.embd_pdrop, model.config.attn_pdrop) == (0, 0, 0)
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    batch = tokenizer(TEXTS, truncation=True, padding=True, return_tensors="pt")
+    assert batch["input_ids"].shape[1] == classifier.max_length
+    with torch.no_grad():
+        found = model(**batch).logits.softmax(-1)
+    assert (found - classifier.probabilities(TEXTS)).abs().max() < 1e-5
+
+
+@pytest.fixture(scope="module")
+def tokenizer(trained: Callable[..., Classifier], tmp_path_factory: pytest.TempPathFactory) -> object:
+    directory = tmp_path_factory.mktemp("tokenizer") / "exported"
+    export_to_transformers(trained(), directory)
+    return AutoTokenizer.from_pretrained(directory)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.lists(st.sampled_from(TEXTS)).map("".join))
+def test_tokens_are_ours(tokenizer: Callable, text: str) -> None:
+    assert tokenizer(text)["input_ids"] == gpt2_tokenizer().encode_ordinary(text)
+
+
+@given(st.integers(2, 5), st.integers(0, 2**32 - 1))
+def test_a_shift_stands_in_for_any_bias(classes: int, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    head = torch.randn(classes, 16, generator=draw, dtype=torch.float64)
+    bias = 10 * torch.randn(classes, generator=draw, dtype=torch.float64)
+    state = torch.randn(16, generator=draw, dtype=torch.float64)
+    shifted = head @ (state + bias_as_shift(head, bias))
+    assert torch.allclose(shifted.softmax(-1), (head @ state + bias).softmax(-1), atol=1e-9)
+
+
+def test_a_bias_that_nothing_stands_in_for_is_refused() -> None:
+    head = torch.ones(3, 4, dtype=torch.float64)
+    with pytest.raises(UserError, match="no bias in its head"):
+        bias_as_shift(head, torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"token_position": "last", "padding": "longest"}, "last of rows padded to 24 tokens"),
+        ({"token_position": "last", "padding": "context"}, "last of rows padded to 64 tokens"),
+        ({"token_position": "mean", "padding": "longest"}, "--model.token_position mean"),
+        ({"token_position": "mean", "padding": "none", "batch_size": 1}, "--model.token_position mean"),
+        ({"token_position": "first"}, "--model.token_position first"),
+        ({"attention": "full", "padding": "longest"}, "no full attention"),
+    ],
+)
+def test_what_transformers_cannot_do_is_refused(
+    trained: Callable[..., Classifier], tmp_path: Path, settings: dict, why: str
+) -> None:
+    with pytest.raises(UserError, match=why) as refusal:
+        export_to_transformers(trained(**settings), tmp_path / "exported")
+    assert "configs/recommended.yaml" in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_head_and_tail_are_kept_by_no_pipeline(trained: Callable[..., Classifier], tmp_path: Path) -> None:
+    classifier = trained(keep="both")
+    notes = export_to_transformers(classifier, tmp_path / "exported")
+    assert any("keeps their head only" in note for note in notes)
+    assert "keeps their head only" in (tmp_path / "exported/README.md").read_text()
+    long = "a prize " * classifier.max_length + "see you at home later"
+    found, expected = scores_of(tmp_path / "exported", [TEXTS[0], long]), classifier.probabilities([TEXTS[0], long])
+    assert (found[0] - expected[0]).abs().max() < 1e-5
+    assert (found[1] - expected[1]).abs().max() > 1e-4
+
+
+def test_threshold_is_told_not_applied(trained: Callable[..., Classifier], tmp_path: Path) -> None:
+    classifier = trained(threshold=0.8)
+    notes = export_to_transformers(classifier, tmp_path / "exported")
+    (note,) = (note for note in notes if "threshold" in note)
+    assert "decide for spam where its probability is at least 0.8," in note
+    assert json.loads((tmp_path / "exported/config.json").read_text())["decision_threshold"] == classifier.threshold
+    assert "does not apply the threshold" in (tmp_path / "exported/README.md").read_text()
+    assert len(export_to_transformers(trained(), tmp_path / "other")) == len(notes) - 1
+
+
+def test_the_checkpoint_stays_as_it_was(trained: Callable[..., Classifier], tmp_path: Path) -> None:
+    classifier = load_classifier(trained(trainable="lora").checkpoint)
+    before = {name: value.clone() for name, value in classifier.model.state_dict().items()}
+    export_to_transformers(classifier, tmp_path / "exported")
+    after = classifier.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_there_is_no_half_directory(
+    trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    export_to_transformers(trained(), tmp_path / "former")
+    former = {path.name: path.read_bytes() for path in (tmp_path / "former").iterdir()}
+    monkeypatch.setattr(transformers_export, "model_card", fail)
+    for name in ("new", "former"):
+        with pytest.raises(KeyboardInterrupt):
+            export_to_transformers(trained(keep="tail"), tmp_path / name, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["former"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "former").iterdir()} == former
+
+
+@pytest.mark.slow
+def test_real_messages(trained: Callable[..., Classifier], uci_archive: Path, tmp_path: Path) -> None:
+    """The 300 test messages of the book's split."""
+    data = SpamDataModule(str(uci_archive))
+    data.setup("test")
+    texts = data.splits["test"]["text"].tolist()
+    assert len(texts) == 300
+    classifier = trained(corpus=str(uci_archive), max_length=None, context=512)
+    export_to_transformers(classifier, tmp_path / "exported")
+    expected = classifier.probabilities(texts)
+    found = scores_of(tmp_path / "exported", texts, batch_size=16)
+    assert (found - expected).abs().max() < 1e-5
+    verdicts = [classifier.labels[row] for row in found.argmax(-1)]
+    assert verdicts == [prediction.label for prediction in classifier.predict(texts)]
+    assert len(set(verdicts)) == 2
+    assert "CC BY 4.0" in (tmp_path / "exported/README.md").read_text()

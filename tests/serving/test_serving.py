@@ -1,0 +1,270 @@
+"""The HTTP API, called in this process."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from spam_classifier import Classifier, Prediction
+from spam_classifier.serving.web_app import PAGE, Service, web_app
+
+pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
+
+TEXTS = [f"{'call now ' * (number % 9)}message {number}" for number in range(40)]
+LIMITS = {"most_body_bytes": 100_000, "most_texts": 50, "most_characters": 1_000}
+
+
+def client_of(classifier: Classifier | None, **settings: Any) -> TestClient:
+    service = Service(**{**LIMITS, **settings}, classifier=classifier)
+    return TestClient(web_app(service), base_url="http://127.0.0.1", raise_server_exceptions=False)
+
+
+@pytest.fixture
+def client(trained: Callable[..., Classifier]) -> Iterator[TestClient]:
+    with client_of(trained()) as client:
+        yield client
+
+
+class Spy:
+    """Stands in for the model: counts texts, and may take long or fail."""
+
+    labels = ("ham", "spam")
+    threshold = 0.5
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.batches: list[list[str]] = []
+        self.seconds = seconds
+        self.begun = threading.Event()
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        self.batches.append(list(texts))
+        self.begun.set()
+        time.sleep(self.seconds)
+        if "poison" in texts:
+            raise RuntimeError("the model can't bear it")
+        return [Prediction("ham", 0.75, {"ham": 0.75, "spam": 0.25}, 0.5, text == "long") for text in texts]
+
+
+def test_answers_are_those_of_the_classifier(client: TestClient, trained: Callable[..., Classifier]) -> None:
+    answer = client.post("/predict", json={"texts": TEXTS}).json()
+    expected = trained().predict(TEXTS)
+    assert answer["threshold"] == trained().threshold
+    assert len(answer["predictions"]) == len(expected)
+    for own, other in zip(answer["predictions"], expected, strict=True):
+        assert own == {
+            "label": other.label,
+            "probability": other.probability,
+            "probabilities": other.probabilities,
+            "truncated": other.truncated,
+        }
+
+
+def test_threshold_of_the_request_decides(client: TestClient, trained: Callable[..., Classifier]) -> None:
+    for threshold in (0.0, 1.0):
+        answer = client.post("/predict", json={"texts": TEXTS, "threshold": threshold}).json()
+        expected = trained().predict(TEXTS, threshold)
+        assert answer["threshold"] == threshold
+        assert [own["label"] for own in answer["predictions"]] == [other.label for other in expected]
+    assert {other.label for other in trained().predict(TEXTS, 0.0)} == {"spam"}
+
+
+def test_requests_at_once_are_answered_as_alone(client: TestClient, trained: Callable[..., Classifier]) -> None:
+    alone = {text: trained().predict([text])[0] for text in TEXTS}
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda text: client.post("/predict", json={"texts": [text]}).json(), TEXTS))
+    for text, answer in zip(TEXTS, answers, strict=True):
+        (own,) = answer["predictions"]
+        assert own["label"] == alone[text].label
+        assert own["probability"] == pytest.approx(alone[text].probability, abs=1e-6)
+
+
+def test_what_waits_is_computed_together() -> None:
+    spy = Spy(0.2)
+    with client_of(spy, batch_texts=30) as client, ThreadPoolExecutor(50) as threads:  # type: ignore[arg-type]
+        first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
+        spy.begun.wait()
+        others = [threads.submit(client.post, "/predict", json={"texts": [str(n), f"{n} again"]}) for n in range(40)]
+        assert all(request.result().status_code == 200 for request in [first, *others])
+    assert spy.batches[0] == ["first"]
+    assert sorted(text for batch in spy.batches[1:] for text in batch) == sorted(
+        text for number in range(40) for text in (str(number), f"{number} again")
+    )
+    assert max(len(batch) for batch in spy.batches) <= 30
+    assert len(spy.batches) < 20
+
+
+def test_large_request_is_not_computed_to_its_end_once_no_one_waits() -> None:
+    spy = Spy(0.2)
+    with client_of(spy, batch_texts=2, seconds=0.5) as client:  # type: ignore[arg-type]
+        assert client.post("/predict", json={"texts": [str(number) for number in range(50)]}).status_code == 504
+        time.sleep(0.5)
+        spy.seconds = 0.0
+        assert client.post("/predict", json={"texts": [str(number) for number in range(9)]}).status_code == 200
+    judged = [text for batch in spy.batches for text in batch]
+    assert len(judged) < 25
+    assert judged[-9:] == [str(number) for number in range(9)]
+
+
+def test_one_request_that_fails_leaves_its_neighbours_alone(caplog: pytest.LogCaptureFixture) -> None:
+    spy = Spy(0.2)
+    with client_of(spy) as client, ThreadPoolExecutor(10) as threads:  # type: ignore[arg-type]
+        first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
+        spy.begun.wait()
+        texts = ["a", "poison", "b", "c"]
+        others = [threads.submit(client.post, "/predict", json={"texts": [text]}) for text in texts]
+        assert first.result().status_code == 200
+        assert [request.result().status_code for request in others] == [200, 500, 200, 200]
+        assert list(others[1].result().json()) == ["detail"]
+        assert client.post("/predict", json={"texts": ["after it"]}).status_code == 200
+    assert max(len(batch) for batch in spy.batches) > 1
+    assert "the model can't bear it" in caplog.text
+    assert "poison" not in caplog.text.split("can't bear it")[1]
+
+
+def test_time_runs_out_with_504_and_too_much_waiting_with_503() -> None:
+    spy = Spy(1.0)
+    limits = {"seconds": 0.3, "waiting_texts": 3}
+    with client_of(spy, **limits) as client, ThreadPoolExecutor(10) as threads:  # type: ignore[arg-type]
+        first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
+        spy.begun.wait()
+        late = threads.submit(client.post, "/predict", json={"texts": ["a", "b", "c"]})
+        while not spy.batches or late.running() is False:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        refused = client.post("/predict", json={"texts": ["d"]})
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert first.result().status_code == late.result().status_code == 504
+        time.sleep(1.0)  # until the first is out of the way
+        spy.seconds = 0.0
+        assert client.post("/predict", json={"texts": ["after it"]}).status_code == 200
+    assert "a" not in [text for batch in spy.batches for text in batch]  # no one waited for it any longer
+
+
+def test_health_tells_loading_from_ready(trained: Callable[..., Classifier]) -> None:
+    service = Service()
+    with TestClient(web_app(service)) as client:
+        health = client.get("/health")
+        assert (health.status_code, health.json()) == (503, {"status": "loading"})
+        for answer in (client.get("/model"), client.post("/predict", json={"texts": ["a"]})):
+            assert answer.status_code == 503
+            assert "loading" in answer.json()["detail"]
+            assert "retry-after" in answer.headers
+        assert client.get("/").status_code == 200
+        service.classifier = trained()
+        health = client.get("/health")
+        assert (health.status_code, health.json()) == (200, {"status": "ready"})
+        assert client.post("/predict", json={"texts": ["a"]}).status_code == 200
+
+
+def test_the_model_describes_itself(client: TestClient, trained: Callable[..., Classifier]) -> None:
+    model = client.get("/model").json()
+    assert model["labels"] == ["ham", "spam"]
+    assert model["threshold"] == trained().threshold
+    assert model["max_length"] == trained().max_length
+    assert model["needs_key"] is False
+    assert model["limits"] == {"texts": 50, "characters": 1_000, "body_bytes": 100_000}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"", 422, "body"),
+        (b"not json", 422, "not JSON"),
+        (b"\xff\xfe", 422, "not JSON"),
+        (b"[" * 50_000, 400, "body"),
+        (b"[1, 2]", 422, "the body"),
+        (b"{}", 422, "texts"),
+        (b'{"texts": []}', 422, "texts"),
+        (b'{"texts": "one text"}', 422, "texts"),
+        (b'{"texts": [1]}', 422, "texts.0"),
+        (b'{"texts": ["a"], "treshold": 0.5}', 422, "treshold"),
+        (b'{"texts": ["a"], "threshold": 2}', 422, "threshold"),
+        (b'{"texts": ["a"], "threshold": NaN}', 422, "threshold"),
+        (b'{"texts": ["a"], "threshold": 1e999}', 422, "threshold"),
+        (b'{"texts": ["a", " \\n "]}', 422, "text 2: no text"),
+        (b'{"texts": ["\\ud800"]}', 422, ""),
+        (b'{"texts": ["a"], "\\ud800": 1}', 422, ""),
+        (json.dumps({"texts": ["a"] * 51}).encode(), 413, "51 texts"),
+        (json.dumps({"texts": ["a", "b" * 1_001]}).encode(), 413, "text 2 has 1,001 characters"),
+        (json.dumps({"texts": ["a" * 100_000]}).encode(), 413, "100,000 bytes"),
+    ],
+)
+def test_bad_bodies_are_refused_in_one_line(client: TestClient, body: bytes, status: int, reason: str) -> None:
+    answer = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert reason in answer.json()["detail"]
+    assert "\n" not in answer.json()["detail"]
+
+
+def test_explanation_makes_up_the_text(client: TestClient) -> None:
+    text = "  Call now, \n prize  "
+    answer = client.post("/explain", json={"text": text}).json()
+    assert "".join(part["text"] for part in answer["parts"]) == text
+    assert [part["text"] for part in answer["parts"] if part["influence"] is not None] == ["Call", "now,", "prize"]
+    assert answer["label"] == answer["prediction"]["label"]
+    other = client.post("/explain", json={"text": text, "label": "ham"}).json()
+    assert other["label"] == "ham"
+    assert client.post("/explain", json={"text": text, "label": "eggs"}).status_code == 422
+    assert client.post("/explain", json={"text": " "}).status_code == 422
+
+
+def test_key_is_asked_for(trained: Callable[..., Classifier]) -> None:
+    with client_of(trained(), api_key="kéy") as client:
+        body = {"texts": ["a"]}
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic kéy".encode()}):
+            for answer in (
+                client.post("/predict", json=body, headers=headers),
+                client.post("/explain", json={"text": "a"}, headers=headers),
+            ):
+                assert answer.status_code == 401
+                assert answer.headers["www-authenticate"] == "Bearer"
+        assert client.get("/health").status_code == client.get("/").status_code == 200
+        assert client.get("/model").json()["needs_key"] is True
+
+
+def test_right_key_opens(trained: Callable[..., Classifier]) -> None:
+    with client_of(trained(), api_key="key") as client:
+        answer = client.post("/predict", json={"texts": ["a"]}, headers={"Authorization": "Bearer key"})
+        assert answer.status_code == 200
+
+
+def test_pages_elsewhere_can_not_use_it(trained: Callable[..., Classifier]) -> None:
+    """Neither by a form, nor by another name for this machine."""
+    with client_of(trained(), host_names=["127.0.0.1"]) as client:
+        body = b'{"texts": ["a"]}'
+        assert client.post("/predict", content=body, headers={"content-type": "text/plain"}).status_code == 422
+        headers = {"content-type": "application/json", "host": "evil.example"}
+        refused = client.post("/predict", content=body, headers=headers)
+        assert refused.status_code == 400
+        assert "127.0.0.1" in refused.json()["detail"]
+        preflight = {"origin": "http://evil.example", "access-control-request-method": "POST"}
+        assert "access-control-allow-origin" not in client.options("/predict", headers=preflight).headers
+
+
+def test_page_and_documentation_need_nothing_from_elsewhere(client: TestClient) -> None:
+    for route in PAGE:
+        page = client.get(route)
+        assert page.status_code == 200
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert "://" not in page.text.replace("http://www.w3.org/2000/svg", "")
+    documentation = client.get("/docs").text
+    assert "https://" not in documentation
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/predict", "/explain", "/health", "/model"}
+    assert {"401", "413", "422", "503", "504"} <= set(paths["/predict"]["post"]["responses"])
+
+
+def test_three_classes_have_no_threshold(trained: Callable[..., Classifier], three_classes: Any) -> None:
+    with client_of(trained(corpus=str(three_classes))) as client:
+        assert client.get("/model").json()["threshold"] is None
+        answer = client.post("/predict", json={"texts": ["a goal"]}).json()
+        assert len(answer["predictions"][0]["probabilities"]) == 3
+        refused = client.post("/predict", json={"texts": ["a goal"], "threshold": 0.5})
+        assert refused.status_code == 422
+        assert "three" in refused.json()["detail"] or "divides two classes" in refused.json()["detail"]

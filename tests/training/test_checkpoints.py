@@ -1,0 +1,238 @@
+"""Which checkpoint is meant, and what is refused as one."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
+
+from spam_classifier.errors import UserError
+from spam_classifier.models.building import build_structure
+from spam_classifier.runs.find import find_checkpoint, read_checkpoint, run_directory
+from spam_classifier.training.module import SpamClassifier
+
+
+def tensors() -> dict[str, torch.Tensor]:
+    """Those of the smallest model there is."""
+    model = SpamClassifier("random", layers=1, width=1, heads=1)
+    backbone = build_structure(model.shape, model.hparams).state_dict()
+    decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
+    return {
+        **{f"backbone.{name}": torch.zeros(tensor.shape) for name, tensor in backbone.items()},
+        **{"head.weight": torch.arange(2.0)[:, None], "head.bias": torch.zeros(2)},
+        **{f"decision.{name}": torch.tensor(value) for name, value in decision.items()},
+    }
+
+
+OURS: dict[str, Any] = {
+    "state_dict": tensors(),
+    "global_step": 42,
+    "hyper_parameters": {
+        "label_names": ["ham", "spam"],
+        "padded_length": 120,
+        "keep": "head",
+        "token_position": "last",
+        "max_length": 120,
+        "class_weights": [1.0, 1.0],
+        "threshold": 0.5,
+        "trainable": "last_block",
+        **{"layers": 1, "width": 1, "heads": 1, "context": 1024},
+    },
+}
+
+
+def put(root: Path, run: str, name: str, modified: int) -> Path:
+    """A checkpoint of a run, last modified that many seconds after some moment."""
+    path = root / "lightning_logs" / run / "checkpoints" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    os.utime(path, (1_700_000_000 + modified,) * 2)
+    return path
+
+
+@pytest.mark.parametrize("which", [None, "best"])
+def test_best_is_the_best_of_the_newest_run(tmp_path: Path, which: str | None) -> None:
+    put(tmp_path, "version_9", "best-epoch0-val_loss0.1.ckpt", 1)
+    put(tmp_path, "version_9", "last.ckpt", 2)
+    best = put(tmp_path, "version_2", "best-epoch3-val_loss0.3.ckpt", 3)
+    put(tmp_path, "version_2", "last.ckpt", 4)
+    assert find_checkpoint(which, tmp_path) == best
+
+
+def test_the_newest_run_is_the_one_written_to_last(tmp_path: Path) -> None:
+    put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
+    continued = put(tmp_path, "version_0", "last.ckpt", 9)
+    put(tmp_path, "version_1", "best-epoch0.ckpt", 5)
+    put(tmp_path, "version_1", "last.ckpt", 6)
+    assert find_checkpoint("last", tmp_path) == continued
+
+
+def test_a_run_without_a_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    best = put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
+    (tmp_path / "lightning_logs" / "version_1").mkdir()  # as testing leaves one
+    (tmp_path / "lightning_logs" / "version_2" / "checkpoints").mkdir(parents=True)
+    assert find_checkpoint(None, tmp_path) == best
+
+
+def test_the_newest_of_several_best_ones(tmp_path: Path) -> None:
+    newest = put(tmp_path, "version_0", "best-epoch1.ckpt", 3)
+    put(tmp_path, "version_0", "best-epoch2.ckpt", 2)
+    assert find_checkpoint("best", tmp_path) == newest
+
+
+def test_last_stands_in_for_a_best_that_is_not_there_yet(tmp_path: Path) -> None:
+    last = put(tmp_path, "version_0", "last.ckpt", 1)
+    assert find_checkpoint("best", tmp_path) == find_checkpoint(None, tmp_path) == last
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    put(tmp_path, "version_0", "last.ckpt", 1)
+    elsewhere = tmp_path / "elsewhere.ckpt"
+    elsewhere.touch()
+    assert find_checkpoint(str(elsewhere), tmp_path) == elsewhere
+
+
+@pytest.mark.parametrize("which", [None, "best", "last"])
+def test_no_run_at_all(tmp_path: Path, which: str | None) -> None:
+    with pytest.raises(UserError, match=r"no run with a checkpoint under .*lightning_logs: train one first"):
+        find_checkpoint(which, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["missing.ckpt", "."])
+def test_a_path_that_is_no_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with pytest.raises(UserError) as refusal:
+        find_checkpoint(str(path), tmp_path)
+    assert str(refusal.value).startswith(f"--ckpt_path {path}: no such file")
+
+
+def test_last_of_a_run_that_has_none(tmp_path: Path) -> None:
+    put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
+    with pytest.raises(UserError, match=r"the run keeps no .*last\.ckpt"):
+        find_checkpoint("last", tmp_path)
+
+
+@pytest.mark.parametrize("older", [[], ["version_0"]])
+def test_last_of_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Path, older: list[str]) -> None:
+    for run in older:
+        put(tmp_path, run, "last.ckpt", 1)
+    config = tmp_path / "lightning_logs/version_1/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.touch()
+    with pytest.raises(UserError) as refusal:
+        find_checkpoint("last", tmp_path)
+    assert f"start it anew with python -m spam_classifier.train fit --config {config}" in str(refusal.value)
+    for run in older:
+        assert find_checkpoint("best", tmp_path).parents[1].name == run
+    own = put(tmp_path, "version_1", "last.ckpt", 2)
+    assert find_checkpoint("last", tmp_path) == own
+
+
+@pytest.mark.parametrize("which", [None, "best"])
+def test_best_of_a_run_that_has_other_checkpoints_only(tmp_path: Path, which: str | None) -> None:
+    put(tmp_path, "version_0", "epoch=0-step=7.ckpt", 1)
+    newest = put(tmp_path, "version_0", "epoch=1-step=14.ckpt", 2)  # as a Trainer of the user's own names them
+    assert find_checkpoint(which, tmp_path) == newest
+
+
+def test_the_run_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = put(tmp_path, "version_0", "last.ckpt", 1)
+    monkeypatch.chdir(checkpoint.parent)
+    expected = tmp_path.resolve() / "lightning_logs" / "version_0"
+    assert run_directory(checkpoint) == run_directory(Path("last.ckpt")) == expected
+
+
+def test_a_checkpoint_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "ours.ckpt"
+    torch.save(OURS, path)
+    contents = read_checkpoint(path)
+    assert contents["hyper_parameters"] == OURS["hyper_parameters"]
+    assert torch.equal(contents["state_dict"]["head.weight"], OURS["state_dict"]["head.weight"])
+
+
+def refused(path: Path) -> None:
+    with pytest.raises(UserError) as refusal:
+        read_checkpoint(path)
+    assert str(refusal.value).startswith(f"{path} is not a checkpoint of this classifier")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", bytes(range(256)) * 40, b"PK\x03\x04 cut short"])
+def test_bytes_that_are_no_checkpoint_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bytes.ckpt"
+    path.write_bytes(content)
+    refused(path)
+
+
+@pytest.mark.parametrize("members", [{"readme.txt": "hello"}, {"archive/data.pkl": "", "archive/version": "3\n"}])
+def test_another_zip_is_refused(tmp_path: Path, members: dict[str, str]) -> None:
+    path = tmp_path / "zip.ckpt"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    refused(path)
+
+
+def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.ckpt"
+    torch.save(OURS, path)
+    whole = path.read_bytes()
+    for kept in (len(whole) - 1, len(whole) // 2, 100):
+        path.write_bytes(whole[:kept])
+        refused(path)
+
+
+def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "missing.ckpt")
+    refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"weight": torch.zeros(2)},
+        {"state_dict": {}},
+        {"hyper_parameters": OURS["hyper_parameters"]},
+        {"state_dict": {}, "hyper_parameters": None},
+        {"state_dict": {}, "hyper_parameters": {"label_names": ["ham", "spam"]}},
+        [1, 2],
+        "text",
+        None,
+        pytest.param(
+            torch.zeros(2, 2),
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
+def test_other_torch_files_are_refused(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "other.ckpt"
+    torch.save(content, path)
+    refused(path)
+
+
+def test_a_pickled_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(torch.nn.Linear(2, 2), path)
+    refused(path)
+
+
+def test_another_projects_lightning_checkpoint_is_refused(tmp_path: Path) -> None:
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_steps=1,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(BoringModel())
+    trainer.save_checkpoint(tmp_path / "boring.ckpt")
+    refused(tmp_path / "boring.ckpt")

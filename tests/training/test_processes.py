@@ -1,0 +1,173 @@
+"""A process that is lost ends its job: soon, with one line, and with what was kept."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from spam_classifier import errors
+from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.training.processes import ending_together
+
+LOST = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:1: Connection reset by peer."
+FIT = [
+    *("fit", "--data.corpus", "sample", "--data.train_per_class", "40", "--model.weights", "random"),
+    *("--model.layers", "2", "--model.width", "16", "--model.heads", "2", "--model.context", "256"),
+    *("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"),
+    *("--trainer.max_epochs", "100000", "--trainer.enable_progress_bar", "false"),
+]
+
+
+class Job:
+    """One whose first process launches shell scripts, as a Trainer does other processes, and then ends."""
+
+    def __init__(self, *scripts: str) -> None:
+        self.scripts = scripts
+        self.processes: list[subprocess.Popen] = []
+
+    def run(self, error: BaseException | None) -> None:
+        with ending_together("") as launched:
+            environment = SimpleNamespace(creates_processes_externally=False)
+            launcher = SimpleNamespace(procs=[], cluster_environment=environment)
+            launched.watch(SimpleNamespace(strategy=SimpleNamespace(launcher=launcher)))  # type: ignore[arg-type]
+            watched_by_lightning = launcher.procs
+            self.processes += [subprocess.Popen(["sh", "-c", script]) for script in self.scripts]
+            watched_by_lightning += self.processes
+            while watched_by_lightning:
+                time.sleep(0.01)
+            if error is not None:
+                raise error
+
+
+def test_the_process_that_was_killed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    job = Job("kill -9 $$", "sleep 100")
+    with pytest.raises(SystemExit) as stop:
+        job.run(RuntimeError(LOST))
+    assert stop.value.code == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("error: process 1 of 3 was ended by SIGKILL")
+    assert job.processes[1].wait(10) == -signal.SIGKILL
+
+
+def test_a_process_that_failed_has_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        Job("exit 1").run(RuntimeError(LOST))
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError(LOST), "Connection reset by peer"),
+        (torch.distributed.DistNetworkError("waited, and timed out"), "timed out"),
+        (torch.distributed.DistBackendError("NCCL error: unhandled"), "DistBackendError"),
+    ],
+)
+def test_a_process_of_another_machine(error: Exception, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        Job().run(error)
+    assert stop.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: another process of this job is lost ({reason})")
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", [UserError, RuntimeError, KeyboardInterrupt])
+def test_another_error_ends_the_others(kind: type[BaseException]) -> None:
+    job = Job("sleep 100")
+    with pytest.raises(kind):
+        job.run(kind("gloo finds no such interface"))
+    assert job.processes[0].wait(10) == -signal.SIGKILL
+
+
+def test_the_first_process_ends_last(capsys: pytest.CaptureFixture[str]) -> None:
+    job = Job("sleep 0.3")
+    job.run(None)
+    assert job.processes[0].returncode == 0
+    with pytest.raises(SystemExit) as stop:
+        Job("sleep 0.3; kill -9 $$").run(None)
+    assert stop.value.code == 1
+    assert "process 1 of 2 was ended by SIGKILL" in capsys.readouterr().err
+
+
+def test_an_error_of_one_process_alone_is_heard(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(errors, "GRACE", 0)
+    with pytest.raises(SystemExit), one_line_errors():
+        raise UserError("no such file")
+    assert capsys.readouterr().err == "error: process 3: no such file\n"
+
+
+class Training:
+    """One in two processes, and what it says."""
+
+    def __init__(self, start: Callable, directory: Path, launcher: Sequence[str] = (), **environment: str) -> None:
+        directory.mkdir()
+        self.last = directory / "lightning_logs/version_0/checkpoints/last.ckpt"
+        self.told = directory / "told"
+        command = [sys.executable, *launcher, "-m", "spam_classifier.train", *FIT]
+        with self.told.open("w") as told:
+            streams = {"stderr": told, "stdout": subprocess.DEVNULL}
+            self.process = start(command, cwd=directory, env={**os.environ, **environment}, **streams)
+
+    def errors(self) -> list[str]:
+        return [line for line in self.told.read_text().splitlines() if line.startswith("error: ")]
+
+
+@pytest.mark.slow
+def test_real_kills(
+    tmp_path: Path, start: Callable, children: Callable, wait_until: Callable, is_gone: Callable, train: Callable
+) -> None:
+    """Trainings of two processes that lose one, in the midst of an epoch or before the first, or are asked to stop."""
+    (tmp_path / "site").mkdir()
+    dies = "import os\nif os.environ.get('LOCAL_RANK') == '1':\n    os.kill(os.getpid(), 9)\n"
+    (tmp_path / "site/sitecustomize.py").write_text(dies)
+    path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    left = []
+
+    def end_once_trained(job: Training, *, first: bool, by: int = signal.SIGKILL) -> None:
+        wait_until(job.last.exists)
+        *others, other = children(job.process.pid)
+        os.kill(job.process.pid if first else other, by)
+        left.extend([*others, other])
+
+    unborn = Training(start, tmp_path / "unborn", PYTHONPATH=path)
+    first = Training(start, tmp_path / "first")
+    end_once_trained(first, first=True)
+    second = Training(start, tmp_path / "second")
+    stopped = Training(start, tmp_path / "stopped")
+    end_once_trained(second, first=False)
+    end_once_trained(stopped, first=True, by=signal.SIGTERM)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    torchrun = Training(start, tmp_path / "torchrun", launcher)
+    end_once_trained(torchrun, first=False)
+
+    assert first.process.wait(60) == -signal.SIGKILL
+    assert [job.process.wait(60) for job in (unborn, second, stopped, torchrun)] == [1, 1, 1, 1]
+    wait_until(lambda: all(map(is_gone, left)))
+    (told,) = first.errors()
+    assert told.startswith("error: the first process of this job was killed")
+    assert "fit --ckpt_path last goes on from what is kept" in told
+    for job in (unborn, second):
+        (told,) = job.errors()
+        assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
+    for job in (second, stopped):
+        assert f"continue with: python -m spam_classifier.train fit --ckpt_path {job.last}" in job.told.read_text()
+    assert not stopped.errors()
+    assert "SIGKILL" in torchrun.told.read_text()
+
+    epoch = torch.load(second.last, weights_only=True)["epoch"]
+    alone = ["--trainer.devices", 1, "--trainer.strategy", "auto", "--trainer.max_epochs", epoch + 2]
+    done = train("fit", "--ckpt_path", second.last, *alone)
+    assert done.code == 0, done.err
+    assert torch.load(second.last, weights_only=True)["epoch"] == epoch + 1
