@@ -1,4 +1,4 @@
-"""The structures that cross from data to models."""
+"""What crosses from the data to the model: batches, and what the data decides."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -27,14 +27,32 @@ class Batch(NamedTuple):
         return Batch(*(values.to(device) for values in self))
 
 
-@runtime_checkable
-class MessageSource(Protocol):
-    """What a model may ask of the loader that gives it batches of a split.
+class DataDescription(NamedTuple):
+    """What the data decides for the model; a checkpoint keeps it with the hyper-parameters.
 
     Attributes:
-        messages: The split's messages; another split, or other messages, are another object.
+        label_names: The classes in the order of their indices.
+        class_weights: Weight of each class in the loss.
         max_length: Tokens that longer messages are cut to.
-        padded_length: Tokens that every batch is padded to; None where each is padded to its own longest message.
+        padded_length: Tokens that every row is padded to; None where each batch is padded to its longest message.
+        keep: What is kept of a longer message: ``head``, ``tail`` or ``both``.
+    """
+
+    label_names: list[str]
+    class_weights: list[float]
+    max_length: int
+    padded_length: int | None
+    keep: str = "head"
+
+
+@runtime_checkable
+class MessageSource(Protocol):
+    """What the model may ask of a split's loader.
+
+    Attributes:
+        messages: The split's messages; another split has another object.
+        max_length: Tokens that longer messages are cut to.
+        padded_length: Tokens that every batch is padded to; None where each is padded to its longest message.
     """
 
     messages: object
@@ -47,11 +65,11 @@ class MessageSource(Protocol):
 
     @property
     def row_lengths(self) -> Tensor:
-        """Real tokens of each message, cut as it is handed out, int64 [N]."""
+        """Real tokens of each message after truncation, int64 [N]."""
         ...
 
     def gather(self, rows: Tensor, padded_length: int | None) -> Batch:
-        """The batch of these rows, int64 [B], padded to that length, or to its own longest message."""
+        """The batch of these rows, int64 [B], padded to ``padded_length``, or to its longest message if None."""
         ...
 
 
@@ -59,7 +77,7 @@ BATCH_TOKENS = 768  # the activations of about this many tokens stay in a proces
 
 
 def batches_by_length(row_lengths: Tensor, most_tokens: int = BATCH_TOKENS) -> Iterator[Tensor]:
-    """Rows in batches of like length, so that hardly any padding is computed: the longest first.
+    """Rows grouped by length, the longest first, so that hardly any padding is computed.
 
     Args:
         row_lengths: Tokens of each row, int64 [N].

@@ -2,30 +2,29 @@
 
 import errno
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-GRACE = 3.0  # seconds that a process gives others to end by themselves
+GRACE = 3.0  # seconds that a process waits for others to end by themselves
 LONGEST_LINE = 2_000  # characters of a message to the user
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 class UserError(Exception):
-    """A mistake its user can mend: one line that names the thing at fault and the remedy.
+    """A mistake that the user can mend: one line that names what is wrong and what to do.
 
     The commands print it as ``error: ...`` and exit with status 1, without a traceback.
     """
 
 
 class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
-    """A training has led to numbers that are none.
+    """The loss or the weights are NaN or infinite.
 
     Args:
-        what: Which ones, and at which step.
+        what: What is not finite, and at which step.
     """
 
     def __init__(self, what: str) -> None:
@@ -37,22 +36,21 @@ class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Let a command end with one line instead of a traceback where its user made the mistake.
+    """End a command with one line instead of a traceback where the user made the mistake.
 
-    Of several processes of a job on a machine the first one speaks, and ends the others; one that fails alone is heard
-    after a while.
+    Of several processes on a machine the first one prints, and ends the others. If another process fails alone, it
+    prints after a while.
 
     Raises:
-        SystemExit: With status 1 for a UserError, a Trainer that refuses its flags, or a file that can't be used;
-            130 for Ctrl-C.
+        SystemExit: With status 1 for a UserError or a file that can't be used; 130 for Ctrl-C.
     """
     try:
         yield
-    except (UserError, MisconfigurationException, OSError) as error:
+    except (UserError, OSError) as error:
         if isinstance(error, OSError) and error.filename is None:
-            if error.errno not in DISK_ERRORS:  # of no file, so nothing a user could mend
+            if error.errno not in DISK_ERRORS:  # no file is named, so the user could not mend anything
                 raise
-            error.strerror = f"{error.strerror}: see to the directory that is written to and the space there"
+            error.strerror = f"{error.strerror}: check the output directory and the free space on its disk"
         number = os.environ.get("LOCAL_RANK", "0")
         if number != "0":
             time.sleep(GRACE)
@@ -65,8 +63,26 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(130)
 
 
+@contextmanager
+def importing() -> Iterator[None]:
+    """Let Ctrl-C end the process at once while modules are imported.
+
+    A KeyboardInterrupt in the middle of an import may surface as another error, with a traceback.
+    """
+
+    def end(signum: int, frame: object) -> None:
+        os.write(2, b"stopped\n")
+        os._exit(130)
+
+    former = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 def escape_control(text: str) -> str:
-    r"""The text on one line, all that is not printed (control characters, marks of direction) as ``\x1b``."""
+    r"""The text on one line, control characters and marks of direction as ``\x1b``: safe to print on a terminal."""
     if text.isprintable():
         return text
     return "".join(
@@ -75,13 +91,7 @@ def escape_control(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as one line of a message: white space as single spaces, nothing unprintable, no middle if it is long.
-
-    What is wrong stands at a message's beginning, and what to do at its end.
-    """
-    return escape_control(" ".join(_shortened(text).split()))
-
-
-def _shortened(text: str) -> str:
+    """The text as one printable line; the middle of a long one is left out, as problem and remedy are at its ends."""
     half = LONGEST_LINE // 2
-    return text if len(text) <= LONGEST_LINE else f"{text[:half]} … {text[-half:]}"
+    short = text if len(text) <= LONGEST_LINE else f"{text[:half]} … {text[-half:]}"
+    return escape_control(" ".join(short.split()))

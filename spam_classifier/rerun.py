@@ -14,12 +14,12 @@ from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.files import claim_directory
 from spam_classifier.models.pretrained import fetch_weights, weights_sha256
+from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.find import (
     CHECKPOINTS_DIRECTORY,
     CONFIG_FILE,
     LAST_CHECKPOINT,
     checkpoint_of,
-    read_checkpoint,
     read_settings,
 )
 from spam_classifier.runs.metrics import METRICS_FILE, read_metrics

@@ -7,9 +7,9 @@ import sys
 import threading
 
 from spam_classifier.errors import UserError, escape_control, one_line_errors
-from spam_classifier.inference.classifier import load_classifier
-from spam_classifier.inference.device import chosen_device
-from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint, read_checkpoint
+from spam_classifier.inference.classifier import chosen_device, load_classifier
+from spam_classifier.runs.check import read_checkpoint
+from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
 

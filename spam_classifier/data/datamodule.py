@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from spam_classifier.batch import DataDescription
 from spam_classifier.data.audit import audit_corpus, audit_splits
 from spam_classifier.data.corpora import corpus_sha256, fetch_corpus, read_corpus
 from spam_classifier.data.encoding import EncodedMessages, Keep
@@ -31,7 +32,6 @@ from spam_classifier.data.splits import (
 )
 from spam_classifier.errors import UserError
 from spam_classifier.files import atomic_write
-from spam_classifier.training.logger import run_directory
 
 ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
 
@@ -153,6 +153,12 @@ class SpamDataModule(pl.LightningDataModule):
     def padded_length(self) -> int | None:
         """Tokens that every message of every stage is padded to; None where that depends on its batch."""
         return {"longest": self.max_length, "context": self.context}.get(self.padding)
+
+    @property
+    def description(self) -> DataDescription:
+        """What the data decides for the model, once ``setup`` has run."""
+        assert self.max_length is not None
+        return DataDescription(self.label_names, self.class_weights, self.max_length, self.padded_length, self.keep)
 
     @property
     def _sources(self) -> dict[str, str]:
@@ -307,13 +313,10 @@ class SpamDataModule(pl.LightningDataModule):
             )
 
     def train_dataloader(self) -> BatchLoader:
-        """Shuffled training batches, the incomplete last one dropped; writes the splits into the run's directory."""
+        """Shuffled training batches, the incomplete last one dropped."""
         trainer, seed = self.trainer, torch.initial_seed()
         if trainer is not None:
             seed = trainer.strategy.broadcast(seed)
-            directory = run_directory(trainer)
-            if trainer.is_global_zero and directory is not None:
-                self.write_splits(directory)
         messages = self.encoded[TRAIN]
         order = EpochOrder(len(messages), seed)
         if self.batch_by_length:

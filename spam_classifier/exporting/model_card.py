@@ -16,7 +16,8 @@ from spam_classifier.evaluation.markdown import to_markdown
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES
 from spam_classifier.models.pretrained import RANDOM
-from spam_classifier.runs.find import read_checkpoint, run_directory
+from spam_classifier.runs.check import read_checkpoint
+from spam_classifier.runs.find import run_directory
 from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.runs.provenance import PROVENANCE, versions
 
@@ -91,7 +92,7 @@ def escaped(text: str) -> str:
 
 
 def _front_matter(classifier: Classifier, kind: str, is_uci: bool) -> str:
-    weights = classifier.model.hparams["weights"]
+    weights = classifier.model.settings["weights"]
     entries: dict[str, Any] = {"pipeline_tag": "text-classification", "library_name": kind}
     if is_uci:
         entries["language"] = "en"
@@ -102,7 +103,7 @@ def _front_matter(classifier: Classifier, kind: str, is_uci: bool) -> str:
 
 def _what(classifier: Classifier) -> str:
     model = classifier.model
-    shape, settings = model.shape, model.hparams
+    shape, settings = model.backbone.shape, model.settings
     weights = settings["weights"]
     if weights == RANDOM:
         origin = "trained from random weights"
@@ -128,8 +129,8 @@ def _example(classifier: Classifier, kind: str, name: str) -> str:
         "head": f"tokens[:{most}]",
         "tail": f"tokens[-{most}:]",
         "both": f"tokens if len(tokens) <= {most} else tokens[:{(most + 1) // 2}] + tokens[len(tokens) - {most // 2}:]",
-    }[model.hparams["keep"]]
-    row = f"kept + [50256] * ({model.padded_length} - len(kept))" if model.sees_padding else "kept"
+    }[model.settings["keep"]]
+    row = f"kept + [50256] * ({model.fixed_length} - len(kept))" if model.padding_matters else "kept"
     return SESSION.format(name=quoted, cut=cut, row=row)
 
 
@@ -221,7 +222,7 @@ def _decision(classifier: Classifier) -> str:
     if classifier.threshold is not None:
         text += (
             f" Of the two classes the second, {escaped(classifier.labels[1])}, is decided for from a probability of "
-            f"{classifier.threshold:.6g} (rule: {escaped(str(classifier.model.hparams['threshold']))}); the export "
+            f"{classifier.threshold:.6g} (rule: {escaped(str(classifier.model.settings['threshold']))}); the export "
             "gives probabilities and leaves this to its user."
         )
     return text
@@ -241,9 +242,9 @@ def _versions(classifier: Classifier) -> str:
 
 def _limits(classifier: Classifier, is_uci: bool) -> str:
     keep = {"head": "its first tokens are", "tail": "its last tokens are", "both": "half of each end is"}
-    kept = keep[classifier.model.hparams["keep"]]
+    kept = keep[classifier.model.settings["keep"]]
     limits = [f"A text of more than {classifier.max_length} tokens is cut to that: {kept} read, the rest is not."]
-    if classifier.model.sees_padding:
+    if classifier.model.padding_matters:
         limits.append("The verdict depends on how far a text is padded: pad as in training.")
     else:
         limits.append("Padding on the right does not matter to the verdict.")

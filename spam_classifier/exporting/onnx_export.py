@@ -10,15 +10,15 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
 from spam_classifier.exporting.model_card import ONNX, model_card, threshold_note
 from spam_classifier.exporting.outputs import whole_files
 from spam_classifier.inference.classifier import Classifier
+from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.lora import merge_lora
-from spam_classifier.models.read_out import OF_THE_ROW, read_out
-from spam_classifier.training.module import SpamClassifier
 
 try:
     import onnxruntime
@@ -35,31 +35,21 @@ PROBES = ("You have won a prize, call now", "See you at seven?", "ok", "and so o
 
 
 class ProbabilityGraph(nn.Module):
-    """What the graph computes: the model's forward pass as one function of its inputs, and the calibration.
+    """The network and its calibration as one function of its inputs; LoRA is merged.
 
     Args:
-        model: The classifier's model.
+        model: The network.
     """
 
-    def __init__(self, model: SpamClassifier) -> None:
+    def __init__(self, model: GPT2Classifier) -> None:
         super().__init__()
-        assert model.backbone is not None
-        assert model.head is not None
-        self.backbone = copy.deepcopy(model.backbone).float()
-        merge_lora(self.backbone)
-        self.head = copy.deepcopy(model.head).float()
-        self.decision = model.decision
-        self.token_position = model.hparams["token_position"]
-        self.reads_row = model.sees_padding and self.token_position in OF_THE_ROW
+        self.model = copy.deepcopy(model).float()
+        merge_lora(self.model.backbone)
 
+    @override
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Probabilities: int64 [B, T] and int64 [B] to float [B, classes]."""
-        before_last = len(self.backbone.h) - 1
-        if self.reads_row:
-            lengths = torch.full_like(lengths, input_ids.shape[1])
-        states = self.backbone.before_block(input_ids, before_last)
-        read = read_out(self.backbone, states, lengths, before_last, self.token_position)
-        return self.decision.probabilities(self.head(read))
+        return self.model.decision.probabilities(self.model(input_ids, lengths))
 
 
 def export_to_onnx(classifier: Classifier, file: Path, *, overwrite: bool = False) -> list[str]:
@@ -95,7 +85,7 @@ def export_to_onnx(classifier: Classifier, file: Path, *, overwrite: bool = Fals
 def _write_graph(classifier: Classifier, path: Path) -> None:
     graph = ProbabilityGraph(classifier.model).cpu().eval()
     example = (torch.zeros(2, 3, dtype=torch.long), torch.tensor([3, 2]))
-    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", max=classifier.model.shape.context)
+    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", max=classifier.model.backbone.shape.context)
     axes = {"input_ids": {0: batch, 1: tokens}, "lengths": {0: batch}}
     with torch.no_grad(), _quiet():
         # traced strictly, the sizes of a batch stay variables; traced otherwise, len() fixes them
@@ -133,9 +123,9 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "threshold": classifier.threshold,
         "max_length": classifier.max_length,
         "padded_length": model.fixed_length,
-        "keep": model.hparams["keep"],
-        "token_position": model.hparams["token_position"],
-        "attention": model.hparams["attention"],
+        "keep": model.settings["keep"],
+        "token_position": model.settings["token_position"],
+        "attention": model.settings["attention"],
         "tokenizer": "gpt2",
     }
     return {name: "" if value is None else str(value) for name, value in facts.items()}
@@ -145,7 +135,7 @@ def _largest_difference(classifier: Classifier, path: Path) -> float:
     model = classifier.model
     padded_length = model.fixed_length
     rows = torch.arange(len(PROBES))
-    batch = EncodedMessages.from_texts(PROBES).batch(rows, classifier.max_length, padded_length, model.hparams["keep"])
+    batch = EncodedMessages.from_texts(PROBES).batch(rows, classifier.max_length, padded_length, model.settings["keep"])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     feed = {"input_ids": batch.input_ids.numpy(), "lengths": batch.lengths.numpy()}
     (found,) = session.run(["probabilities"], feed)
@@ -155,11 +145,11 @@ def _largest_difference(classifier: Classifier, path: Path) -> float:
 def _notes(classifier: Classifier) -> list[str]:
     model = classifier.model
     kept = {"head": "the first ones", "tail": "the last ones", "both": "half of them from each end"}
-    how = kept[model.hparams["keep"]]
+    how = kept[model.settings["keep"]]
     notes = [f"The caller cuts longer texts to {classifier.max_length} tokens, {how}, as in training."]
-    if model.sees_padding:
+    if model.padding_matters:
         notes.append(
-            f"The verdict hangs on the padding: the caller pads every row to {model.padded_length} tokens with id "
+            f"The verdict hangs on the padding: the caller pads every row to {model.fixed_length} tokens with id "
             "50256, as in training."
         )
     if classifier.threshold is not None and classifier.threshold != 0.5:

@@ -113,15 +113,15 @@ def bias_as_shift(head: Tensor, bias: Tensor) -> Tensor:
 
 def _refuse_what_transformers_lacks(classifier: Classifier) -> None:
     model = classifier.model
-    position = model.hparams["token_position"]
+    position = model.settings["token_position"]
     remedy = "train with --config configs/recommended.yaml, or export to onnx"
-    if model.hparams["attention"] == "full":
+    if model.settings["attention"] == "full":
         raise UserError(
             f"transformers' GPT-2 has no full attention, a token sees those before it only: {remedy} (this was trained "
             "with --model.attention full)"
         )
-    if position in ("first", "mean") or model.sees_padding:
-        padded = f" of rows padded to {model.padded_length} tokens" if model.sees_padding else ""
+    if position in ("first", "mean") or model.padding_matters:
+        padded = f" of rows padded to {model.fixed_length} tokens" if model.padding_matters else ""
         raise UserError(
             "transformers' GPT-2 classifier reads the last token that is not padding, and nothing else: "
             f"{remedy} (this was trained with --model.token_position {position}{padded})"
@@ -133,7 +133,7 @@ def _notes(classifier: Classifier) -> list[str]:
         f"The pipeline cuts long texts only if asked to: call it with truncation=True, which keeps "
         f"{classifier.max_length} tokens, as in training."
     ]
-    if classifier.model.hparams["keep"] == "both":
+    if classifier.model.settings["keep"] == "both":
         notes.append(
             f"Texts of more than {classifier.max_length} tokens get other probabilities in the pipeline: it keeps "
             "their head only, training kept head and tail."
@@ -144,7 +144,7 @@ def _notes(classifier: Classifier) -> list[str]:
 
 
 def _config(classifier: Classifier) -> dict[str, Any]:
-    shape = classifier.model.shape
+    shape = classifier.model.backbone.shape
     config = {
         "architectures": ["GPT2ForSequenceClassification"],
         "model_type": "gpt2",
@@ -176,7 +176,7 @@ def _tokenizer_config(classifier: Classifier) -> dict[str, Any]:
         "tokenizer_class": "GPT2Tokenizer",
         "model_max_length": classifier.max_length,
         "padding_side": "right",
-        "truncation_side": "left" if classifier.model.hparams["keep"] == "tail" else "right",
+        "truncation_side": "left" if classifier.model.settings["keep"] == "tail" else "right",
         "add_prefix_space": False,
         "split_special_tokens": True,  # a text that holds <|endoftext|> is text like any other
         "clean_up_tokenization_spaces": False,

@@ -1,6 +1,6 @@
-"""Checkpoints that leave out what they can have from elsewhere: the frozen part of a published backbone.
+"""Checkpoints without the frozen parameters of a published backbone.
 
-In their place a checkpoint says which file the parameters are from, so that the very same ones are put back.
+Instead, such a checkpoint names the published file, from which the parameters are read again.
 """
 
 from typing import Any
@@ -9,27 +9,27 @@ from spam_classifier.errors import UserError
 from spam_classifier.models.gpt2 import GPT2Backbone
 from spam_classifier.models.pretrained import HUB_REVISIONS, published_parameters, published_sha256
 
-PREFIX = "backbone."
-SOURCE = "backbone_source"  # where a checkpoint names the file
+BACKBONE = "backbone."  # before its names in a state dict
+SOURCE = "backbone_source"  # the key under which a checkpoint names the file
 
 
 def leave_out_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone, weights: str, sha256: str) -> None:
-    """Take the frozen parameters of a published backbone out of a checkpoint, and name their file.
+    """Remove the frozen parameters of a published backbone from a checkpoint, and name their file in it.
 
     Args:
-        checkpoint: The checkpoint about to be written.
+        checkpoint: The checkpoint that is about to be written, with the state dict of a GPT2Classifier.
         backbone: The backbone.
         weights: Hub name of its weights.
-        sha256: SHA-256 of the file they were loaded from.
+        sha256: SHA-256 of their file.
     """
     for name, parameter in backbone.named_parameters():
         if not parameter.requires_grad:
-            del checkpoint["state_dict"][PREFIX + name]
+            del checkpoint["state_dict"][BACKBONE + name]
     checkpoint[SOURCE] = {"weights": weights, "revision": HUB_REVISIONS[weights], "sha256": sha256}
 
 
 def put_back_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone) -> None:
-    """Put what ``leave_out_frozen`` took out back into a checkpoint, from the file it names; nothing if it names none.
+    """Put back what ``leave_out_frozen`` removed, from the file that the checkpoint names, if it names one.
 
     Args:
         checkpoint: The checkpoint that was read.
@@ -44,18 +44,18 @@ def put_back_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone) -> None:
     weights = source["weights"]
     if weights not in HUB_REVISIONS or (found := published_sha256(weights)) != source["sha256"]:
         raise UserError(
-            f"the checkpoint builds on the weights {weights} with SHA-256 {source['sha256']}, those here have "
-            f"{found if weights in HUB_REVISIONS else 'no such name'}: its predictions would be others; get the file "
-            "of the training"
+            f"the checkpoint needs the weights {weights} with SHA-256 {source['sha256']}, those here have "
+            f"{found if weights in HUB_REVISIONS else 'no such name'} and would change its predictions: get the file "
+            "that it was trained with"
         )
     left_out = [
-        name for name, _ in backbone.named_parameters() if PREFIX + name not in checkpoint["state_dict"]
+        name for name, _ in backbone.named_parameters() if BACKBONE + name not in checkpoint["state_dict"]
     ]  # fmt: skip
     stored = published_parameters(weights, backbone.shape, {_published_name(name) for name in left_out})
     for name in left_out:
-        checkpoint["state_dict"][PREFIX + name] = stored[_published_name(name)]
+        checkpoint["state_dict"][BACKBONE + name] = stored[_published_name(name)]
 
 
 def _published_name(name: str) -> str:
-    """A parameter's name in the published file; low-rank updates stand around the frozen projections."""
+    """A parameter's name in the published file; LoRA wraps the frozen projections."""
     return name.replace(".base.", ".")

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spam_classifier.batch import DataDescription
 from spam_classifier.errors import UserError
-from spam_classifier.models.read_out import OF_THE_ROW
+from spam_classifier.models.gpt2_classifier import OF_THE_ROW, reads_whole_row
 
 
 def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
@@ -38,25 +39,45 @@ def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
         raise UserError(f"--model.max_false_positive_rate must be from 0 to 1, not {rate}")
 
 
-def refuse_unsteady_padding(settings: Mapping[str, Any], padding: str) -> None:
-    """Refuse a padding under which a verdict would hang on a message's neighbours in the batch.
+def refuse_misfit_data(settings: Mapping[str, Any], data: DataDescription, padding: str) -> None:
+    """Refuse data that the model can't be trained on or can't judge.
 
     Args:
-        settings: The arguments of SpamClassifier by name.
+        settings: The arguments of SpamClassifier by name, and those of the data it was trained on, if it was.
+        data: What the data decides.
         padding: How the datamodule pads.
 
     Raises:
         UserError: Names the flags.
     """
+    if data.max_length > settings["context"]:
+        raise UserError(
+            f"messages of up to {data.max_length} tokens exceed the backbone's context of {settings['context']}: set "
+            f"--data.max_length {settings['context']} or less"
+        )
+    position = settings["token_position"]
     if settings["attention"] == "full" and padding not in ("longest", "context"):
         raise UserError(
             f"--model.attention full needs --data.padding longest or context, not {padding}: it sees the padding, and "
-            "messages are judged in batches, where a verdict would depend on the neighbours"
+            "a label would depend on the other messages of the batch"
         )
-    if settings["token_position"] in OF_THE_ROW and padding == "batch":
+    if position in OF_THE_ROW and padding == "batch":
         raise UserError(
-            f"--model.token_position {settings['token_position']} cannot go with --data.padding batch: a message's "
-            "verdict would depend on its neighbours in the batch; take --model.token_position last_real"
+            f"--model.token_position {position} cannot go with --data.padding batch: a message's label would depend "
+            "on the other messages of its batch; use --model.token_position last_real"
+        )
+    labels = settings.get("label_names")
+    if labels and labels != data.label_names:
+        raise UserError(f"the model tells {labels} apart, the corpus {data.label_names}")
+    padded = settings.get("padded_length")
+    if padded is not None and reads_whole_row(settings) and padded != data.padded_length:
+        raise UserError(
+            f"the model reads rows padded to {padded} tokens, these have {data.padded_length}: set "
+            f"--data.max_length {padded} and the padding of its training"
+        )
+    if len(data.label_names) > 2 and settings["threshold"] != 0.5:
+        raise UserError(
+            f"--model.threshold {settings['threshold']} divides two classes, these are {data.label_names}: leave it out"
         )
 
 

@@ -1,92 +1,102 @@
-"""Whether the parts of a checkpoint are what they have to be, and go together.
+"""Read a checkpoint, and check that its parts are what they have to be and fit together.
 
-What a checkpoint says of itself decides how much memory is taken for it. So nothing is built that the tensors in the
-file would not fill.
+A checkpoint's settings decide how much memory is allocated for the network, so nothing is built before the tensors in
+the file are known to have the shapes that the settings describe.
 """
 
-import inspect
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 import torch
 from torch import Tensor
 
 from spam_classifier.data.encoding import Keep
 from spam_classifier.data.records import has_surrogate
-from spam_classifier.models.backbone_source import PREFIX, SOURCE
-from spam_classifier.models.building import build_structure
-from spam_classifier.models.gpt2 import GPT2Shape
-from spam_classifier.models.pretrained import PUBLISHED_SHAPES
+from spam_classifier.errors import UserError
+from spam_classifier.models.backbone_source import BACKBONE, SOURCE
+from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Shape
+from spam_classifier.models.gpt2_classifier import SIZES, Attention, TokenPosition, backbone_structure
 from spam_classifier.models.refusals import refuse_bad_settings
-from spam_classifier.training.module import SpamClassifier
+from spam_classifier.models.trainable import Policy
+from spam_classifier.runs.find import HOW_TO_TRAIN
 
 LARGEST_NUMBER = 10**9
-SHAPE = ("layers", "width", "heads", "context")
-NEEDED = {*SHAPE, "trainable", "threshold", "token_position"}
-OF_LORA = {"lora_rank", "lora_alpha", "lora_targets"}
-OF_THE_DATA: dict[str, Any] = {
+KINDS: dict[str, Any] = {  # of the settings that are read from a checkpoint
+    **dict.fromkeys(SIZES, int),
+    **dict.fromkeys(("lora_rank", "warmup_steps", "max_length"), int),
+    **dict.fromkeys(("dropout", "lora_alpha", "lora_dropout", "learning_rate", "weight_decay"), float),
+    "weights": str,
+    "trainable": Policy,
+    "token_position": TokenPosition,
+    "attention": Attention,
+    "lora_targets": list[str] | None,
+    "gradient_checkpointing": bool,
+    "threshold": float | Literal["best_f1", "max_fpr"],
+    "max_false_positive_rate": float,
     "label_names": list[str],
     "class_weights": list[float],
-    "max_length": int,
     "padded_length": int | None,
     "keep": Keep,
 }
 
 
-def is_sound(checkpoint: Any) -> bool:
-    """Whether this is a checkpoint of a SpamClassifier, its settings such as work, its tensors those they describe.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without copying its tensors into memory; PyTorch's ``weights_only`` runs no code in it.
 
     Raises:
-        Exception: It is not; of whatever kind.
+        UserError: It is not a checkpoint of a SpamClassifier, or its parts do not fit together.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        refuse_unsound(checkpoint)
+    except Exception as error:  # damage surfaces as any kind of exception
+        raise UserError(
+            f"{path} is not a checkpoint of this classifier, or is damaged: train one with {HOW_TO_TRAIN}"
+        ) from error
+    return checkpoint
+
+
+def refuse_unsound(checkpoint: Any) -> None:
+    """Refuse what is not the checkpoint of a SpamClassifier with settings that work and the tensors they describe.
+
+    Raises:
+        Exception: Of any kind.
     """
     settings, state = checkpoint["hyper_parameters"], checkpoint["state_dict"]
-    of_model = _arguments(settings)
-    return (
-        type(checkpoint["global_step"]) is int
-        and type(checkpoint.get("pytorch-lightning_version", "")) is str
-        and all(isinstance(name, str) for name in (*checkpoint, *settings, *state))
-        and _are_metrics(checkpoint.get("metrics_of_the_epoch", {}))
-        and _settings_work(settings, of_model)
-        and _tensors_fit(of_model, len(settings["label_names"]), state, checkpoint.get(SOURCE))
-    )
+    _require(type(checkpoint["global_step"]) is int, "the step is not an integer")
+    _require(type(checkpoint.get("pytorch-lightning_version", "")) is str, "the version is not a string")
+    _require(all(isinstance(name, str) for name in (*checkpoint, *settings, *state)), "a name is not a string")
+    _refuse_other_metrics(checkpoint.get("metrics_of_the_epoch", {}))
+    _refuse_bad_settings(settings)
+    _refuse_other_tensors(settings, state, checkpoint.get(SOURCE))
 
 
-def _are_metrics(states: Any) -> bool:
-    return set(states) <= {"train_loss", "train_acc"} and all(
-        isinstance(value, Tensor) for state in states.values() for value in dict(state).values()
-    )
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise ValueError(problem)
 
 
-def _arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of SpamClassifier; a checkpoint that is older than one of them has its default."""
-    return {
-        name: settings.get(name, argument.default)
-        for name, argument in inspect.signature(SpamClassifier).parameters.items()
-    }
+def _refuse_other_metrics(states: Any) -> None:
+    _require(set(states) <= {"train_loss", "train_acc"}, "the epoch has other metrics")
+    tensors = [value for state in states.values() for value in dict(state).values()]
+    _require(all(isinstance(value, Tensor) for value in tensors), "a metric is not a tensor")
 
 
-def _settings_work(settings: Mapping[str, Any], of_model: Mapping[str, Any]) -> bool:
-    kinds = get_type_hints(SpamClassifier.__init__)
-    if not all(_is_of_kind(value, kinds[name]) for name, value in of_model.items()):
-        return False
-    if not all(_is_of_kind(settings[name], kind) for name, kind in OF_THE_DATA.items()):
-        return False
-    if not set(settings) >= NEEDED | (OF_LORA if of_model["trainable"] == "lora" else set()):
-        return False
-    refuse_bad_settings(of_model)
+def _refuse_bad_settings(settings: Mapping[str, Any]) -> None:
+    for name, kind in KINDS.items():
+        _require(_is_of_kind(settings[name], kind), f"{name} is not of type {kind}")
+    refuse_bad_settings(settings)
     labels, longest, padded = settings["label_names"], settings["max_length"], settings["padded_length"]
-    return (
-        len(set(labels)) == len(labels) == len(settings["class_weights"]) > 1
-        and not any(map(has_surrogate, labels))
-        and 1 <= longest <= settings["context"]
-        and longest <= (longest if padded is None else padded) <= settings["context"]
-    )
+    _require(len(set(labels)) == len(labels) == len(settings["class_weights"]) > 1, "the classes are not classes")
+    _require(not any(map(has_surrogate, labels)), "a class name is not UTF-8")
+    _require(1 <= longest <= (longest if padded is None else padded) <= settings["context"], "the lengths do not fit")
 
 
 def _is_of_kind(value: Any, kind: Any) -> bool:
-    """Whether a value is what an annotation says, and no number that is out of all proportion."""
+    """Whether a value has the type of an annotation, and is no absurdly large number."""
     origin = get_origin(kind)
     if origin is Literal:
         return type(value) is str and value in get_args(kind)
@@ -97,34 +107,31 @@ def _is_of_kind(value: Any, kind: Any) -> bool:
     if kind is NoneType:
         return value is None
     if kind is float:
-        return type(value) in (int, float) and (value == math.inf or abs(value) <= LARGEST_NUMBER)
+        return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER
     return type(value) is kind and (kind is not int or abs(value) <= LARGEST_NUMBER)
 
 
-def _tensors_fit(settings: Mapping[str, Any], classes: int, state: Mapping[str, Tensor], source: Any) -> bool:
-    shape = GPT2Shape(*(settings[name] for name in SHAPE))
+def _refuse_other_tensors(settings: Mapping[str, Any], state: Mapping[str, Tensor], source: Any) -> None:
+    shape = GPT2Shape(*(settings[name] for name in SIZES))
     if source is None:
-        if shape.layers > len(state):
-            return False
-    elif shape != PUBLISHED_SHAPES[source["weights"]] or not isinstance(source["sha256"], str):
-        return False
-    backbone = build_structure(shape, settings)
-    may_be_left_out = {f"{PREFIX}{name}" for name, _ in backbone.named_parameters() if ".update." not in name}
-    expected = {f"{PREFIX}{name}": tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
+        _require(shape.layers <= len(state), "there are fewer tensors than layers")
+    else:
+        _require(shape == PUBLISHED_SHAPES[source["weights"]], "the shape is not that of the published weights")
+        _require(isinstance(source["sha256"], str), "the SHA-256 is not a string")
+    backbone = backbone_structure(shape, settings)
+    may_be_left_out = {f"{BACKBONE}{name}" for name, _ in backbone.named_parameters() if ".update." not in name}
+    expected = {f"{BACKBONE}{name}": tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
+    classes = len(settings["label_names"])
     expected |= {"head.weight": (classes, shape.width), "head.bias": (classes,)}
     expected |= {f"decision.{name}": () for name in ("temperature", "threshold", "fitted_step")}
     missing = set(expected) - set(state)
-    if set(state) - set(expected) or missing - (may_be_left_out if source else set()):
-        return False
+    _require(not set(state) - set(expected), "there are other tensors")
+    _require(not missing - (may_be_left_out if source else set()), "tensors are missing")
     storages = {tensor.untyped_storage().data_ptr() for tensor in state.values()}
-    return (
-        len(storages) == len(state)
-        and all(_is_whole(tensor) and tuple(tensor.shape) == expected[name] for name, tensor in state.items())
-        and 0 < float(state["decision.temperature"]) < math.inf
-        and bool(torch.isfinite(state["decision.threshold"]))
-    )
-
-
-def _is_whole(tensor: Tensor) -> bool:
-    """Whether each of its numbers stands in the file, rather than the same one for many."""
-    return tensor.layout is torch.strided and tensor.is_contiguous() and tensor.device.type == "cpu"
+    _require(len(storages) == len(state), "tensors share memory")
+    for name, tensor in state.items():
+        # every number has to be in the file, rather than one number repeated by its strides
+        dense = tensor.layout is torch.strided and tensor.is_contiguous() and tensor.device.type == "cpu"
+        _require(dense and tuple(tensor.shape) == expected[name], f"{name} has another shape")
+    _require(0 < float(state["decision.temperature"]) < math.inf, "the temperature is not a positive number")
+    _require(bool(torch.isfinite(state["decision.threshold"])), "the threshold is not finite")

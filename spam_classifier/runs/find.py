@@ -5,13 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-
 from spam_classifier.errors import UserError
-from spam_classifier.files import UNFINISHED
-from spam_classifier.runs.check import is_sound
-from spam_classifier.runs.checkpoint_pickle import refuse_hostile_pickle
 
 RUNS_DIRECTORY = "lightning_logs"
 CHECKPOINTS_DIRECTORY = "checkpoints"
@@ -19,18 +13,13 @@ CHECKPOINTS = f"*/{CHECKPOINTS_DIRECTORY}/*.ckpt"  # of the runs in RUNS_DIRECTO
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_PREFIX = "best-"
+REMOVED = {"model": ["prefix_cache"]}  # settings of earlier versions
 
 HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
 
 
-def remove_unfinished(run: Path) -> None:
-    """Remove what a killed process has left of a checkpoint, or of a file of hidden states."""
-    for path in (*(run / CHECKPOINTS_DIRECTORY).glob(f"*{UNFINISHED}"), *run.glob(f"frozen_prefix-*{UNFINISHED}")):
-        path.unlink(missing_ok=True)
-
-
 def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
-    """Give a command the flags that ``find_checkpoint`` goes by."""
+    """Add the flags that ``find_checkpoint`` reads."""
     parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
     parser.add_argument(
         "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
@@ -45,7 +34,7 @@ def find_checkpoint(which: str | None, root: Path) -> Path:
         root: Directory that holds ``lightning_logs``.
 
     Returns:
-        The checkpoint's path. ``best`` is the last one where a run has none by validation loss yet.
+        The checkpoint's path; for ``best`` the last one if none was chosen by validation loss yet.
 
     Raises:
         UserError: There is no such file, or no run with a checkpoint.
@@ -66,7 +55,7 @@ def _kept_in(directory: Path, which: str | None) -> Path:
     if which != "last":
         found = sorted(directory.glob("*.ckpt"), key=_age_key, reverse=True)
         best = [path for path in found if path.name.startswith(BEST_PREFIX)]
-        kept = [*best, last, *found]  # a Trainer of the user's own gives other names
+        kept = [*best, last, *found]  # the user's own Trainer gives other names
     for checkpoint in kept:
         if checkpoint.is_file():
             return checkpoint
@@ -74,7 +63,7 @@ def _kept_in(directory: Path, which: str | None) -> Path:
 
 
 def checkpoint_of(run: str | Path | None) -> Path:
-    """The checkpoint that a run's directory or a path means; of the newest run here where none is given.
+    """The checkpoint that a run directory or a path means; if None, that of the newest run here.
 
     Raises:
         UserError: There is none.
@@ -90,14 +79,14 @@ def checkpoint_of(run: str | Path | None) -> Path:
 
 
 def _refuse_run_without_checkpoint(root: Path) -> None:
-    """Whoever continues the newest run, killed before its first checkpoint, must not get an older one."""
+    """Do not resume an older run if the newest one was killed before its first checkpoint."""
     checkpoints = [*(root / RUNS_DIRECTORY).glob(CHECKPOINTS)]
     with_checkpoint = {path.parents[1] for path in checkpoints}
     configs = (root / RUNS_DIRECTORY).glob(f"*/{CONFIG_FILE}")
     newest = max((path for path in configs if path.parent not in with_checkpoint), key=_age_key, default=None)
     if newest is not None and all(_age_key(path) < _age_key(newest) for path in checkpoints):
         raise UserError(
-            f"the newest run, {newest.parent}, has no checkpoint to go on from: start it anew with python -m "
+            f"the newest run, {newest.parent}, has no checkpoint to resume: start it again with python -m "
             f"spam_classifier.train fit --config {shlex.quote(str(newest))}, or give the path of another run's"
         )
 
@@ -122,30 +111,19 @@ def run_directory(checkpoint: Path) -> Path:
 
 
 def read_settings(run: Path) -> dict[str, Any]:
-    """The settings of a run, from its directory.
+    """The settings of a run, without those that this version no longer has.
 
     Raises:
         UserError: They are missing.
     """
+    import yaml  # here, so that commands print their help without it
+
     path = run / CONFIG_FILE
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"the run's settings, {path}, are missing; keep a checkpoint in its run") from error
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint's contents without copying its tensors into memory; no code in it runs.
-
-    Raises:
-        UserError: It is not a checkpoint of a SpamClassifier, or its parts do not go together.
-    """
-    try:
-        refuse_hostile_pickle(path)
-        checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        sound = is_sound(checkpoint)
-    except Exception:  # damage surfaces as whatever exception meets it
-        sound = False
-    if not sound:
-        raise UserError(f"{path} is not a checkpoint of this classifier, or is damaged: train one with {HOW_TO_TRAIN}")
-    return checkpoint
+    for group, names in REMOVED.items():
+        for name in names:
+            settings.get(group, {}).pop(name, None)
+    return settings

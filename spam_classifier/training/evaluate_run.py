@@ -1,4 +1,4 @@
-"""Evaluate a run's checkpoint on its splits, and keep figures, predictions and the report in the run's directory."""
+"""Evaluate a run's checkpoint on its splits, and keep figures, predictions and the report in the run directory."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,14 +33,14 @@ BASELINES = "baselines"  # compared with predictions that an evaluation replaces
 
 
 class RunEvaluation:
-    """Evaluates with the Trainer at hand, on all its processes; the first one writes.
+    """Evaluates with a Trainer on all its processes; the first one writes.
 
     Args:
         trainer: Has fitted the model to the data, or tested it.
         model: The classifier.
         data: The datamodule.
-        checkpoint: The checkpoint to evaluate; "" for the weights at hand.
-        run_directory: Where to keep what is found; None keeps nothing.
+        checkpoint: The checkpoint to evaluate; "" for the model's present weights.
+        run_directory: Where to keep figures and predictions; None keeps nothing.
     """
 
     def __init__(
@@ -56,27 +56,24 @@ class RunEvaluation:
         self.data = data
         self.checkpoint = checkpoint
         self.run_directory = run_directory
-        self._weights_at_hand = not checkpoint
+        self._is_loaded = not checkpoint
         self._evaluated: dict[str, Predictions] = {}
 
     def after_fit(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Evaluate the train and the validation split.
 
         Args:
-            run: What else there is to say of the run.
+            run: Figures of the training itself, kept along.
 
         Returns:
-            The figures of both.
+            The figures of both splits.
         """
         figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
-        self._keep(
-            {**figures, "run": run},
-            outdated=(TEST, LEFT_OVER, NATURAL, PADDING),
-        )
+        self._keep({**figures, "run": run}, outdated=(TEST, LEFT_OVER, NATURAL, PADDING))
         return figures
 
     def after_validate(self, whole: bool) -> dict[str, Any]:
-        """Figures of the validation split, whose evaluation has just ended; kept if it was a whole one."""
+        """Figures of the validation split after ``trainer.validate``; kept if the whole split was evaluated."""
         assert self.model.predictions is not None
         figures = self._figures(VALIDATION, self.model.predictions, keep=whole)
         if whole:
@@ -84,17 +81,17 @@ class RunEvaluation:
         return figures
 
     def after_test(self, whole: bool) -> dict[str, dict[str, Any]]:
-        """Figures of the test split, whose evaluation has just ended, and of what goes with it.
+        """Figures of the test split after ``trainer.test``, and what is evaluated along with it.
 
         Args:
-            whole: Whether all of it was evaluated; of a part nothing is kept, and nothing goes with it.
+            whole: Whether the whole split was evaluated; of a part nothing is kept.
 
         Returns:
-            ``test``; ``left_over`` and ``natural`` (the classes in their natural shares) where undersampling left
-            messages over; ``padding``, where a verdict depends on it: the share of test messages whose verdict changes
-            when they are padded to twice the length.
+            ``test``; ``left_over`` and ``natural`` (the classes in their natural shares) if undersampling left
+            messages over; ``padding`` if it matters: the share of test messages that get another label when they are
+            padded to twice the length.
         """
-        self._weights_at_hand = True
+        self._is_loaded = True
         test = self.model.predictions
         assert test is not None
         found: dict[str, dict[str, Any]] = {TEST: self._figures(TEST, test, keep=whole)}
@@ -103,10 +100,10 @@ class RunEvaluation:
         splits = self.data.splits
         leaked = leaked_rows(splits[TEST], splits[TRAIN])
         for kind in leaked.columns:
-            clean = torch.from_numpy(~leaked[kind].to_numpy(copy=True)).to(test.labels.device)
+            clean = torch.from_numpy(~leaked[kind].to_numpy(copy=True)).to(test.labels.device)  # bool [N]
             if not bool(clean.all()) and bool(clean.any()):
                 found[TEST][f"without_{kind}_leak"] = split_figures(part_of(test, clean))
-        if self.model.sees_padding:
+        if self.model.network.padding_matters:
             assert self.data.padded_length is not None
             twice = min(2 * self.data.padded_length, self.model.shape.context)
             if twice > self.data.padded_length:
@@ -122,24 +119,22 @@ class RunEvaluation:
         return found
 
     def predict(self, split_name: str, padded_length: int | None = None) -> Predictions:
-        """Predictions of a whole split, kept out of the logs."""
-        trainer, loggers = self.trainer, self.trainer.loggers
-        trainer.loggers, trainer.limit_val_batches = [], 1.0
-        trainer.validate(
+        """Predictions of a whole split; ``trainer.predict`` logs nothing."""
+        self.trainer.limit_predict_batches = 1.0
+        self.trainer.predict(
             self.model,
             dataloaders=self.data.each_once(split_name, padded_length),
-            ckpt_path=None if self._weights_at_hand or self._out_of_sight else self.checkpoint,
-            verbose=False,
+            ckpt_path=None if self._is_loaded or self._is_elsewhere else self.checkpoint,
+            return_predictions=False,
         )
-        self._weights_at_hand = True
-        trainer.loggers = loggers
+        self._is_loaded = True
         assert self.model.predictions is not None
         return self.model.predictions
 
     def _figures(self, split_name: str, predictions: Predictions, *, keep: bool = True) -> dict[str, Any]:
         if not bool(predictions.logits.isfinite().all()):
             raise UserError(f"the weights of {self.checkpoint or 'this run'} are not finite: the training has diverged")
-        decision = self.model.decision
+        decision = self.model.network.decision
         fitted_step = int(decision.fitted_step)
         figures = {
             "loss": float(self.model.cross_entropy(predictions.logits, predictions.labels)),
@@ -156,25 +151,21 @@ class RunEvaluation:
         return figures
 
     @property
-    def _out_of_sight(self) -> bool:
-        """Whether the checkpoint is on another machine only; the Trainer hands its weights out from the first one."""
+    def _is_elsewhere(self) -> bool:
+        """Whether the checkpoint is on another machine only; the Trainer broadcasts its weights from there."""
         return not self.trainer.is_global_zero and not Path(self.checkpoint).is_file()
 
-    @property
-    def _writes(self) -> bool:
-        return self.run_directory is not None and self.trainer.is_global_zero
-
     def _keep(self, figures: Mapping[str, Any], outdated: tuple[str, ...] = ()) -> None:
-        if self._writes:
-            assert self.run_directory is not None
-            known = {**figures, "classes": self.data.label_names}
-            if "audit" not in read_metrics(self.run_directory):
-                known["audit"] = self.data.audit()
-            for name, predictions in self._evaluated.items():
-                path = predictions_path(self.run_directory, name)
-                write_predictions(path, predictions, self.data.splits[name], self.data.label_names)
-            update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
-            self._show_in_tensorboard(write_report(self.run_directory), figures)
+        if self.run_directory is None or not self.trainer.is_global_zero:
+            return
+        known = {**figures, "classes": self.data.label_names}
+        if "audit" not in read_metrics(self.run_directory):
+            known["audit"] = self.data.audit()
+        for name, predictions in self._evaluated.items():
+            path = predictions_path(self.run_directory, name)
+            write_predictions(path, predictions, self.data.splits[name], self.data.label_names)
+        update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
+        self._show_in_tensorboard(write_report(self.run_directory), figures)
 
     def _show_in_tensorboard(self, pictures: Mapping[str, Figure], figures: Mapping[str, Any]) -> None:
         """The report's pictures, and the figures of the messages that no stage of the Trainer logs."""

@@ -1,38 +1,43 @@
-"""A run's settings, kept in its directory."""
+"""What decides a run's numbers, kept in its directory: settings, splits, versions, digests."""
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import SaveConfigCallback
+from typing_extensions import override
 
 from spam_classifier.data.corpora import SAMPLE, UCI
-from spam_classifier.files import atomic_write
+from spam_classifier.files import UNFINISHED, atomic_write
 from spam_classifier.models.pretrained import HUB_REVISIONS, RANDOM
-from spam_classifier.runs.find import CONFIG_FILE, remove_unfinished
+from spam_classifier.runs.find import CHECKPOINTS_DIRECTORY, CONFIG_FILE
+from spam_classifier.runs.metrics import read_metrics, update_metrics
+from spam_classifier.runs.provenance import PROVENANCE, git_revision, versions
 from spam_classifier.training.logger import run_directory
 
-PATHS = {
-    "data": ("corpus", "validation_corpus", "test_corpus", "cache_dir"),
-    "model": ("weights", "prefix_cache"),
-}
-NAMES = {UCI, SAMPLE, RANDOM, *HUB_REVISIONS}  # that are none of files
+PATHS = {"data": ("corpus", "validation_corpus", "test_corpus", "cache_dir"), "model": ("weights",)}
+NAMES = {UCI, SAMPLE, RANDOM, *HUB_REVISIONS}  # values of these settings that are not paths
 
 
-class SaveRunSettings(SaveConfigCallback):
-    """Keep the settings of a training run in its directory, without the checkpoint it may have started from."""
+class KeepSettings(SaveConfigCallback):
+    """Keep the settings of a training run, without the checkpoint it may have started from."""
 
+    @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Save those of a new run at once, so that one that is killed as it starts can be started anew."""
+        # at once for a new run, so that one that is killed as it starts can be started again
         if stage == "fit" and self.config.ckpt_path is None:
             self._save(trainer)
 
+    @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save those of a continued run, once its checkpoint has been taken up with them."""
+        # for a resumed run, once its checkpoint was loaded with these settings
         if self.config.ckpt_path is not None:
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        """Save; paths as they are from anywhere."""
         directory = run_directory(trainer)
         if directory is None or not trainer.is_global_zero:
             return
@@ -40,11 +45,47 @@ class SaveRunSettings(SaveConfigCallback):
         for group, names in PATHS.items():
             for name in names:
                 value = self.config[group][name]
-                if value is None or value in NAMES:
-                    continue
-                if Path(value).exists() or name == "prefix_cache":
+                if value is not None and value not in NAMES and Path(value).exists():
                     self.config[group][name] = str(Path(value).resolve())
         directory.mkdir(parents=True, exist_ok=True)
-        remove_unfinished(directory)
+        _remove_unfinished(directory)
         with atomic_write(directory / CONFIG_FILE) as unfinished:
             self.parser.save(self.config, unfinished, skip_none=False, overwrite=True, multifile=False)
+
+
+def _remove_unfinished(run: Path) -> None:
+    """Remove temporary files of checkpoints and hidden states that a killed process has left."""
+    for path in (*(run / CHECKPOINTS_DIRECTORY).glob(f"*{UNFINISHED}"), *run.glob(f"frozen_prefix-*{UNFINISHED}")):
+        path.unlink(missing_ok=True)
+
+
+class KeepProvenance(Callback):
+    """Keep the splits and, in ``metrics.json``, what else decides the numbers.
+
+    Args:
+        typed: The flags as the user typed them.
+        seed: The seed.
+    """
+
+    def __init__(self, typed: Sequence[str], seed: int) -> None:
+        self.command = f"python -m spam_classifier.train {shlex.join(typed)}"
+        self.seed = seed
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        directory = run_directory(trainer)
+        data = getattr(trainer, "datamodule", None)
+        if directory is None or not trainer.is_global_zero or data is None:
+            return
+        data.write_splits(directory)
+        earlier = read_metrics(directory).get(PROVENANCE, {}) if trainer.ckpt_path else {}
+        known: dict[str, Any] = {
+            "commands": [*earlier.get("commands", []), self.command],
+            "seed": self.seed,
+            "versions": versions(),
+            "git": git_revision(),
+            "corpus_sha256": data.sources_sha256(),
+            # a checkpoint has replaced the weights, and their file may be gone
+            "weights_sha256": earlier.get("weights_sha256") if trainer.ckpt_path else pl_module.weights_sha256,
+        }
+        update_metrics(directory, {PROVENANCE: known})

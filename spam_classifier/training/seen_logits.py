@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from typing_extensions import override
 
 
 class SeenLogits(Metric):
@@ -18,20 +19,21 @@ class SeenLogits(Metric):
         for name in ("logits", "labels", "rows"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
+    @override
     def update(self, logits: Tensor, labels: Tensor, rows: Tensor) -> None:
         """Add a batch: float [B, classes], int64 [B], int64 [B]."""
         self.logits.append(logits.detach().float())
         self.labels.append(labels)
         self.rows.append(rows)
 
+    @override
     def compute(self) -> dict[str, Tensor]:
-        """All that was seen, by name."""
         states = {"logits": self.logits, "labels": self.labels, "rows": self.rows}
         # gathered over processes they are tensors already
         return {name: value if isinstance(value, Tensor) else torch.cat(value) for name, value in states.items()}
 
-    def in_order(self) -> tuple[Tensor, Tensor, Tensor]:
-        """All logits, labels and rows, in the order of the rows, of all processes; and start afresh."""
+    def take_in_order(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All logits, labels and rows of all processes, in the order of the rows; then reset."""
         seen = self.compute()
         rows = seen["rows"].reshape(-1)  # compute makes a scalar of a tensor with one element
         order = rows.argsort()

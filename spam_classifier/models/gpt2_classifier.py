@@ -1,0 +1,159 @@
+"""GPT-2 with a linear head: the one place that knows which token is read, and whether padding matters."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from spam_classifier.batch import Batch
+from spam_classifier.models.decision import Decision
+from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
+from spam_classifier.models.lora import TARGETS, add_lora
+from spam_classifier.models.packed_blocks import states_before_block
+from spam_classifier.models.pretrained import RANDOM, load_weights, refuse_misfit
+
+TokenPosition = Literal["last", "first", "last_real", "mean"]
+Attention = Literal["causal", "full"]
+OF_THE_ROW = ("last", "mean")  # positions that depend on where the row ends, padding included
+SIZES = ("layers", "width", "heads", "context")  # the settings that make up a GPT2Shape
+
+
+def reads_whole_row(settings: Mapping[str, Any]) -> bool:
+    """Whether the logits depend on every token of the row, padding included."""
+    return settings["token_position"] in OF_THE_ROW or settings["attention"] == "full"
+
+
+class GPT2Classifier(nn.Module):
+    """A GPT-2 backbone, a linear head on one token's hidden state, and a decision on the logits.
+
+    Args:
+        backbone: The backbone.
+        settings: The arguments of SpamClassifier and the fields of DataDescription, by name.
+
+    Attributes:
+        settings: The same, as a dict of plain types: what a checkpoint keeps as hyper-parameters.
+        label_names: The classes in the order of their logits.
+        fixed_length: Tokens that every row has to be padded to, as in training; None where padding does not matter.
+    """
+
+    def __init__(self, backbone: GPT2Backbone, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.settings = dict(settings)
+        self.label_names: list[str] = self.settings["label_names"]
+        self.token_position: str = self.settings["token_position"]
+        self.fixed_length: int | None = self.settings["padded_length"] if reads_whole_row(settings) else None
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.shape.width, len(self.label_names))
+        self.decision = Decision()
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], *, to_be_restored: bool = False) -> "GPT2Classifier":
+        """Build the network that settings describe, and load its pretrained weights.
+
+        Args:
+            settings: As for the constructor; layers, width, heads and context are numbers.
+            to_be_restored: A checkpoint is about to replace the weights: neither draw nor load any.
+
+        Raises:
+            UserError: As for ``load_weights``; or there is no such LoRA target.
+        """
+        shape = GPT2Shape(*(settings[name] for name in SIZES))
+        if to_be_restored:
+            return cls(backbone_structure(shape, settings).to_empty(device="cpu"), settings)
+        weights = settings["weights"]
+        if weights == RANDOM:
+            backbone = GPT2Backbone(shape, **_options(settings))
+        else:
+            with torch.device("meta"):  # every parameter is about to be loaded: draw no random ones
+                backbone = GPT2Backbone(shape, **_options(settings))
+            refuse_misfit(backbone, weights)
+            backbone.to_empty(device="cpu")
+        load_weights(backbone, weights)
+        _add_lora(backbone, settings)
+        return cls(backbone, settings)
+
+    @property
+    def padding_matters(self) -> bool:
+        """Whether a message's logits depend on how far it is padded."""
+        return self.fixed_length is not None
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of each message.
+
+        Args:
+            input_ids: Token ids, int64 [B, T].
+            lengths: Real tokens of each message, int64 [B].
+
+        Returns:
+            Logits, float [B, classes].
+        """
+        last = len(self.backbone.h) - 1
+        return self.logits_from(self.backbone.before_block(input_ids, last), lengths, last)
+
+    def logits_from(self, states: Tensor, lengths: Tensor, block: int) -> Tensor:
+        """Logits, float [B, classes], from hidden states; the arguments are those of ``read_out``."""
+        return self.head(self.read_out(states, lengths, block))
+
+    def read_out(self, states: Tensor, lengths: Tensor, block: int) -> Tensor:
+        """Run the remaining blocks, and take the hidden state that the head reads.
+
+        The head is linear, so its logits for the mean state are the mean of the logits of all tokens.
+
+        Args:
+            states: What block number ``block`` reads, float [B, T, width].
+            lengths: Real tokens of each message, int64 [B].
+            block: The first block to run; the number of blocks if all have run.
+
+        Returns:
+            float [B, width], after the final layer norm.
+        """
+        if self.padding_matters and self.token_position in OF_THE_ROW:
+            lengths = torch.full_like(lengths, states.shape[1])  # padding counts as tokens of the message
+        if self.token_position == "mean":
+            after = self.backbone.after_block(states, block)  # (B, T, width)
+            counts = torch.arange(after.shape[1], device=after.device) < lengths[:, None]  # (B, T)
+            return (after * counts[..., None]).sum(dim=1) / lengths[:, None]  # (B, width)
+        position = torch.zeros_like(lengths) if self.token_position == "first" else lengths - 1  # (B)
+        return self.backbone.at(states, position, block)
+
+    def logits_of(self, batches: Iterable[Batch], packed: bool) -> Iterator[Tensor]:
+        """Logits of one batch after the other without gradients: those of ``forward``, faster on a CPU.
+
+        Args:
+            batches: The batches, on the network's device.
+            packed: Whether there are enough tokens for packing the weights to pay.
+
+        Yields:
+            Logits, float [B, classes].
+        """
+        batches, again = itertools.tee(batches)
+        last = len(self.backbone.h) - 1
+        states = states_before_block(self.backbone, (batch.input_ids for batch in batches), last, packed=packed)
+        for batch, of_batch in zip(again, states, strict=True):
+            with torch.no_grad():
+                logits = self.logits_from(of_batch, batch.lengths, last)
+            yield logits
+
+
+def backbone_structure(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:
+    """The backbone that settings describe, LoRA included, on PyTorch's ``meta`` device: it takes no memory."""
+    with torch.device("meta"):
+        backbone = GPT2Backbone(shape, **_options(settings))
+        _add_lora(backbone, settings)
+    return backbone
+
+
+def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dropout": settings["dropout"],
+        "causal": settings["attention"] == "causal",
+        "gradient_checkpointing": settings["gradient_checkpointing"],
+    }
+
+
+def _add_lora(backbone: GPT2Backbone, settings: Mapping[str, Any]) -> None:
+    if settings["trainable"] == "lora":
+        rank, alpha, dropout = (settings[f"lora_{name}"] for name in ("rank", "alpha", "dropout"))
+        add_lora(backbone, rank, alpha, dropout, settings["lora_targets"] or TARGETS)

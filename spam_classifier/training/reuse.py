@@ -1,0 +1,193 @@
+"""Reuse of frozen hidden states in training and evaluation, as a callback."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.distributed
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import override
+
+from spam_classifier.batch import Batch, MessageSource
+from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, Plan, mapped_file
+from spam_classifier.models.gpt2_classifier import GPT2Classifier
+from spam_classifier.training.logger import run_directory
+
+GIGABYTE = 1e9
+Key = tuple[int, int, int | None]
+
+
+class ReuseFrozenStates(Callback):
+    """Computes the hidden states of a split once, and gives the model its logits from them.
+
+    States are kept while they are valid: for the same messages at the same length, and the same frozen weights. Every
+    process runs every hook: each computes its share of the states, and all get the whole.
+
+    Args:
+        enabled: Whether to keep states at all.
+        memory_budget: Most gigabytes of states in memory, in each process.
+        disk_budget: Most gigabytes of states in files of the run directory, once the memory budget is used up.
+    """
+
+    def __init__(self, enabled: bool, memory_budget: float, disk_budget: float) -> None:
+        self.enabled = enabled
+        self.memory_budget = memory_budget * GIGABYTE
+        self.disk_budget = disk_budget * GIGABYTE
+        self.prefix: FrozenPrefix | None = None
+        self._kept: dict[Key, tuple[object, HiddenStates | None]] = {}
+        self._stages: dict[str, HiddenStates | None] = {}
+        self._has_fitted = False
+
+    def build(self, net: GPT2Classifier, blocks: int) -> None:
+        """Take the network, of which this many first blocks are frozen."""
+        self.prefix = FrozenPrefix(net, blocks) if blocks and self.enabled else None
+
+    def logits(self, net: GPT2Classifier, stage: str, batch: Batch) -> Tensor:
+        """Logits of a batch, float [B, classes], from kept states if the stage has them."""
+        states = self._stages.get(stage)
+        if states is None or self.prefix is None:
+            return net(batch.input_ids, batch.lengths)
+        return self.prefix.logits(states.gather(batch.index, batch.labels.device), batch)
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._has_fitted = True
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.prefix is None:
+            why = "no block is frozen" if self.enabled else "switched off"
+        elif pl_module.hparams["dropout"]:
+            why = "the frozen blocks use dropout"
+        else:
+            visits = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
+            self._enter("train", trainer.train_dataloader, trainer, visits)
+            return
+        rank_zero_info(f"hidden states are computed anew in each epoch: {why}")
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stages.pop("train", None)  # the evaluation after the training may still use what is kept
+
+    @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._enter("val", trainer.val_dataloaders, trainer, sum(trainer.num_val_batches))
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._leave("val", trainer.val_dataloaders, trainer)
+
+    @override
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._enter("test", trainer.test_dataloaders, trainer, sum(trainer.num_test_batches))
+
+    @override
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._leave("test", trainer.test_dataloaders, trainer)
+
+    @override
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._enter("predict", trainer.predict_dataloaders, trainer, sum(trainer.num_predict_batches))
+
+    @override
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._leave("predict", trainer.predict_dataloaders, trainer)
+
+    def _enter(self, stage: str, loader: Any, trainer: pl.Trainer, visits: float) -> None:
+        """Have the states of a stage ready, unless it visits only a part of its ``len(loader)`` batches."""
+        self._stages.pop(stage, None)
+        if self.prefix is None or not isinstance(loader, MessageSource):
+            return
+        # the number of batches may differ between processes, and all have to take part or none
+        if trainer.strategy.reduce_boolean_decision(visits >= len(loader), all=True):
+            self._stages[stage] = self._states_of(loader, self.prefix, trainer)
+
+    def _leave(self, stage: str, loader: Any, trainer: pl.Trainer) -> None:
+        self._stages.pop(stage, None)
+        if trainer.state.fn != "fit" and isinstance(loader, MessageSource):
+            self._kept.pop(self._key(loader), None)  # this split is not visited again
+
+    def _key(self, loader: MessageSource) -> Key:
+        padding_matters = self.prefix is not None and self.prefix.net.padding_matters
+        return id(loader.messages), loader.max_length, loader.padded_length if padding_matters else None
+
+    def _states_of(self, loader: MessageSource, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
+        if prefix.weights_changed():
+            self._kept = {}
+        key = self._key(loader)
+        if key not in self._kept:  # the messages are kept, too: no other object can get their id
+            # inference tensors could not be saved for backward, should training read these states
+            with torch.inference_mode(mode=False), torch.no_grad():
+                self._kept[key] = (loader.messages, self._compute(loader, prefix, trainer))
+        return self._kept[key][1]
+
+    def _compute(self, loader: MessageSource, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
+        plan = prefix.plan(loader)
+        allocated = self._allocate(plan, prefix, trainer)
+        if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
+            return None
+        tokens, on_disk = allocated
+        places = plan.places
+        own = range(trainer.global_rank, len(plan.batches), trainer.world_size)
+        bar = tqdm(
+            desc="frozen blocks",
+            total=sum(len(plan.batches[number]) for number in own) * prefix.blocks,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
+            leave=False,
+            disable=not trainer.is_global_zero or trainer.progress_bar_callback is None,
+        )
+        with bar, trainer.precision_plugin.forward_context():
+            states = prefix.states(loader, plan, [plan.batches[number] for number in own], bar.update)
+            for number, of_batch in zip(own, states, strict=True):
+                tokens[places[number]] = of_batch
+        if trainer.world_size > 1:
+            exchange(tokens, places, prefix.net.backbone.wte.weight.device)
+        return HiddenStates(tokens, plan.starts, plan.counts, on_disk)
+
+    def _allocate(self, plan: Plan, prefix: FrozenPrefix, trainer: pl.Trainer) -> tuple[Tensor, bool] | None:
+        """An empty tensor for the states, and whether it is a mapped file; None if no budget allows it."""
+        weight = prefix.net.backbone.wte.weight
+        shape, dtype = (int(plan.counts.sum()), weight.shape[1]), weight.dtype
+        size = shape[0] * shape[1] * dtype.itemsize
+        what = f"hidden states after {prefix.blocks} frozen blocks: {shape[0]:,} tokens, {size / 1e6:,.0f} MB"
+        if size <= self._left(on_disk=False):
+            rank_zero_info(f"{what} in memory")
+            return torch.empty(shape, dtype=dtype), False
+        # kept and recomputed states differ in the last float digits: evaluation after a fit has to use kept ones, as
+        # its validation did; in other evaluations each message is visited once, which is not worth the disk
+        if trainer.state.fn != "fit" and not self._has_fitted:
+            rank_zero_info(f"{what} exceed --model.prefix_memory: computed batch by batch")
+            return None
+        if size <= self._left(on_disk=True):
+            directory = run_directory(trainer) or Path(tempfile.gettempdir())
+            with contextlib.suppress(OSError), mapped_file(directory, shape[0] * shape[1], dtype) as tensor:
+                rank_zero_info(f"{what} on disk in {directory}, over --model.prefix_memory")
+                return tensor.view(shape), True
+        rank_zero_info(f"{what} exceed --model.prefix_memory and --model.prefix_disk: computed anew in each epoch")
+        return None
+
+    def _left(self, *, on_disk: bool) -> float:
+        """Bytes of a budget that are not used up."""
+        kept = [states.tokens for _, states in self._kept.values() if states is not None and states.on_disk == on_disk]
+        return (self.disk_budget if on_disk else self.memory_budget) - sum(tokens.nbytes for tokens in kept)
+
+
+def exchange(tokens: Tensor, places: list[slice], device: torch.device) -> None:
+    """Give every process the states that the others computed, batch by batch.
+
+    Args:
+        tokens: float [total, width]; this process has filled in every ``world_size``-th place.
+        places: Where each batch's states are.
+        device: Where the processes can communicate.
+    """
+    world_size = torch.distributed.get_world_size()
+    for number, place in enumerate(places):
+        buffer = tokens[place].to(device)
+        torch.distributed.broadcast(buffer, src=number % world_size)
+        tokens[place] = buffer.cpu()
