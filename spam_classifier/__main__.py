@@ -1,7 +1,7 @@
 """The commands, by name: ``python -m spam_classifier COMMAND ...``, and the console script ``spam_classifier``."""
 
+import runpy
 import sys
-from importlib import import_module
 
 COMMANDS = {
     "train": "train (fit), validate and test a classifier",
@@ -29,7 +29,8 @@ def main() -> None:
         print(f"error: there is no command {name!r}: use one of {', '.join(COMMANDS)}", file=sys.stderr)
         sys.exit(2)
     del sys.argv[1]
-    import_module(f"spam_classifier.{name}").main()
+    # as its own main module, which is what Lightning launches again for further processes
+    runpy.run_module(f"spam_classifier.{name}", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -4,42 +4,39 @@ import argparse
 import logging
 import os
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spam_classifier.data.rows import Input
-from spam_classifier.errors import UserError, escape_control, one_line_errors
-from spam_classifier.files import file_sha256
-from spam_classifier.inference.classifier import Classifier, load_classifier
-from spam_classifier.judging import judge as judging
-from spam_classifier.judging.inputs import argument_input, open_input, standard_input
-from spam_classifier.judging.output import Output, Tally, check_output, rejected_path
-from spam_classifier.judging.screen import Screen
+from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
-from spam_classifier.training.processes import Launched, ending_together
+
+if TYPE_CHECKING:
+    from spam_classifier.data.rows import Input
+    from spam_classifier.inference.classifier import Classifier
+    from spam_classifier.judging.judge import Group
+    from spam_classifier.judging.output import Tally
+    from spam_classifier.training.processes import Launched
 
 DESCRIPTION = """Classify texts with a trained run.
 
-Texts are arguments, lines of standard input, or rows of a file. Label, probability and text of each are printed, or
---output takes them, beside the columns they came with: predicted, probability (of that class), probability_CLASS for
-each class, threshold, truncated (whether the text was longer than the model reads)."""
+Texts are arguments, lines of standard input, or rows of a file. Label, probability and text of each are printed.
+With --output they are written to a file, next to the columns of the input: predicted, probability (of that class),
+probability_CLASS for each class, threshold, truncated (whether the text was longer than the model reads)."""
 EXAMPLES = """examples:
   python -m spam_classifier.predict "You have won a prize, call now" "See you at seven?"
   python -m spam_classifier.predict < messages.txt
-  python -m spam_classifier.predict --input messages.csv --output judged.csv
-  python -m spam_classifier.predict --input tickets.jsonl --text_column body --output judged.jsonl
+  python -m spam_classifier.predict --input messages.csv --output labels.csv
+  python -m spam_classifier.predict --input tickets.jsonl --text_column body --output labels.jsonl
   python -m spam_classifier.predict --input mails --threshold 0.9
-  python -m spam_classifier.predict --input messages.csv --output judged.csv --accelerator cpu --devices 2
+  python -m spam_classifier.predict --input messages.csv --output labels.csv --accelerator cpu --devices 2
 
-Files of any size go through in chunks. --output is written as FILE.incomplete and gets its name when it is whole. After
-a kill or Ctrl-C the same command goes on from there (a .parquet starts anew, with --overwrite, and so do typed or piped
-texts). Rows that can't be judged (other fields than the header has, no text, not UTF-8) are told, and listed in
-FILE.rejected.csv; the others go on.
+Files of any size are read in chunks. The output is written as FILE.incomplete and renamed when complete. After a kill
+or Ctrl-C the same command goes on from there (a .parquet starts again, with --overwrite, and so do typed or piped
+texts). Rows that can't be classified (another number of fields than the header, no text, not UTF-8) are reported and
+listed in FILE.rejected.csv; the others are classified.
 
-In a .csv strings stand in quotes, to the letter. Cells that start with = + - or @ are formulas to a spreadsheet: import
-such columns as text."""
+In a .csv, strings are quoted and otherwise unchanged. Spreadsheets take cells that start with = + - or @ for formulas:
+import such columns as text."""
 
 
 def parse() -> argparse.Namespace:
@@ -64,71 +61,87 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
     parser.add_argument(
-        "--strict", action="store_true", help="stop at the first row that can't be judged, with status 1"
+        "--strict", action="store_true", help="stop at the first row that can't be classified, with status 1"
     )
     parser.add_argument(
         "--threshold",
         type=float,
         metavar="P",
-        help="probability from which the second of two classes is decided for (default: the one the run chose)",
+        help="probability from which the second of two classes is predicted (default: the one the run chose)",
     )
-    parser.add_argument("--accelerator", default="auto", help="cpu, gpu, ... (default: auto, a GPU if there is one)")
+    parser.add_argument(
+        "--accelerator", default="auto", help="cpu, gpu, cuda or mps (default: auto, a GPU if there is one)"
+    )
     parser.add_argument(
         "--devices",
         type=int,
         default=1,
         metavar="N",
-        help="how many GPUs, or processes on CPUs, share the work (default: 1); the verdicts are the same",
+        help="how many GPUs, or processes on CPUs, share the work (default: 1); the labels are the same",
     )
     add_checkpoint_flags(parser)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Judge what the command line names, and print or write the verdicts."""
+    """Classify what the command line names, and print or write the labels."""
     arguments = parse()
     for stream in (sys.stdout, sys.stderr):  # whatever the terminal's encoding
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    with one_line_errors(), _lightning_silent():
+    with one_line_errors():
+        if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
+            raise UserError(f"--threshold {arguments.threshold}: give a probability, from 0 to 1")
+        with importing():
+            from spam_classifier.training.processes import ending_together
         try:
             with ending_together("the same command goes on, if it can") as launched:
-                _run(arguments, launched)
-        except BrokenPipeError:  # whoever read the output has enough of it
+                _run(arguments, _group(arguments.accelerator, arguments.devices, launched))
+        except BrokenPipeError:  # the reader of the output has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@contextmanager
-def _lightning_silent() -> Iterator[None]:
-    """Keep what Lightning says of devices, processes and its own code out of what users read."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+def _group(accelerator: str, devices: int, launched: "Launched") -> "Group":
+    """The processes that share the work; Lightning is imported only if there are several."""
+    with importing():
+        import torch
+
+        from spam_classifier.inference.classifier import chosen_device
+        from spam_classifier.judging.judge import OneProcess
+
+        if devices == 1 and "LOCAL_RANK" not in os.environ:
+            return OneProcess(torch.device(chosen_device(accelerator, "--accelerator")))
+        from lightning.fabric import Fabric
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces every process
+    try:
+        fabric = Fabric(accelerator=accelerator, devices=devices)
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise UserError(
+            f"--accelerator {accelerator} --devices {devices}: {error} (leave both out to use what this machine has)"
+        ) from error
+    launched.watch(fabric.strategy)
+    fabric.launch()
+    return fabric
 
 
-def _run(arguments: argparse.Namespace, launched: Launched) -> None:
-    output = arguments.output
-    if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
-        raise UserError(f"--threshold {arguments.threshold}: give a probability, from 0 to 1")
-    trainer = judging.judging_trainer(arguments.accelerator, arguments.devices)
-    launched.watch(trainer)
-    if not trainer.is_global_zero:
-        judging.help_to_judge(trainer, load_classifier(find_checkpoint(arguments.ckpt_path, arguments.root)))
+def _run(arguments: argparse.Namespace, group: "Group") -> None:
+    with importing():
+        from spam_classifier.files import file_sha256
+        from spam_classifier.inference.classifier import load_classifier
+        from spam_classifier.judging import judge as judging
+        from spam_classifier.judging.output import Output, check_output
+        from spam_classifier.judging.screen import Screen
+    output, device = arguments.output, str(group.device)
+    if group.global_rank:
+        judging.help_to_judge(group, load_classifier(find_checkpoint(arguments.ckpt_path, arguments.root), device))
         return
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
     print(escape_control(f"checkpoint {checkpoint}"), flush=True)
     source = _source(arguments)
-    classifier = load_classifier(checkpoint)
+    classifier = load_classifier(checkpoint, device)
     classifier.check_threshold(arguments.threshold)
     sink: Output | Screen
     if output:
@@ -136,16 +149,16 @@ def _run(arguments: argparse.Namespace, launched: Launched) -> None:
             "checkpoint": file_sha256(checkpoint),
             "threshold": arguments.threshold,
             "text_column": arguments.text_column,
-            "device": trainer.strategy.root_device.type,
+            "device": group.device.type,
             "chunk_rows": judging.CHUNK_ROWS,
         }
         sink = Output(output, source, classifier.labels, settings, arguments.overwrite)
         if sink.tally.read:
-            _note(f"going on with {sink.incomplete} behind {source.unit} number {sink.tally.read:,}")
+            _note(f"going on with {sink.incomplete} after {source.unit} number {sink.tally.read:,}")
     else:
         sink = Screen(sys.stdout, classifier.labels)
     try:
-        tally = judging.judge(trainer, source, classifier, arguments.threshold, sink, arguments.strict)
+        tally = judging.judge(group, source, classifier, arguments.threshold, sink, arguments.strict)
     except KeyboardInterrupt:
         if isinstance(sink, Output) and sink.resumable and sink.tally.read:
             _note(f"{sink.tally.read:,} rows are in {sink.incomplete}: the same command goes on from there")
@@ -153,7 +166,9 @@ def _run(arguments: argparse.Namespace, launched: Launched) -> None:
     _summarize(tally, source, classifier, output)
 
 
-def _source(arguments: argparse.Namespace) -> Input:
+def _source(arguments: argparse.Namespace) -> "Input":
+    from spam_classifier.judging.inputs import argument_input, open_input, standard_input
+
     texts, path = arguments.texts, arguments.input
     if texts and path:
         raise UserError("texts and --input do not go together: give one of them")
@@ -166,7 +181,9 @@ def _source(arguments: argparse.Namespace) -> Input:
     return standard_input()
 
 
-def _summarize(tally: Tally, source: Input, classifier: Classifier, output: Path | None) -> None:
+def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output: Path | None) -> None:
+    from spam_classifier.judging.output import rejected_path
+
     if source.unit == "file":
         _note("note: the default corpus is of SMS: a model that learned from it is no e-mail filter")
     if tally.truncated:
@@ -177,7 +194,7 @@ def _summarize(tally: Tally, source: Input, classifier: Classifier, output: Path
     if output or tally.rejected:
         listed = f" ({rejected_path(output)})" if output and tally.rejected else ""
         into = f", into {output}" if output else ""
-        _note(f"rows in: {tally.read:,} = {tally.judged:,} judged{into} + {tally.rejected:,} rejected{listed}")
+        _note(f"rows in: {tally.read:,} = {tally.judged:,} classified{into} + {tally.rejected:,} rejected{listed}")
 
 
 def _note(line: str) -> None:

@@ -68,7 +68,7 @@ def main() -> None:
 def _serve(arguments: argparse.Namespace) -> None:
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
     read_checkpoint(checkpoint)
-    device = chosen_device(arguments.device)
+    device = chosen_device(arguments.device, "--device")
     try:
         from spam_classifier.serving.http_server import http_server
         from spam_classifier.serving.web_app import Service

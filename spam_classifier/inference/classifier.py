@@ -229,16 +229,17 @@ def load_classifier(run: str | Path | None = None, device: str = "cpu") -> Class
     return Classifier(net.to(device), path)
 
 
-def chosen_device(name: str) -> str:
-    """The device that ``--device`` means; ``auto`` is a GPU if there is one.
+def chosen_device(name: str, flag: str) -> str:
+    """The device that a flag names: ``auto`` and ``gpu`` are a GPU, ``auto`` the CPU if there is none.
 
     Raises:
         UserError: PyTorch can't compute there.
     """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name in ("auto", "gpu"):
+        gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
+        name = gpu or ("cpu" if name == "auto" else "cuda")
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"--device {name}: PyTorch can't compute there; give cpu, or leave it out") from error
+        raise UserError(f"{flag} {name}: PyTorch can't compute there; give cpu, or leave it out") from error
     return name

@@ -1,17 +1,14 @@
-"""Rows in, verdicts out, a chunk at a time: memory holds one chunk, however many rows there are.
+"""Rows in, labels out, a chunk at a time: memory holds one chunk, however many rows there are.
 
-The chunks go through the Trainer's own ``predict``. Of several processes the first one reads and writes, and each
-judges its share of every chunk.
+Of several processes the first one reads and writes, and each computes its share of every chunk.
 """
 
-import signal
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
-import lightning.pytorch as pl
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -22,51 +19,72 @@ from spam_classifier.files import file_sha256
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.judging.output import Output, Tally
 from spam_classifier.judging.screen import Screen
-from spam_classifier.training.processes import end_at_sigterm
 
 CHUNK_ROWS = 4_096
-REPORTED = 5  # rejected rows that are told one by one
-MOST_CHUNKS = 1 << 40  # more than there ever are
+REPORTED = 5  # rejected rows that are printed one by one
 
 
-def judging_trainer(accelerator: str, devices: int) -> pl.Trainer:
-    """A Trainer that judges and leaves nothing behind.
+class Group(Protocol):
+    """The processes that share the work: ``OneProcess``, or a Lightning Fabric that was launched."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        ...
+
+    @property
+    def global_rank(self) -> int:
+        """Number of this process."""
+        ...
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+        ...
+
+    def broadcast(self, obj: Any) -> Any:
+        """What the first process passes, in all processes."""
+        ...
+
+    def all_reduce(self, data: Any, *, reduce_op: str) -> Any:
+        """The sum of a tensor over the processes, with ``reduce_op`` ``sum``."""
+        ...
+
+
+class OneProcess:
+    """A group of one, for which Lightning need not be imported.
 
     Args:
-        accelerator: What to compute on, as Lightning names it.
-        devices: How many of them; on ``cpu``, how many processes.
-
-    Raises:
-        UserError: There is no such thing here, or not so many of them.
+        device: Where it computes.
     """
-    try:
-        return pl.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise UserError(
-            f"--accelerator {accelerator} --devices {devices}: {error} (leave both out to take what this machine has)"
-        ) from error
+
+    global_rank, world_size = 0, 1
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def broadcast(self, obj: Any) -> Any:
+        """The same object."""
+        return obj
+
+    def all_reduce(self, data: Tensor, *, reduce_op: str) -> Tensor:
+        """The same tensor."""
+        return data
 
 
 class Desk:
-    """Where rows come in and verdicts go out, in the first process alone.
+    """Reads rows and writes predictions, in the first process only.
 
     Args:
-        source: The rows; those that the sink has from an earlier run are passed over.
+        source: The rows; those that the sink has from an earlier run are skipped.
         classifier: The classifier.
-        threshold: Probability from which the second of two classes is decided for; default: the model's own.
-        sink: Where verdicts and rejected rows go.
-        strict: Whether to stop at the first row that can't be judged.
+        threshold: Probability from which the second of two classes is predicted; default: the model's own.
+        sink: Where predictions and rejected rows go.
+        strict: Whether to stop at the first row that can't be classified.
 
     Attributes:
-        tally: How far it is.
-        bar: Shows it.
+        tally: The rows so far.
+        bar: The progress bar.
     """
 
     def __init__(
@@ -84,13 +102,13 @@ class Desk:
             initial=self.tally.read,
             unit=" row",
             leave=False,
-            disable=None if isinstance(sink, Output) else True,  # it would stand in the table
+            disable=None if isinstance(sink, Output) else True,  # on the screen it would be in the table
         )
         self._rows: list[Row] = []
         self._rejected: list[Rejected] = []
 
     def chunks(self) -> Iterator[EncodedMessages]:
-        """Read the rows: the texts of one chunk after the other, each to be handed to ``write``."""
+        """Read the rows: the texts of one chunk after the other, each to be passed to ``write``."""
         rows = islice(self.source.rows, self.tally.read, None)
         while chunk := list(islice(rows, CHUNK_ROWS)):
             self._rows = [row for row in chunk if isinstance(row, Row)]
@@ -99,7 +117,7 @@ class Desk:
             yield EncodedMessages.from_texts([row.text for row in self._rows])
 
     def write(self, messages: EncodedMessages, probabilities: Tensor) -> None:
-        """Write the verdicts on the chunk that was read last.
+        """Write the predictions for the last chunk.
 
         Args:
             messages: Its texts.
@@ -116,114 +134,47 @@ class Desk:
         self.bar.update(self.tally.read - self.bar.n)
 
     def _report(self) -> None:
-        told = 1 if self.strict else max(0, REPORTED - self.tally.rejected)
-        for row in self._rejected[:told]:
+        reported = 1 if self.strict else max(0, REPORTED - self.tally.rejected)
+        for row in self._rejected[:reported]:
             source = self.source
             where = row.place if source.unit == "file" else f"{source.name}, {source.unit} {row.place}"
             line = one_line(f"{where}: {row.reason}")
             if self.strict:
-                raise UserError(f"{line}; mend it, or leave out --strict to go on without it")
+                raise UserError(f"{line}; correct it, or leave out --strict to go on without it")
             tqdm.write(f"rejected: {line}", file=sys.stderr)
 
 
-class Chunks:
-    """What the first process's desk reads, in every process.
-
-    Args:
-        trainer: Knows the processes.
-        desk: The desk; None in the others.
-    """
-
-    def __init__(self, trainer: pl.Trainer, desk: Desk | None) -> None:
-        self.trainer = trainer
-        self.desk = desk
-
-    def __iter__(self) -> Iterator[EncodedMessages]:
-        read = iter(()) if self.desk is None else self.desk.chunks()
-        while (messages := self.trainer.strategy.broadcast(next(read, None))) is not None:
-            yield messages
-
-    def __len__(self) -> int:
-        """More than there are: of a stream without a length the Trainer would take each chunk before its turn."""
-        return MOST_CHUNKS
-
-
-class Judge(pl.LightningModule):
-    """Gives every chunk its probabilities.
-
-    Args:
-        classifier: The classifier.
-        desk: Where chunks come from and go to; None where the first process has it.
-    """
-
-    def __init__(self, classifier: Classifier, desk: Desk | None) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.model = classifier.model
-        self.desk = desk
-
-    def setup(self, stage: str) -> None:
-        """Refuse to judge by another checkpoint than the first process does.
-
-        Raises:
-            UserError: The checkpoints differ.
-        """
-        if self.trainer.world_size == 1:
-            return
-        digest, path = file_sha256(self.classifier.checkpoint), self.classifier.checkpoint
-        if self.trainer.strategy.broadcast(digest) != digest:
-            raise UserError(f"{path} is another checkpoint than the first process has: name one with --ckpt_path")
-
-    def on_predict_start(self) -> None:
-        """Let SIGTERM end the job."""
-        end_at_sigterm(self.trainer)
-
-    def predict_dataloader(self) -> Chunks:
-        """The chunks."""
-        return Chunks(self.trainer, self.desk)
-
-    def predict_step(self, messages: EncodedMessages, batch_idx: int) -> Tensor:
-        """Probabilities of the texts of a chunk, float [N, classes], from all processes."""
-        trainer = self.trainer
-        own = self.classifier.probabilities_of(messages, trainer.global_rank, trainer.world_size)
-        return trainer.strategy.reduce(own.to(self.device), reduce_op="sum").cpu()
-
-    def on_predict_batch_end(
-        self, outputs: Any, batch: EncodedMessages, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Write a chunk."""
-        if self.desk is not None:
-            self.desk.write(batch, outputs)
-
-
 def judge(
-    trainer: pl.Trainer,
+    group: Group,
     source: Input,
     classifier: Classifier,
     threshold: float | None,
     sink: Output | Screen,
     strict: bool,
 ) -> Tally:
-    """Judge all rows, behind those that the sink has from an earlier run; in the first process.
+    """Classify all rows after those that the sink has from an earlier run; for the first process.
 
     Args:
-        trainer: As ``judging_trainer`` makes it.
+        group: The processes.
         source: The rows.
         classifier: The classifier.
-        threshold: Probability from which the second of two classes is decided for; default: the model's own.
-        sink: Where verdicts and rejected rows go.
-        strict: Whether to stop at the first row that can't be judged.
+        threshold: Probability from which the second of two classes is predicted; default: the model's own.
+        sink: Where predictions and rejected rows go.
+        strict: Whether to stop at the first row that can't be classified.
 
     Returns:
-        How many rows were read, judged, rejected and cut, those of the earlier run included.
+        How many rows were read, classified, rejected and cut, those of the earlier run included.
 
     Raises:
         UserError: There are no rows, or ``strict`` and one is rejected.
     """
     desk = Desk(source, classifier, threshold, sink, strict)
+    _refuse_other_checkpoint(group, classifier)
     try:
         with desk.bar:
-            _predict(trainer, Judge(classifier, desk))
+            for messages in desk.chunks():
+                desk.write(messages, _probabilities(group, classifier, group.broadcast(messages)))
+            group.broadcast(None)
         tally = desk.tally
         if not tally.read:
             raise UserError(f"{source.name} holds no texts: there is nothing to classify")
@@ -236,15 +187,23 @@ def judge(
     return tally
 
 
-def help_to_judge(trainer: pl.Trainer, classifier: Classifier) -> None:
-    """Judge this process's share of the rows, in all but the first one."""
-    _predict(trainer, Judge(classifier, desk=None))
+def help_to_judge(group: Group, classifier: Classifier) -> None:
+    """Compute this process's share of every chunk; for all processes but the first."""
+    _refuse_other_checkpoint(group, classifier)
+    while (messages := group.broadcast(None)) is not None:
+        _probabilities(group, classifier, messages)
 
 
-def _predict(trainer: pl.Trainer, judge: Judge) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.predict(judge, return_predictions=False)
-    except SystemExit as stop:  # what the Trainer makes of Ctrl-C, which it ignores from then on
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from stop
+def _probabilities(group: Group, classifier: Classifier, messages: EncodedMessages) -> Tensor:
+    """Probabilities of the texts of a chunk, float [N, classes], from all processes."""
+    own = classifier.probabilities_of(messages, group.global_rank, group.world_size)
+    return group.all_reduce(own.to(group.device), reduce_op="sum").cpu()
+
+
+def _refuse_other_checkpoint(group: Group, classifier: Classifier) -> None:
+    if group.world_size > 1:
+        digest = file_sha256(classifier.checkpoint)
+        if group.broadcast(digest) != digest:
+            raise UserError(
+                f"{classifier.checkpoint} is another checkpoint than the first process has: name one with --ckpt_path"
+            )

@@ -33,9 +33,9 @@ class Launched:
         self._processes: list[subprocess.Popen] = []
         self._main_is_ending = threading.Event()
 
-    def watch(self, trainer: pl.Trainer) -> None:
+    def watch(self, strategy: Any) -> None:
         """From when the Trainer launches processes on, end this one if one of them fails."""
-        launcher: Any = trainer.strategy.launcher
+        launcher: Any = strategy.launcher
         if hasattr(launcher, "procs") and not launcher.cluster_environment.creates_processes_externally:
             threading.Thread(target=self._watch, args=(launcher,), daemon=True).start()
 
