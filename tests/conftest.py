@@ -129,9 +129,8 @@ def run_module(module: str, arguments: list[str], cwd: Path, environment: dict[s
     os.environ.update(environment)
     for number, (path, flags) in enumerate(zip(paths, [os.O_RDONLY, os.O_WRONLY, os.O_WRONLY], strict=True)):
         os.dup2(os.open(path, flags | os.O_APPEND), number)
-    sys.stdin, sys.stdout, sys.stderr = (
-        os.fdopen(number, "w" if number else "r", closefd=False) for number in range(3)
-    )
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     for logger in logging.root.manager.loggerDict.values():
         for handler in getattr(logger, "handlers", []):
             if type(handler) is logging.StreamHandler:
@@ -196,21 +195,6 @@ def forked_runs(forked: Callable[..., Running], monkeypatch: pytest.MonkeyPatch)
 
     replaced = SimpleNamespace(run=run, STDOUT=subprocess.STDOUT)
     monkeypatch.setattr("spam_classifier.comparing.launch.subprocess", replaced)
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen]]:
-    """Start a process, and kill it if it has not ended with the test."""
-    started: list[subprocess.Popen] = []
-
-    def start(command: list[str], **options: Any) -> subprocess.Popen:
-        started.append(subprocess.Popen(command, **options))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="session")

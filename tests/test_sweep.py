@@ -1,8 +1,8 @@
 """Configs over seeds and sizes."""
 
 import json
+import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -81,26 +81,28 @@ def test_what_would_mislead_is_refused_at_once(
 
 
 @pytest.mark.slow
-def test_sweep_trains_compares_and_draws(command: Callable, forked_runs: None, tmp_path: Path) -> None:
+def test_sweep_trains_compares_and_draws(tmp_path: Path) -> None:
     (tmp_path / "plain.yaml").write_text("data:\n  deduplicate: exact\n")
-    flags = ["plain.yaml", "--seeds", "1", "2", "--sizes", "4", "--steps", "2", "--baselines", "--", *SMALL]
-    done = command("spam_classifier.sweep", *flags, cwd=tmp_path)
-    assert done.code == 0, done.err
+    command = [sys.executable, "-m", "spam_classifier.sweep", "plain.yaml", "--seeds", "1", "2", "--sizes", "4"]
+    command += ["--steps", "2", "--baselines", "--", *SMALL]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     directory = tmp_path / "lightning_logs/sweep_0"
     runs = pd.read_csv(directory / "sweep.csv")
     assert len(runs) == 2 * 3
     assert set(runs["split"]) == {"validation"}  # the test split is looked at when asked for
     assert (directory / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
-    assert "| validation | plain | 4 | GPT-2 | 2 |" in done.out
-    assert (directory / "sweep.md").read_text().strip() in done.out
+    assert "| validation | plain | 4 | GPT-2 | 2 |" in done.stdout
+    assert (directory / "sweep.md").read_text().strip() in done.stdout
     metrics = json.loads(next(directory.glob("plain/4_per_class/seed_1/lightning_logs/*/metrics.json")).read_text())
     assert metrics["train"]["messages"] == 8
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_is_named(command: Callable, forked_runs: None, tmp_path: Path) -> None:
+def test_a_run_that_fails_is_named(tmp_path: Path) -> None:
     (tmp_path / "plain.yaml").write_text("model:\n  learning_rate: -1\n")
-    done = command("spam_classifier.sweep", "plain.yaml", "--", *SMALL, cwd=tmp_path)
-    assert done.code == 1
-    assert "error: a run failed: --model.learning_rate must be above 0" in done.err
-    assert "Traceback" not in done.err
+    command = [sys.executable, "-m", "spam_classifier.sweep", "plain.yaml", "--", *SMALL]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "error: a run failed: --model.learning_rate must be above 0" in done.stderr
+    assert "Traceback" not in done.stderr
