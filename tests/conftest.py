@@ -2,17 +2,22 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # read as torch is imported; tests run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; tests run side by side
 
+import logging
+import multiprocessing
+import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import lightning.pytorch as pl  # imported here, so that its log handler sees the standard error of no single test
+import lightning.pytorch as pl  # before any test captures the standard error that its log handler keeps
 import pandas as pd
 import pytest
 import torch
@@ -25,9 +30,30 @@ MAX_LENGTH = 24
 SIZES = {"layers": 2, "width": 32, "heads": 2, "context": 64}
 TOPICS = {"sport | <b>": "goal", "arts: *éco*": "stage", '---\n"a"': "cells"}
 
-settings.register_profile("any_machine", deadline=None, derandomize=True)  # a first call may load a vocabulary
+# no deadline: a first call may load a vocabulary
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("ci", settings.get_profile("quick"), max_examples=100)
 settings.register_profile("fuzz", deadline=None, max_examples=10_000, print_blob=True)
-settings.load_profile("any_machine")
+settings.load_profile("ci" if os.environ.get("CI") else "quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run grouped and slow tests first: started last, they keep one worker busy while the other has nothing to do."""
+    items.sort(key=lambda item: not (item.get_closest_marker("xdist_group") or item.get_closest_marker("slow")))
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Write neither the report nor ``learning_curves.png``, which take longer than a tiny training.
+
+    Tests marked ``report`` get both.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("report") is None:
+            patch.setattr("spam_classifier.training.evaluate_run.write_report", lambda directory: {})
+            no_figure = SimpleNamespace(savefig=lambda path, **_: path.touch())
+            patch.setattr("spam_classifier.training.curves.learning_curves", lambda *_: no_figure)
+        yield
 
 
 class Outcome(NamedTuple):
@@ -74,37 +100,101 @@ def train(
     return run
 
 
-@pytest.fixture(scope="session")
-def command() -> Callable[..., Outcome]:
-    """Run ``python -m <module> ...`` in a process of its own."""
+class Running(NamedTuple):
+    """A command that was started, and the files that it prints to."""
 
-    def run(module: str, *arguments: object, cwd: Path, timeout: float = 300, **environment: str) -> Outcome:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            cwd=cwd,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+    process: Any
+    out: Path
+    err: Path
 
-    return run
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait(self, timeout: float = 300) -> int:
+        """The exit code; of a process that was killed, the signal's number below zero."""
+        if isinstance(self.process, subprocess.Popen):
+            return self.process.wait(timeout)
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, "the process has not ended"
+        return self.process.exitcode
+
+    def outcome(self) -> Outcome:
+        return Outcome(self.wait(), self.out.read_text(), self.err.read_text())
+
+
+def run_module(module: str, arguments: list[str], cwd: Path, environment: dict[str, str], *paths: Path) -> None:
+    """In a forked child: what ``python -m <module> ...`` does, with the paths as its three standard streams."""
+    os.chdir(cwd)
+    os.environ.update(environment)
+    for number, (path, flags) in enumerate(zip(paths, [os.O_RDONLY, os.O_WRONLY, os.O_WRONLY], strict=True)):
+        os.dup2(os.open(path, flags | os.O_APPEND), number)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+    for logger in logging.root.manager.loggerDict.values():
+        for handler in getattr(logger, "handlers", []):
+            if type(handler) is logging.StreamHandler:
+                handler.setStream(sys.stderr)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.excepthook = threading.__excepthook__
+    sys.argv = [module, *arguments]
+    sys.modules.pop(module, None)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen]]:
-    """Start a process, and kill it if it has not ended with the test."""
-    started: list[subprocess.Popen] = []
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """Start ``python -m <module> ...`` in a fork of this process: an interpreter of its own imports for six seconds.
 
-    def start(command: list[str], **options: Any) -> subprocess.Popen:
-        started.append(subprocess.Popen(command, **options))
+    Where a fork is not safe, as on macOS, and with ``fresh``, it is an interpreter of its own.
+    """
+    started: list[Running] = []
+
+    def forked(
+        module: str, *arguments: object, cwd: Path | str = ".", stdin: bytes = b"", fresh: bool = False, **env: str
+    ) -> Running:
+        directory = tmp_path_factory.mktemp("streams")
+        paths = [directory / name for name in ("stdin", "stdout", "stderr")]
+        for path, contents in zip(paths, [stdin, b"", b""], strict=True):
+            path.write_bytes(contents)
+        words = [str(argument) for argument in arguments]
+        process: Any
+        if fresh or sys.platform != "linux":
+            with paths[0].open() as given, paths[1].open("w") as out, paths[2].open("w") as err:
+                streams = {"stdin": given, "stdout": out, "stderr": err}
+                command = [sys.executable, "-m", module, *words]
+                process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **env}, **streams)
+        else:
+            context = multiprocessing.get_context("fork")
+            process = context.Process(target=run_module, args=(module, words, Path(cwd), env, *paths))
+            process.start()
+        started.append(Running(process, *paths[1:]))
         return started[-1]
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    yield forked
+    for running in started:
+        running.process.kill()
+        running.wait()
+
+
+@pytest.fixture
+def command(forked: Callable[..., Running]) -> Callable[..., Outcome]:
+    """Run ``python -m <module> ...`` to its end, in a process of its own."""
+    return lambda *arguments, **options: forked(*arguments, **options).outcome()
+
+
+@pytest.fixture
+def forked_runs(forked: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the trainings that a command launches, too."""
+
+    def run(command: list[str], stdout: Any, **_: Any) -> SimpleNamespace:
+        done = forked(*command[2:]).outcome()
+        stdout.write(done.out + done.err)
+        return SimpleNamespace(returncode=done.code)
+
+    replaced = SimpleNamespace(run=run, STDOUT=subprocess.STDOUT)
+    monkeypatch.setattr("spam_classifier.comparing.launch.subprocess", replaced)
 
 
 @pytest.fixture(scope="session")

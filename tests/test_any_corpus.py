@@ -48,6 +48,7 @@ def classify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()[1:]]
 
 
+@pytest.mark.report
 def test_four_classes_keep_their_names(
     train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

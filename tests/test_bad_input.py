@@ -4,9 +4,7 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -281,36 +279,21 @@ def test_predict_command_errors(
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_real_run(tmp_path: Path) -> None:
+def test_ctrl_c_in_a_real_run(forked: Callable, wait_until: Callable, tmp_path: Path) -> None:
     """A signal from outside while training: it stops, keeps the checkpoint, says how to go on, and does."""
     write = tmp_path / "corpus.csv"
     write.write_text("\n".join(["label,text", *ROWS * 20]) + "\n")
     arguments = [*FIT, CORPUS, str(write), "--trainer.max_epochs", 10_000, "--trainer.limit_val_batches", 2]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spam_classifier.train", *map(str, arguments)],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
+    running = forked("spam_classifier.train", *arguments, cwd=tmp_path)
     last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
-    deadline = time.monotonic() + 120
-    while not last.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert last.exists()
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "Traceback" not in said
-    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {last}" in said
+    wait_until(last.exists)
+    os.kill(running.pid, signal.SIGINT)
+    stopped = running.outcome()
+    assert stopped.code == 1
+    assert "Traceback" not in stopped.err
+    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {last}" in stopped.err
     stopped_at = torch.load(last, weights_only=True)["global_step"]
     again = ["fit", "--ckpt_path", "last", "--trainer.max_epochs", "-1", "--trainer.max_steps", str(stopped_at + 5)]
-    continued = subprocess.run(
-        [sys.executable, "-m", "spam_classifier.train", *again],
-        cwd=tmp_path,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-    )
-    assert continued.returncode == 0, continued.stderr
+    continued = forked("spam_classifier.train", *again, cwd=tmp_path).outcome()
+    assert continued.code == 0, continued.err
     assert torch.load(last, weights_only=True)["global_step"] == stopped_at + 5

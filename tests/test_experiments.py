@@ -443,7 +443,7 @@ def test_numbers_of_the_command_line_are_checked() -> None:
 
 
 @pytest.mark.slow
-def test_rows_are_trained(command: Callable, tmp_path: Path) -> None:
+def test_rows_are_trained(command: Callable, forked_runs: None, tmp_path: Path) -> None:
     flags = ["--data.corpus", "sample", "--data.train_fraction", "0.05", "--data.validation_fraction", "0.05"]
     flags += ["--data.max_length", "64", "--trainer.accelerator", "cpu", "--trainer.limit_train_batches", "3"]
     flags += ["--trainer.max_epochs", "1"]

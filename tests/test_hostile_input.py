@@ -380,7 +380,7 @@ print(list(open_input(Path(paths[0]), "text", None).rows))
 print(peak_of_process() - before)
 """
     (tmp_path / "read.py").write_text(code)
-    done = command("read", cwd=tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    done = command("read", cwd=tmp_path, fresh=True, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
     assert done.code == 0, done.err
     *told, grown = done.out.splitlines()
     assert sum("longer than" in line for line in told) == 4

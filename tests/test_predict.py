@@ -427,7 +427,7 @@ def test_parquet_and_piped_texts_start_anew(predict: Callable, killed: Callable)
 def test_two_processes_and_real_kills(
     predict: Callable,
     checkpoint: Path,
-    start: Callable,
+    forked: Callable,
     children: Callable,
     wait_until: Callable,
     is_gone: Callable,
@@ -438,25 +438,24 @@ def test_two_processes_and_real_kills(
     write_csv("in.csv", [*MIXED] * 430)
     assert predict("--input", "in.csv", "--output", "whole.csv").code == 0
     flags = ["--input", "in.csv", "--output", "out.csv", "--ckpt_path", str(checkpoint), "--accelerator", "cpu"]
-    command = [sys.executable, "-m", "spam_classifier.predict", *flags, "--devices", "2"]
+    command = ["spam_classifier.predict", *flags, "--devices", "2"]
     done = 0
     for killed in ("second", "first"):
-        with Path("told").open("w") as told:
-            first = start(command, stdout=subprocess.DEVNULL, stderr=told)
+        first = forked(*command)
         wait_until(lambda behind=done: rows_on_disk() > behind)
         done = rows_on_disk()
         (second,) = children(first.pid)
         os.kill(first.pid if killed == "first" else second, signal.SIGKILL)
         assert first.wait(60) == (-signal.SIGKILL if killed == "first" else 1)
         wait_until(lambda process=second: is_gone(process))
-        lines = [line for line in Path("told").read_text().splitlines() if line.startswith("error: ")]
+        lines = [line for line in first.err.read_text().splitlines() if line.startswith("error: ")]
         assert len(lines) == 1, lines
         assert ("the first process of this job was killed" if killed == "first" else "SIGKILL") in lines[0]
         assert not Path("out.csv").exists()
-    end = subprocess.run(command, capture_output=True, text=True)
-    assert end.returncode == 0, end.stderr
-    assert "going on with out.csv.incomplete" in end.stderr
-    assert end.stdout.count("checkpoint ") == 1
+    end = forked(*command).outcome()
+    assert end.code == 0, end.err
+    assert "going on with out.csv.incomplete" in end.err
+    assert end.out.count("checkpoint ") == 1
     assert sha256("out.csv") == sha256("whole.csv")
     assert Path("out.csv.rejected.csv").read_bytes() == Path("whole.csv.rejected.csv").read_bytes()
     assert left_over() == set()

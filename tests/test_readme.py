@@ -120,7 +120,11 @@ def test_exports(train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 @pytest.mark.slow
 def test_comparisons(
-    train: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    train: Callable,
+    forked_runs: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The baselines of a run, and each sweep with one seed and one size of a small model on a few messages."""
     from spam_classifier import baseline, sweep

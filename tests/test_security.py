@@ -32,9 +32,11 @@ def test_every_promise_has_a_test_that_exists() -> None:
 
 
 def test_licences_are_those_the_packages_state() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
-    names = {re.split(r"[\[<>=]", requirement)[0] for requirement in asked} - {project["name"]}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = settings["project"]
+    optional = [*project["optional-dependencies"].values(), *settings["dependency-groups"].values()]
+    asked = [*project["dependencies"], *(name for names in optional for name in names)]
+    names = {re.split(r"[\[<>=]", requirement)[0] for requirement in asked}
     assert set(LICENCES) == names
     for name in names:
         try:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: sorted(points, key=lambda point: point[0]) for tag, points in found.items()}
 
 
+@pytest.mark.report
 def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
     (tmp_path / "random").mkdir()  # which --model.weights random does not mean
     done = train(*fit_topics, "--trainer.max_epochs", 4)
@@ -89,6 +91,7 @@ def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], t
     assert logged["best/validation_loss"][-1][1] == pytest.approx(metrics["validation"]["loss"])
 
 
+@pytest.mark.report
 def test_evaluations_rebuild_model_and_data_of_the_newest_run(
     train: Callable, fit_topics: list[str], tmp_path: Path
 ) -> None:
@@ -254,6 +257,7 @@ def test_moved_run_keeps_its_best_checkpoint(train: Callable, fit_topics: list[s
     assert train("test", "--ckpt_path", best).code == 0
 
 
+@pytest.mark.report
 def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topics: list[str]) -> None:
     limited = ["--trainer.limit_val_batches", "0", "--trainer.limit_test_batches", "1", "--trainer.max_epochs", "1"]
     done = train(*fit_topics, *limited, "--data.batch_size", 4)
@@ -278,6 +282,7 @@ def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topic
     assert "the checkpoint's model has all; leave the flag out" in train("test", "--model.trainable", "lora").err
 
 
+@pytest.mark.report
 def test_a_run_stopped_early_is_audited_when_it_is_tested(train: Callable, fit_topics: list[str]) -> None:
     assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
     run = Path("lightning_logs/version_0")
@@ -287,6 +292,7 @@ def test_a_run_stopped_early_is_audited_when_it_is_tested(train: Callable, fit_t
     assert set(json.loads((run / "metrics.json").read_text())) == {"test", "audit", "classes"}
 
 
+@pytest.mark.report
 def test_a_decision_of_other_weights_is_named(train: Callable, fit_topics: list[str]) -> None:
     flags = ["--trainer.max_epochs", 2, "--trainer.check_val_every_n_epoch", 2]
     assert train(*fit_topics, *flags).code == 0
@@ -391,27 +397,25 @@ def test_trainer_flags_work_as_lightning_users_expect(train: Callable, fit_topic
 
 
 @pytest.mark.slow
-def test_quickstart_needs_no_network(command: Callable, tmp_path: Path) -> None:
-    """The README's first command, its two steps in processes of their own, sockets to elsewhere refused."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import socket\n"
-        "connect = socket.socket.connect\n"
-        "def refuse(self, address):\n"
-        "    if self.family != socket.AF_UNIX:\n"
-        "        raise RuntimeError(f'network used: {address}')\n"
-        "    return connect(self, address)\n"
-        "socket.socket.connect = refuse\n"
-    )
-    blocked = {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+def test_quickstart_needs_no_network(command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's first command, its two steps in processes of their own, where sockets only connect locally."""
+    connect = socket.socket.connect
+
+    def refuse(self: socket.socket, address: object) -> None:
+        if self.family != socket.AF_UNIX:
+            raise RuntimeError(f"network used: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
     config = ["--config", CONFIGS / "quickstart.yaml"]
     config += ["--trainer.max_epochs", 1, "--trainer.limit_train_batches", 60]  # .ci/run goes through all of it
-    fit = command("spam_classifier.train", "fit", *config, cwd=tmp_path, **blocked)
+    fit = command("spam_classifier.train", "fit", *config, cwd=tmp_path)
     assert fit.code == 0, fit.err
-    tested = command("spam_classifier.train", "test", cwd=tmp_path, **blocked)
+    tested = command("spam_classifier.train", "test", cwd=tmp_path)
     assert tested.code == 0, tested.err
     metrics = json.loads((tmp_path / "lightning_logs/version_0/metrics.json").read_text())
     assert metrics["test"]["messages"] == 601
-    said = command("spam_classifier.predict", "hello there", "WIN a prize", cwd=tmp_path, **blocked)
+    said = command("spam_classifier.predict", "hello there", "WIN a prize", cwd=tmp_path)
     assert said.code == 0, said.err
     assert [line.split("\t")[0] in ("ham", "spam") for line in said.out.splitlines()[1:]] == [True, True]
 

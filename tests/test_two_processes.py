@@ -191,6 +191,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_two_machines_leave_the_same_run_on_the_first(pair: Path, tmp_path: Path) -> None:
     """As the README shows it, with two directories in place of two machines."""

@@ -9,6 +9,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "reproduce_book.py"
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_model_that_learnt_nothing_is_outside_the_bands(tmp_path: Path) -> None:
     flags = ["--data.corpus", "sample", "--model.weights", "random", "--model.layers", "1", "--model.width", "16"]

@@ -26,6 +26,7 @@ def write_small_corpus(directory: Path) -> None:
     (directory / "small.csv").write_text("\n".join(["label,text", *rows]) + "\n")
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_finetune_compares_four_ways(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
@@ -40,6 +41,7 @@ def test_finetune_compares_four_ways(tmp_path: Path) -> None:
     assert len(results["ours, book"]["frozen_passes"]) == 3
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_inference_compares_three_ways(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
@@ -47,6 +49,7 @@ def test_inference_compares_three_ways(tmp_path: Path) -> None:
     assert all(f"| {name} |" in table for name in ("ours", "pipeline", "one at a time"))
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_growth_measures_corpus_and_epochs(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
@@ -82,6 +85,7 @@ def test_computed_activations_are_what_autograd_keeps(monkeypatch: pytest.Monkey
         assert sum(kept.values()) == pytest.approx(computed, rel=0.15)
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_memory_is_computed_and_measured(tmp_path: Path) -> None:
     table = run("memory.py", "--tokens", 1024, cwd=tmp_path)
@@ -90,6 +94,7 @@ def test_memory_is_computed_and_measured(tmp_path: Path) -> None:
     assert float(run("memory.py", *tiny, cwd=tmp_path)) > 3e6 * 16  # weights, gradients and two averages
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_corpus_measures_each_step(tmp_path: Path) -> None:
     table = run("corpus.py", "--rows", 600, cwd=tmp_path)
@@ -102,6 +107,7 @@ def test_corpus_measures_each_step(tmp_path: Path) -> None:
     assert all(float(row[2]) >= 0 and int(row[4].replace(",", "")) >= 0 for row in rows[2:])
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_predict_goes_on_after_a_kill(tmp_path: Path) -> None:
     table = run("predict.py", "--rows", 9_000, cwd=tmp_path)
@@ -128,6 +134,7 @@ def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert all(name.startswith(("head.", "norm.", "blocks.1.")) for name in learning)
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_explain_compares_named_with_random_words(tmp_path: Path) -> None:
     few = ["--", "--trainer.max_steps", 30, "--trainer.limit_val_batches", 4]

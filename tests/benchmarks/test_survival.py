@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_killed_run_is_identical(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "benchmarks/survival.py"

@@ -79,7 +79,9 @@ def export(
     return exported
 
 
-@pytest.fixture(params=WAYS, ids=str)
+@pytest.fixture(
+    params=[pytest.param(way, marks=[] if way in ("last_real", "mean") else pytest.mark.ci) for way in WAYS], ids=str
+)
 def exported(request: pytest.FixtureRequest, export: Exports) -> tuple[Classifier, Path]:
     return export(request.param)
 
@@ -178,6 +180,7 @@ def test_missing_extra_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_real_messages(trained: Callable[..., Classifier], uci_archive: Path, tmp_path: Path) -> None:
     """The 300 test messages of the book's split, by the position of the book."""

@@ -3,9 +3,8 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -109,65 +108,75 @@ def test_an_error_of_one_process_alone_is_heard(
 
 
 class Training:
-    """One in two processes, and what it says."""
+    """One in two processes, in the midst of an epoch or before the first one."""
 
-    def __init__(self, start: Callable, directory: Path, launcher: Sequence[str] = (), **environment: str) -> None:
+    def __init__(self, forked: Callable, directory: Path, *launcher: str, **environment: str) -> None:
         directory.mkdir()
         self.last = directory / "lightning_logs/version_0/checkpoints/last.ckpt"
-        self.told = directory / "told"
-        command = [sys.executable, *launcher, "-m", "spam_classifier.train", *FIT]
-        with self.told.open("w") as told:
-            streams = {"stderr": told, "stdout": subprocess.DEVNULL}
-            self.process = start(command, cwd=directory, env={**os.environ, **environment}, **streams)
+        module, *words = [*launcher, "spam_classifier.train"]
+        self.process = forked(module, *words, *FIT, cwd=directory, fresh=bool(launcher), **environment)
+
+    def end(self, children: Callable, wait_until: Callable, *, first: bool, by: int = signal.SIGKILL) -> list[int]:
+        """Send a signal to one of the processes once there is a checkpoint; the launched processes."""
+        wait_until(self.last.exists)
+        launched = children(self.process.pid)
+        os.kill(self.process.pid if first else launched[-1], by)
+        return launched
 
     def errors(self) -> list[str]:
-        return [line for line in self.told.read_text().splitlines() if line.startswith("error: ")]
+        return [line for line in self.process.err.read_text().splitlines() if line.startswith("error: ")]
 
 
 @pytest.mark.slow
 def test_real_kills(
-    tmp_path: Path, start: Callable, children: Callable, wait_until: Callable, is_gone: Callable, train: Callable
+    tmp_path: Path, forked: Callable, children: Callable, wait_until: Callable, is_gone: Callable, train: Callable
 ) -> None:
-    """Trainings of two processes that lose one, in the midst of an epoch or before the first, or are asked to stop."""
-    (tmp_path / "site").mkdir()
-    dies = "import os\nif os.environ.get('LOCAL_RANK') == '1':\n    os.kill(os.getpid(), 9)\n"
-    (tmp_path / "site/sitecustomize.py").write_text(dies)
-    path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    left = []
-
-    def end_once_trained(job: Training, *, first: bool, by: int = signal.SIGKILL) -> None:
-        wait_until(job.last.exists)
-        *others, other = children(job.process.pid)
-        os.kill(job.process.pid if first else other, by)
-        left.extend([*others, other])
-
-    unborn = Training(start, tmp_path / "unborn", PYTHONPATH=path)
-    first = Training(start, tmp_path / "first")
-    end_once_trained(first, first=True)
-    second = Training(start, tmp_path / "second")
-    stopped = Training(start, tmp_path / "stopped")
-    end_once_trained(second, first=False)
-    end_once_trained(stopped, first=True, by=signal.SIGTERM)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    torchrun = Training(start, tmp_path / "torchrun", launcher)
-    end_once_trained(torchrun, first=False)
-
+    """The first or the second process is killed; the run continues."""
+    first = Training(forked, tmp_path / "first")
+    left = first.end(children, wait_until, first=True)
+    second = Training(forked, tmp_path / "second")
+    left += second.end(children, wait_until, first=False)
     assert first.process.wait(60) == -signal.SIGKILL
-    assert [job.process.wait(60) for job in (unborn, second, stopped, torchrun)] == [1, 1, 1, 1]
+    assert second.process.wait(60) == 1
     wait_until(lambda: all(map(is_gone, left)))
     (told,) = first.errors()
     assert told.startswith("error: the first process of this job was killed")
     assert "fit --ckpt_path last goes on from what is kept" in told
-    for job in (unborn, second):
-        (told,) = job.errors()
-        assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
-    for job in (second, stopped):
-        assert f"continue with: python -m spam_classifier.train fit --ckpt_path {job.last}" in job.told.read_text()
-    assert not stopped.errors()
-    assert "SIGKILL" in torchrun.told.read_text()
+    (told,) = second.errors()
+    assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
+    assert (
+        f"continue with: python -m spam_classifier.train fit --ckpt_path {second.last}"
+        in second.process.err.read_text()
+    )
 
     epoch = torch.load(second.last, weights_only=True)["epoch"]
     alone = ["--trainer.devices", 1, "--trainer.strategy", "auto", "--trainer.max_epochs", epoch + 2]
     done = train("fit", "--ckpt_path", second.last, *alone)
     assert done.code == 0, done.err
     assert torch.load(second.last, weights_only=True)["epoch"] == epoch + 1
+
+
+@pytest.mark.ci
+@pytest.mark.slow
+def test_more_real_kills(
+    tmp_path: Path, forked: Callable, children: Callable, wait_until: Callable, is_gone: Callable
+) -> None:
+    """One process dies before training begins, one is launched by torchrun, and one gets SIGTERM."""
+    (tmp_path / "site").mkdir()
+    dies = "import os\nif os.environ.get('LOCAL_RANK') == '1':\n    os.kill(os.getpid(), 9)\n"
+    (tmp_path / "site/sitecustomize.py").write_text(dies)
+    path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    unborn = Training(forked, tmp_path / "unborn", PYTHONPATH=path)
+    stopped = Training(forked, tmp_path / "stopped")
+    left = stopped.end(children, wait_until, first=True, by=signal.SIGTERM)
+    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+    torchrun = Training(forked, tmp_path / "torchrun", *launcher)
+    left += torchrun.end(children, wait_until, first=False)
+    assert [job.process.wait(60) for job in (unborn, stopped, torchrun)] == [1, 1, 1]
+    wait_until(lambda: all(map(is_gone, left)))
+    (told,) = unborn.errors()
+    assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
+    told = stopped.process.err.read_text()
+    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {stopped.last}" in told
+    assert not stopped.errors()
+    assert "SIGKILL" in torchrun.process.err.read_text()
