@@ -96,7 +96,12 @@ def main() -> None:
             from spam_classifier.training.processes import ending_together
         try:
             with ending_together("the same command goes on, if it can") as launched:
-                _run(arguments, _group(arguments.accelerator, arguments.devices, launched))
+                group = _group(arguments.accelerator, arguments.devices, launched)
+                _run(arguments, group)
+                if group.world_size > 1:
+                    from torch.distributed import destroy_process_group
+
+                    destroy_process_group()
         except BrokenPipeError:  # the reader of the output has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -113,7 +118,8 @@ def _group(accelerator: str, devices: int, launched: "Launched") -> "Group":
             return OneProcess(torch.device(chosen_device(accelerator, "--accelerator")))
         from lightning.fabric import Fabric
         from lightning.fabric.utilities.exceptions import MisconfigurationException
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces every process
+    for name in ("lightning.fabric", "lightning.pytorch"):  # they announce every process
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices)
     except (ValueError, RuntimeError, MisconfigurationException) as error:

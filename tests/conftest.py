@@ -288,10 +288,10 @@ def _train(directory: Path, of_model: dict[str, Any], of_data: dict[str, Any]) -
         default_root_dir=directory,
     )
     trainer.fit(model, data)
-    assert model.head is not None
+    assert model.net is not None
     with torch.no_grad():
-        model.head.weight.mul_(2)
-        model.head.bias.copy_(torch.linspace(-0.7, 0.9, len(model.label_names)))
-        model.decision.temperature.fill_(1.7)
+        model.net.head.weight.mul_(2)
+        model.net.head.bias.copy_(torch.linspace(-0.7, 0.9, len(model.label_names)))
+        model.net.decision.temperature.fill_(1.7)
     trainer.save_checkpoint(directory / "checkpoints/model.ckpt")
     return load_classifier(directory)

@@ -15,7 +15,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from spam_classifier.models.building import build_backbone
 
+from spam_classifier.batch import DataDescription
 from spam_classifier.data import download
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.download import MEMBER, read_archive
@@ -26,10 +28,9 @@ from spam_classifier.errors import LONGEST_LINE, UserError, one_line
 from spam_classifier.evaluation.summary import evaluation_summary
 from spam_classifier.files import atomic_write
 from spam_classifier.inference.classifier import load_classifier
-from spam_classifier.models.building import build_backbone
 from spam_classifier.models.pretrained import resolve_shape
+from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.checkpoint_pickle import HostilePickle, refuse_hostile_opcodes
-from spam_classifier.runs.find import read_checkpoint
 from spam_classifier.training.module import SpamClassifier
 
 MEGABYTE = 2**20
@@ -137,7 +138,7 @@ def test_pickles_that_would_take_for_ever_are_not_begun(opcodes: bytes) -> None:
 def checkpoint_with(changes: dict[str, Any], state: dict[str, Any] | None = None) -> Path:
     """A checkpoint of the smallest model, with other settings."""
     model = SpamClassifier("random", layers=1, width=1, heads=1, context=8)
-    model._describe_data(["ham", "spam"], max_length=8, padded_length=8, class_weights=[1.0, 1.0])
+    model.describe_data(DataDescription(["ham", "spam"], [1.0, 1.0], max_length=8, padded_length=8))
     model.configure_model()
     content = {
         "state_dict": {name: tensor.clone() for name, tensor in model.state_dict().items()} | (state or {}),
@@ -366,6 +367,7 @@ def test_a_line_of_a_gigabyte_takes_no_gigabyte(tmp_path: Path, command: Callabl
     code = f"""
 from pathlib import Path
 from spam_classifier.data.corpora import read_corpus
+from spam_classifier.batch import DataDescription
 from spam_classifier.errors import UserError
 from spam_classifier.judging.inputs import open_input
 from spam_classifier.runs.provenance import peak_of_process

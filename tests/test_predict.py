@@ -145,7 +145,7 @@ def test_every_kind_of_table(predict: Callable, classifier: Classifier, kind: st
     for output in ("out.csv", "out.jsonl", "out.parquet"):
         done = predict("--input", path, "--output", output)
         assert done.code == 0, done.err
-        assert f"rows in: {len(texts)} = {len(texts)} judged, into {output} + 0 rejected" in done.err
+        assert f"rows in: {len(texts)} = {len(texts)} classified, into {output} + 0 rejected" in done.err
         assert "2 of " in done.err  # texts were cut
         if output == "out.csv":
             names, *rows = read_csv(output)
@@ -232,7 +232,7 @@ def test_jsonl_into_a_table_has_the_first_ones_columns(predict: Callable) -> Non
     Path("in.jsonl").write_text('{"text": "a", "predicted": 1}\n{"text": "b"}\n')
     done = predict("--input", "in.jsonl", "--output", "out.jsonl")
     assert "has a member 'predicted'" in done.err
-    assert "2 = 1 judged" in done.err
+    assert "2 = 1 classified" in done.err
 
 
 def test_nothing_in_a_text_commands_the_terminal(predict: Callable) -> None:
@@ -264,7 +264,7 @@ def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("COLUMNS", "60")
     screen = Terminal()
     sink = Screen(screen, classifier.labels)
-    judging.judge(judging.judging_trainer("cpu", 1), argument_input(TEXTS), classifier, None, sink, strict=False)
+    judging.judge(judging.OneProcess(torch.device("cpu")), argument_input(TEXTS), classifier, None, sink, strict=False)
     lines = screen.getvalue().splitlines()
     assert len(lines) == len(TEXTS) + 1
     assert len({line.index(word) for line, word in zip(lines, ["text", *["message"] * 40], strict=False)}) == 1
@@ -317,9 +317,9 @@ def test_a_killed_run_goes_on(predict: Callable, killed: Callable, output: str) 
     judged = killed(99)
     done = predict(*flags, output)
     assert done.code == 0
-    assert f"going on with {output}.incomplete behind line number 24" in done.err
+    assert f"going on with {output}.incomplete after line number 24" in done.err
     assert judged() == len(TEXTS) - 24 - 1  # one more is blank
-    assert f"rows in: {len(TEXTS)} = {len(TEXTS) - 3} judged" in done.err
+    assert f"rows in: {len(TEXTS)} = {len(TEXTS) - 3} classified" in done.err
     assert Path(output).read_bytes() == Path(f"whole-{output}").read_bytes()
     whole_rejected = rejected_path(Path(f"whole-{output}")).read_bytes()
     assert rejected_path(Path(output)).read_bytes() == whole_rejected
@@ -532,14 +532,14 @@ def test_bad_rows_are_listed_and_the_others_go_on(predict: Callable, name: str) 
     for line, reason in rejected:
         assert reasons[int(line)] in reason
     total = len(good) + len(reasons)
-    assert f"rows in: {total} = {len(good)} judged, into out.csv + {len(reasons)} rejected (out.csv.rej" in done.err
+    assert f"rows in: {total} = {len(good)} classified, into out.csv + {len(reasons)} rejected (out.csv.rej" in done.err
     assert done.err.count("rejected: ") == min(len(reasons), 5)
     printed = predict("--input", name)
     assert len(printed.out.splitlines()) == 1 + len(good)
     strict = predict("--input", name, "--output", "strict.csv", "--strict")
     assert strict.code == 1
     first = min(reasons)
-    assert re.search(rf"error: {name}, line {first}: .*{reasons[first]}.*; mend it", strict.err)
+    assert re.search(rf"error: {name}, line {first}: .*{reasons[first]}.*; correct it", strict.err)
     assert not Path("strict.csv").exists()
 
 
@@ -558,7 +558,7 @@ def test_a_long_run_of_white_space(predict: Callable) -> None:
     Path("in.txt").write_text("a" + " " * 1_200_000 + "b\n" + "a " * 600_000 + "\nfine\n")
     done = predict("--input", "in.txt")
     assert "line 1: 500,000 or more characters of white space" in done.err
-    assert "3 = 2 judged + 1 rejected" in done.err
+    assert "3 = 2 classified + 1 rejected" in done.err
 
 
 def existing_output() -> Sequence[str]:
@@ -710,7 +710,7 @@ def test_help_teaches(predict: Callable) -> None:
     assert done.code == 0
     for word in (
         "examples:",
-        "--input messages.csv --output judged.csv",
+        "--input messages.csv --output labels.csv",
         "FILE.incomplete",
         "rejected.csv",
         "formulas",
@@ -736,7 +736,7 @@ def test_a_chunk_is_all_that_is_held(classifier: Classifier, monkeypatch: pytest
 
     source = Input("rows", "row", ["text"], rows_iterated(taken, 50))  # type: ignore[arg-type]
     sink = Sink(io.StringIO(), classifier.labels)
-    judging.judge(judging.judging_trainer("cpu", 1), source, classifier, None, sink, strict=False)
+    judging.judge(judging.OneProcess(torch.device("cpu")), source, classifier, None, sink, strict=False)
     assert ahead == [8] * 6 + [2]
 
 
@@ -755,7 +755,7 @@ def test_two_that_write_the_same_file(predict: Callable, kind: str) -> None:
 
 def test_a_file_that_another_has_written_meanwhile(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv("in.csv")
-    monkeypatch.setattr("spam_classifier.predict.check_output", lambda *_: Path("out.csv").write_text("another's"))
+    monkeypatch.setattr("spam_classifier.judging.output.check_output", lambda *_: Path("out.csv").write_text("another's"))
     done = predict("--input", "in.csv", "--output", "out.csv")
     assert done.code == 1
     assert "out.csv is there by now" in done.err
@@ -767,7 +767,7 @@ def test_white_space_is_counted_once(predict: Callable) -> None:
     """Runs that are just short enough: to look for too long a one from each of their characters would take hours."""
     Path("in.txt").write_text(f"a{' ' * 499_999}" * 4 + "b\nfine\n")
     done = predict("--input", "in.txt", "--output", "out.csv")
-    assert "2 judged" in done.err
+    assert "2 classified" in done.err
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])

@@ -41,6 +41,11 @@ KINDS: dict[str, Any] = {  # of the settings that are read from a checkpoint
     "padded_length": int | None,
     "keep": Keep,
 }
+DEFAULTS: dict[str, Any] = {  # settings that a checkpoint of an earlier version may lack
+    **{"weights": "random", "dropout": 0.0, "attention": "causal", "gradient_checkpointing": False, "keep": "head"},
+    **{"lora_rank": 16, "lora_alpha": 16.0, "lora_dropout": 0.0, "lora_targets": None},
+    **{"learning_rate": 5e-5, "weight_decay": 0.1, "warmup_steps": 0, "max_false_positive_rate": 0.01},
+}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -51,6 +56,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        checkpoint["hyper_parameters"] = {**DEFAULTS, **checkpoint["hyper_parameters"]}
         refuse_unsound(checkpoint)
     except Exception as error:  # damage surfaces as any kind of exception
         raise UserError(

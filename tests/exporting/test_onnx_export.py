@@ -94,7 +94,7 @@ def test_same_probabilities_in_any_batch(exported: tuple[Classifier, Path]) -> N
     assert abs(together - expected).max() < 1e-4
     alone = np.concatenate([stranger.probabilities([text]) for text in TEXTS])
     assert abs(alone - together).max() < 1e-6
-    if classifier.model.hparams["attention"] == "causal":
+    if classifier.model.settings["attention"] == "causal":
         assert abs(stranger.probabilities(TEXTS, padding_id=7) - together).max() < 1e-6
 
 
@@ -103,8 +103,8 @@ def test_the_file_says_what_a_caller_has_to_know(exported: tuple[Classifier, Pat
     facts, model = Stranger(file).facts, classifier.model
     assert json.loads(facts["labels"]) == classifier.labels
     assert facts["threshold"] == ("" if len(classifier.labels) > 2 else str(classifier.threshold))
-    assert facts["padded_length"] == (str(model.padded_length) if model.sees_padding else "")
-    assert facts["token_position"] == model.hparams["token_position"]
+    assert facts["padded_length"] == (str(model.fixed_length) if model.padding_matters else "")
+    assert facts["token_position"] == model.settings["token_position"]
     assert facts["tokenizer"] == "gpt2"
     graph = onnx.load(file).graph
     axes = {x.name: [d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] for x in graph.input}

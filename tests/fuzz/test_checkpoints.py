@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.inference.classifier import load_classifier
-from spam_classifier.models.building import build_structure
+from spam_classifier.models.gpt2_classifier import backbone_structure
 from spam_classifier.training.module import SpamClassifier
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.*pickle protocol"), pytest.mark.filterwarnings("ignore:Sparse")]
@@ -31,7 +31,7 @@ DATA = {
 
 def contents() -> dict[str, Any]:
     """A checkpoint that is right."""
-    backbone = build_structure(MODEL.shape, MODEL.hparams).state_dict()
+    backbone = backbone_structure(MODEL.shape, MODEL.hparams).state_dict()
     decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
     return {
         "state_dict": {

@@ -10,6 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from spam_classifier.inference.classifier import Classifier
+from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.serving.web_app import Service, web_app
 from spam_classifier.training.module import SpamClassifier
 
@@ -20,10 +21,11 @@ LIMITS = {"most_body_bytes": 5_000, "most_texts": 5, "most_characters": 200}
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A server over the smallest model there is."""
-    data = {"label_names": ["ham", "spam"], "class_weights": [1.0, 1.0], "max_length": 8, "padded_length": 8}
-    model = SpamClassifier("random", layers=1, width=1, heads=1, context=8)
-    model._describe_data(**data)
-    model.configure_model()
+    settings = {
+        **SpamClassifier("random", layers=1, width=1, heads=1, context=8).hparams,
+        **{"label_names": ["ham", "spam"], "max_length": 8, "padded_length": 8, "keep": "head"},
+    }
+    model = GPT2Classifier.from_settings(settings)
     for parameter in model.parameters():
         parameter.data.zero_()
     classifier = Classifier(model, tmp_path_factory.mktemp("run") / "run/checkpoints/last.ckpt")

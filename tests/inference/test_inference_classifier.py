@@ -69,9 +69,9 @@ def test_long_text_is_cut_as_in_training(classifier: Classifier) -> None:
     kept, cut = " prize", " and much more" * 400  # a token, and many
     longer = {"head": kept * 60 + cut, "tail": cut + kept * 60, "both": kept * 30 + cut + kept * 30}
     found = {keep: classifier.probabilities([text]) for keep, text in longer.items()}
-    own = classifier.model.hparams["keep"]
+    own = classifier.model.settings["keep"]
     assert torch.allclose(classifier.probabilities([kept * 60]), found.pop(own), atol=1e-6)
-    if classifier.model.hparams["token_position"] != "first":
+    if classifier.model.settings["token_position"] != "first":
         assert not any(
             torch.allclose(classifier.probabilities([kept * 60]), other, atol=1e-4) for other in found.values()
         )

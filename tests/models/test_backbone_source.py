@@ -61,7 +61,7 @@ def test_all_is_kept_on_request(published: Path, tmp_path: Path) -> None:
     trainer.save_checkpoint(tmp_path / "whole.ckpt")
     published.unlink()
     restored = SpamClassifier.load_from_checkpoint(tmp_path / "whole.ckpt", weights_only=True)
-    assert torch.equal(restored.backbone.wte.weight, model.backbone.wte.weight.cpu())
+    assert torch.equal(restored.net.backbone.wte.weight, model.net.backbone.wte.weight.cpu())
 
 
 def test_another_backbone_is_refused(published: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_another_backbone_is_refused(published: Path, tmp_path: Path) -> None:
     trainer.save_checkpoint(tmp_path / "small.ckpt")
     torch.manual_seed(1)
     GPT2Model(GPT2Config(n_layer=3, n_embd=32, n_head=2, n_positions=128)).save_pretrained(published.parent)
-    with pytest.raises(UserError, match=r"builds on the weights tiny with SHA-256 .* its predictions would be others"):
+    with pytest.raises(UserError, match=r"needs the weights tiny with SHA-256 .* would change its predictions"):
         SpamClassifier.load_from_checkpoint(tmp_path / "small.ckpt", weights_only=True)
 
 
@@ -85,7 +85,7 @@ def test_training_goes_on_from_a_small_checkpoint(published: Path, tmp_path: Pat
     data = SpamDataModule("sample", max_length=30, padding="batch")
     longer.fit(continued, data, ckpt_path=tmp_path / "small.ckpt", weights_only=True)
     assert longer.global_step == 8
-    assert torch.equal(continued.backbone.wte.weight, model.backbone.wte.weight)
-    assert not torch.equal(continued.head.weight, model.head.weight)
+    assert torch.equal(continued.net.backbone.wte.weight, model.net.backbone.wte.weight)
+    assert not torch.equal(continued.net.head.weight, model.net.head.weight)
     learning = {name for name, parameter in continued.named_parameters() if parameter.requires_grad}
     assert learning == {name for name, parameter in model.named_parameters() if parameter.requires_grad}

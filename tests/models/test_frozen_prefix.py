@@ -1,6 +1,7 @@
 """Kept hidden states and the one-query block give the plain path's numbers."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -8,10 +9,12 @@ import pytest
 import torch
 
 from spam_classifier import GPT2Backbone, GPT2Shape, SpamClassifier, SpamDataModule
-from spam_classifier.models.frozen_prefix import FrozenPrefix
+from spam_classifier.batch import MessageSource
+from spam_classifier.models.frozen_prefix import HiddenStates
+from spam_classifier.models.gpt2_classifier import GPT2Classifier
+from spam_classifier.training.reuse import ReuseFrozenStates
 
 TINY = {"weights": "random", "layers": 3, "width": 32, "heads": 4, "context": 512}
-READING = {"token_position": "last_real", "with_padding": False}
 REUSING = ["last_layer", "last_block", "last_two_blocks"]
 POSITIONS = {"last": "longest", "last_real": "batch"}
 OTHERS = [
@@ -30,8 +33,7 @@ class Losses(pl.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         self.losses.append(float(outputs["loss"].detach()))
-        prefix = pl_module._prefix
-        pl_module.kept_in_training = prefix is not None and prefix.gather("train", batch) is not None
+        pl_module.kept_in_training = pl_module.reuse._stages.get("train") is not None
 
 
 def fit(
@@ -121,28 +123,6 @@ def test_every_way_to_read_the_row_is_the_same_with_and_without_reuse(
     assert largest["weights"] <= 1e-4
 
 
-def test_another_run_takes_up_the_states_of_a_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    options = {
-        "data": {"train_fraction": 0.1},
-        "trainer": {"val_check_interval": 10},
-        "prefix_cache": str(tmp_path / "kept"),
-    }
-    _, first, _ = fit(tmp_path, **options)
-    files = {path: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
-    assert len(files) == 2  # train and validation
-    with caplog.at_level("INFO"):
-        _, again, _ = fit(tmp_path, **options)
-    assert caplog.text.count("from another run") == 2
-    assert again == first
-    _, mean, _ = fit(tmp_path, token_position="mean", **options)  # the same rows, read otherwise
-    assert mean != first
-    assert {path: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == files
-    fit(tmp_path, trainable="last_two_blocks", **options)
-    fit(tmp_path, token_position="last_real", **options)
-    fit(tmp_path, attention="full", **options)
-    assert len(list((tmp_path / "kept").iterdir())) == 8
-
-
 def test_half_precision_gives_the_same_with_and_without_reuse(tmp_path: Path) -> None:
     largest = difference(fit_with_and_without(tmp_path, "last_block", "last_real", 8, precision="bf16-mixed"))
     assert largest["losses"] <= 1e-2
@@ -178,7 +158,7 @@ def test_one_query_equals_the_whole_block() -> None:
 def test_reuse_turns_itself_off_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     reasons = {
         "no block is frozen": {"trainable": "all"},
-        "dropout is at work in the frozen blocks": {"dropout": 0.1},
+        "the frozen blocks use dropout": {"dropout": 0.1},
         "switched off": {"frozen_prefix": "off"},
         "exceed --model.prefix_memory and --model.prefix_disk": {"prefix_memory": 1e-6, "prefix_disk": 1e-6},
     }
@@ -200,7 +180,7 @@ def test_states_over_the_memory_budget_go_to_disk_and_leave_nothing(
     with caplog.at_level("INFO"):
         model, on_disk, _ = fit(tmp_path, data=data, trainer=trainer, prefix_memory=0)
     assert "on disk in" in caplog.text
-    assert any(states.on_disk for _, states in model._prefix._kept.values())
+    assert any(states.on_disk for _, states in model.reuse._kept.values())
     assert on_disk == in_memory
     assert not list(tmp_path.rglob("frozen_prefix-*"))
 
@@ -209,19 +189,31 @@ def test_head_only_keeps_one_vector_per_message(tmp_path: Path) -> None:
     model, _, _ = fit(
         tmp_path, data={"train_fraction": 0.1}, trainer={"val_check_interval": 10}, trainable="last_layer"
     )
-    assert (140, 32) in [tuple(states.tokens.shape) for _, states in model._prefix._kept.values()]
+    assert (140, 32) in [tuple(states.tokens.shape) for _, states in model.reuse._kept.values()]
+
+
+def network(blocks: int) -> GPT2Classifier:
+    torch.manual_seed(0)
+    settings = {"token_position": "last_real", "attention": "causal", "padded_length": None, "label_names": ["a", "b"]}
+    return GPT2Classifier(GPT2Backbone(GPT2Shape(layers=blocks, width=16, heads=2, context=512)), settings).eval()
+
+
+def reused_states(net: GPT2Classifier, blocks: int, tmp_path: Path) -> Callable[[MessageSource], HiddenStates]:
+    reuse = ReuseFrozenStates(True, memory_budget=1, disk_budget=0)
+    reuse.build(net, blocks)
+    trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
+    return lambda loader: reuse._states_of(loader, reuse.prefix, trainer)
 
 
 def test_changed_weights_messages_or_lengths_make_new_states(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    backbone = GPT2Backbone(GPT2Shape(layers=2, width=16, heads=2, context=512))
-    prefix = FrozenPrefix(backbone, 1, **READING, memory_budget=1e9, disk_budget=0)
-    trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
+    net = network(2)
+    backbone = net.backbone
+    of = reused_states(net, 1, tmp_path)
     data = SpamDataModule("sample", max_length=30, padding="batch")
     data.setup("test")
 
-    def states(split: str) -> object:
-        return prefix.states_of(data.each_once(split), trainer)
+    def states(split: str) -> HiddenStates:
+        return of(data.each_once(split))
 
     first = states("test")
     assert states("test") is first
@@ -242,19 +234,16 @@ def test_changed_weights_messages_or_lengths_make_new_states(tmp_path: Path) -> 
     assert not torch.equal(changed.tokens, shorter.tokens)
     other = SpamDataModule("sample", max_length=20, padding="batch", split_seed=5)
     other.setup("test")
-    assert prefix.states_of(other.each_once("test"), trainer) is not changed
+    assert of(other.each_once("test")) is not changed
 
 
 def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    backbone = GPT2Backbone(GPT2Shape(layers=3, width=16, heads=2, context=512)).eval()
-    prefix = FrozenPrefix(backbone, 2, **READING, memory_budget=1e9, disk_budget=0)
-    trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
+    net = network(3)
     data = SpamDataModule("sample", max_length=50, padding="batch")
     data.setup("test")
     loader = data.each_once("validation")
-    states = prefix.states_of(loader, trainer)
+    states = reused_states(net, 2, tmp_path)(loader)
     for row in (0, 17, 101):
         batch = loader.gather(torch.tensor([row]), None)
         kept = states.gather(batch.index, torch.device("cpu"))
-        assert torch.allclose(kept, backbone.before_block(batch.input_ids, 2), atol=1e-5)
+        assert torch.allclose(kept, net.backbone.before_block(batch.input_ids, 2), atol=1e-5)

@@ -15,7 +15,6 @@ from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import UserError
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
 from spam_classifier.models.lora import LoRALinear, add_lora, low_rank_updates, merge_lora
-from spam_classifier.models.read_out import read_out
 from spam_classifier.models.trainable import freeze
 
 SHAPE = GPT2Shape(layers=2, width=32, heads=2, context=32)
@@ -54,7 +53,7 @@ def test_merged_weights_give_the_same() -> None:
     with torch.no_grad():
         torch.testing.assert_close(merged(tokens()), backbone(tokens()), atol=1e-5, rtol=1e-5)
         lengths = torch.tensor([12, 4, 7])
-        one, other = (read_out(b, b.embed(tokens()), lengths, 0, "last_real") for b in (merged, backbone))
+        one, other = (b.at(b.embed(tokens()), lengths - 1, 0) for b in (merged, backbone))
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
@@ -129,7 +128,7 @@ def test_a_run_learns_and_its_checkpoint_is_whole(tmp_path: Path) -> None:
         enable_model_summary=False, default_root_dir=tmp_path, limit_val_batches=0,
     )  # fmt: skip
     trainer.fit(model, SpamDataModule("sample", max_length=40, padding="batch"))
-    assert all(float(update.B.detach().abs().max()) > 0 for update in low_rank_updates(model.backbone))
+    assert all(float(update.B.detach().abs().max()) > 0 for update in low_rank_updates(model.net.backbone))
     trainer.save_checkpoint(tmp_path / "lora.ckpt", weights_only=True)
     restored = SpamClassifier.load_from_checkpoint(tmp_path / "lora.ckpt", weights_only=True).eval()
     batch = torch.randint(50000, (2, 9)), torch.tensor([9, 4])

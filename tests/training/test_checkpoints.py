@@ -11,15 +11,16 @@ import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
 from spam_classifier.errors import UserError
-from spam_classifier.models.building import build_structure
-from spam_classifier.runs.find import find_checkpoint, read_checkpoint, run_directory
+from spam_classifier.models.gpt2_classifier import backbone_structure
+from spam_classifier.runs.check import DEFAULTS, read_checkpoint
+from spam_classifier.runs.find import find_checkpoint, run_directory
 from spam_classifier.training.module import SpamClassifier
 
 
 def tensors() -> dict[str, torch.Tensor]:
     """Those of the smallest model there is."""
     model = SpamClassifier("random", layers=1, width=1, heads=1)
-    backbone = build_structure(model.shape, model.hparams).state_dict()
+    backbone = backbone_structure(model.shape, model.hparams).state_dict()
     decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
     return {
         **{f"backbone.{name}": torch.zeros(tensor.shape) for name, tensor in backbone.items()},
@@ -125,7 +126,7 @@ def test_last_of_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Pat
     config.touch()
     with pytest.raises(UserError) as refusal:
         find_checkpoint("last", tmp_path)
-    assert f"start it anew with python -m spam_classifier.train fit --config {config}" in str(refusal.value)
+    assert f"start it again with python -m spam_classifier.train fit --config {config}" in str(refusal.value)
     for run in older:
         assert find_checkpoint("best", tmp_path).parents[1].name == run
     own = put(tmp_path, "version_1", "last.ckpt", 2)
@@ -150,7 +151,7 @@ def test_a_checkpoint_is_read(tmp_path: Path) -> None:
     path = tmp_path / "ours.ckpt"
     torch.save(OURS, path)
     contents = read_checkpoint(path)
-    assert contents["hyper_parameters"] == OURS["hyper_parameters"]
+    assert contents["hyper_parameters"] == {**DEFAULTS, **OURS["hyper_parameters"]}
     assert torch.equal(contents["state_dict"]["head.weight"], OURS["state_dict"]["head.weight"])
 
 

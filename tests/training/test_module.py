@@ -12,6 +12,7 @@ import transformers
 from sklearn.utils.class_weight import compute_class_weight
 
 from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.batch import DataDescription
 from spam_classifier.errors import UserError
 from spam_classifier.training.schedule import learning_rate_factor
 
@@ -67,12 +68,12 @@ def test_logits_equal_transformers_sequence_classifier(tmp_path: Path, position:
     input_ids[torch.arange(16) >= lengths[:, None]] = 50256
 
     model = SpamClassifier(weights=str(tmp_path), token_position=position)
-    model._describe_data(["a", "b", "c"], max_length=16, padded_length=16, class_weights=[1.0, 1.0, 1.0])
+    model.describe_data(DataDescription(["a", "b", "c"], [1.0, 1.0, 1.0], max_length=16, padded_length=16))
     model.configure_model()
     from spam_classifier.models.pretrained import load_weights
 
-    load_weights(model.backbone, str(tmp_path))
-    model.head.load_state_dict({"weight": reference.score.weight, "bias": torch.zeros(3)})
+    load_weights(model.net.backbone, str(tmp_path))
+    model.net.head.load_state_dict({"weight": reference.score.weight, "bias": torch.zeros(3)})
     with torch.no_grad():
         ours = model.eval()(input_ids, lengths)
         if position == "last_real":
@@ -113,7 +114,7 @@ def test_twenty_steps_equal_a_plain_statement_of_the_recipe(tmp_path: Path, corp
 
     plain = transformers.GPT2Model.from_pretrained(tmp_path / "gpt2").train()
     head = torch.nn.Linear(32, 2)
-    head.load_state_dict({"weight": recorder.start["head.weight"], "bias": recorder.start["head.bias"]})
+    head.load_state_dict({"weight": recorder.start["net.head.weight"], "bias": recorder.start["net.head.bias"]})
     plain.requires_grad_(False)
     learning = [*plain.h[-1].parameters(), *plain.ln_f.parameters(), *head.parameters()]
     for parameter in learning:
@@ -150,7 +151,7 @@ def test_what_is_frozen_stays_bit_identical_and_what_learns_changes(tmp_path: Pa
     trainer(tmp_path, max_steps=5, max_epochs=-1, callbacks=[recorder]).fit(model, SpamDataModule(corpus))
     optimized = {id(p) for group in model.optimizers().param_groups for p in group["params"]}
     for name, parameter in model.named_parameters():
-        learns = any(name.startswith(prefix) for prefix in LEARNS[policy])
+        learns = any(name.startswith(f"net.{prefix}") for prefix in LEARNS[policy])
         assert parameter.requires_grad == learns, name
         assert (id(parameter) in optimized) == learns, name
         assert torch.equal(parameter, recorder.start[name]) != learns, name
@@ -266,19 +267,19 @@ def test_decision_is_fitted_on_validation_and_used_by_test(tmp_path: Path, corpu
     run = trainer(tmp_path, max_epochs=1)
     run.fit(model, data)
     labels, scores = model.predictions.labels, model.predictions.probabilities[:, 1]
-    assert model.decision.threshold > scores[labels == 0].max()
+    assert model.net.decision.threshold > scores[labels == 0].max()
     run.save_checkpoint(tmp_path / "model.ckpt")
     restored = SpamClassifier.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    assert torch.equal(restored.decision.threshold, model.decision.threshold)
-    before = float(model.decision.threshold)
+    assert torch.equal(restored.net.decision.threshold, model.net.decision.threshold)
+    before = float(model.net.decision.threshold)
     run.test(model, data, verbose=False)
-    assert float(model.decision.threshold) == before
+    assert float(model.net.decision.threshold) == before
     expected = (model.predictions.probabilities[:, 1] >= before).long()
     assert torch.equal(model.predictions.verdicts, expected)
 
     given = SpamClassifier(**TINY, threshold=0.25)
     trainer(tmp_path).test(given, data, ckpt_path=tmp_path / "model.ckpt", verbose=False)
-    assert float(given.decision.threshold) == 0.25
+    assert float(given.net.decision.threshold) == 0.25
     other = SpamClassifier(**TINY, threshold="best_f1")
     with pytest.raises(UserError, match="is fitted in training"):
         trainer(tmp_path).test(other, data, ckpt_path=tmp_path / "model.ckpt", verbose=False)

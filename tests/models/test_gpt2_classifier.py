@@ -8,7 +8,7 @@ import torch
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
-from spam_classifier.models.read_out import read_out
+from spam_classifier.models.gpt2_classifier import GPT2Classifier
 
 TINY = {"weights": "random", "layers": 2, "width": 32, "heads": 2, "context": 128, "learning_rate": 1e-3}
 LENGTHS = torch.tensor([3, 9, 1, 6])
@@ -27,11 +27,16 @@ def backbone(request: pytest.FixtureRequest) -> GPT2Backbone:
 @pytest.mark.parametrize("position", ["last", "first", "last_real", "mean"])
 def test_the_head_reads_what_the_whole_backbone_gives(backbone: GPT2Backbone, position: str, first_block: int) -> None:
     input_ids = torch.randint(50000, (4, 9), generator=torch.Generator().manual_seed(1))
-    head = torch.nn.Linear(32, 3)
+    settings = {
+        "token_position": position,
+        "attention": "causal",
+        "padded_length": None,
+        "label_names": ["a", "b", "c"],
+    }
+    net = GPT2Classifier(backbone, settings)
     with torch.no_grad():
-        states = backbone.before_block(input_ids, first_block)
-        found = head(read_out(backbone, states, LENGTHS, first_block, position))
-        logits = head(backbone(input_ids))  # of all positions
+        found = net.logits_from(backbone.before_block(input_ids, first_block), LENGTHS, first_block)
+        logits = net.head(backbone(input_ids))  # of all positions
     for row, length in enumerate(LENGTHS.tolist()):
         expected = {"first": logits[row, 0], "mean": logits[row, :length].mean(0)}.get(
             position, logits[row, length - 1]
