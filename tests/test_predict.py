@@ -680,7 +680,7 @@ def test_any_bytes_are_accounted_for(predict: Callable, head: bool, raw: bytes, 
         assert done.err.splitlines()[-1].startswith("error: ")
         return
     assert done.code == 0
-    found = re.search(r"rows in: ([\d,]+) = ([\d,]+) judged, into \S+ \+ ([\d,]+) rejected", done.err)
+    found = re.search(r"rows in: ([\d,]+) = ([\d,]+) classified, into \S+ \+ ([\d,]+) rejected", done.err)
     assert found is not None
     read, judged, rejected = (int(number.replace(",", "")) for number in found.groups())
     assert read == judged + rejected
