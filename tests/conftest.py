@@ -134,7 +134,7 @@ def run_module(module: str, arguments: list[str], cwd: Path, environment: dict[s
     for logger in logging.root.manager.loggerDict.values():
         for handler in getattr(logger, "handlers", []):
             if type(handler) is logging.StreamHandler:
-                handler.setStream(sys.stderr)
+                handler.stream = sys.stderr  # the old one may be closed
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.excepthook = threading.__excepthook__

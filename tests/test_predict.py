@@ -755,7 +755,9 @@ def test_two_that_write_the_same_file(predict: Callable, kind: str) -> None:
 
 def test_a_file_that_another_has_written_meanwhile(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv("in.csv")
-    monkeypatch.setattr("spam_classifier.judging.output.check_output", lambda *_: Path("out.csv").write_text("another's"))
+    monkeypatch.setattr(
+        "spam_classifier.judging.output.check_output", lambda *_: Path("out.csv").write_text("another's")
+    )
     done = predict("--input", "in.csv", "--output", "out.csv")
     assert done.code == 1
     assert "out.csv is there by now" in done.err

@@ -1,7 +1,8 @@
 """Kept hidden states and the one-query block give the plain path's numbers."""
 
 import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -91,9 +92,16 @@ def difference(ends: list[End]) -> dict[str, float]:
     return {"losses": max(abs(one - other) / other for one, other in losses), "weights": max(weights)}
 
 
-@pytest.mark.parametrize("batch_size", [1, 8])
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("policy", REUSING)
+def every_other(*choices: Iterable) -> list:
+    """All combinations of the choices, of which every other one runs in CI only."""
+    combinations = itertools.product(*map(enumerate, choices))
+    return [
+        pytest.param(*values, marks=[pytest.mark.ci] * (sum(numbers) % 2))
+        for numbers, values in (zip(*combination, strict=True) for combination in combinations)
+    ]
+
+
+@pytest.mark.parametrize(("policy", "position", "batch_size"), every_other(REUSING, POSITIONS, [1, 8]))
 def test_fifty_steps_with_and_without_reuse_are_the_same(
     tmp_path: Path, policy: str, position: str, batch_size: int
 ) -> None:
@@ -102,18 +110,13 @@ def test_fifty_steps_with_and_without_reuse_are_the_same(
     assert largest["weights"] <= 1e-4
 
 
-@pytest.mark.parametrize("options", OTHERS, ids=lambda options: " ".join(map(str, options.values())))
-@pytest.mark.parametrize("policy", ["last_layer", "last_block"])
+@pytest.mark.parametrize(("policy", "options"), every_other(["last_layer", "last_block"], OTHERS), ids=str)
 def test_every_way_to_read_the_row_is_the_same_with_and_without_reuse(
     tmp_path: Path, policy: str, options: dict
 ) -> None:
-    data = {name: options[name] for name in ("padding", "batch_size") if name in options}
-    data = {
-        "padding": "longest",
-        "train_fraction": 0.03 if "batch_size" in data else 0.1,
-        "validation_fraction": 0.02,
-        **data,
-    }
+    data = {"padding": "longest", "train_fraction": 0.03 if "batch_size" in options else 0.1}
+    data |= {"validation_fraction": 0.02}
+    data |= {name: options[name] for name in ("padding", "batch_size") if name in options}
     model = {name: value for name, value in options.items() if name not in data} | {"trainable": policy}
     steps = {"val_check_interval": 8}
     ends = [fit(tmp_path, data=data, trainer=steps, frozen_prefix=reuse, **model) for reuse in ("auto", "off")]
