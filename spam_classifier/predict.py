@@ -119,7 +119,7 @@ def _run(arguments: argparse.Namespace, launched: Launched) -> None:
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise UserError(f"--threshold {arguments.threshold}: give a probability, from 0 to 1")
     trainer = judging.judging_trainer(arguments.accelerator, arguments.devices)
-    launched.watch(trainer)
+    launched.watch(trainer.strategy)
     if not trainer.is_global_zero:
         judging.help_to_judge(trainer, load_classifier(find_checkpoint(arguments.ckpt_path, arguments.root)))
         return

@@ -124,7 +124,7 @@ class SpamCLI(LightningCLI):
                 f"the Trainer refuses its flags: {error} (--trainer.accelerator auto and --trainer.devices auto "
                 "take what this machine has)"
             ) from error
-        self.launched.watch(trainer)
+        self.launched.watch(trainer.strategy)
         return trainer
 
     def _new_logger(self, root: Path) -> RunLogger:

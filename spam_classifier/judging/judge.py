@@ -176,7 +176,7 @@ class Judge(pl.LightningModule):
 
     def on_predict_start(self) -> None:
         """Let SIGTERM end the job."""
-        end_at_sigterm(self.trainer)
+        end_at_sigterm(self.trainer.world_size)
 
     def predict_dataloader(self) -> Chunks:
         """The chunks."""

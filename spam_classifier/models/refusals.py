@@ -1,4 +1,4 @@
-"""Settings of the model that cannot work, refused before anything is computed."""
+"""Settings of the model that cannot work, refused before any computation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,14 +8,7 @@ from spam_classifier.models.read_out import OF_THE_ROW
 
 
 def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse numbers out of range.
-
-    Args:
-        settings: The arguments of SpamClassifier by name.
-
-    Raises:
-        UserError: Names the flag and what it may be.
-    """
+    """Raise a UserError if a number among the arguments of SpamClassifier is out of range."""
     for name in ("dropout", "lora_dropout"):
         if not 0 <= settings[name] < 1:
             raise UserError(f"--model.{name} must be at least 0 and below 1, not {settings[name]}")
@@ -39,40 +32,34 @@ def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
 
 
 def refuse_unsteady_padding(settings: Mapping[str, Any], padding: str) -> None:
-    """Refuse a padding under which a verdict would hang on a message's neighbours in the batch.
+    """Raise a UserError if a message's label would depend on the other messages in its batch.
 
     Args:
         settings: The arguments of SpamClassifier by name.
-        padding: How the datamodule pads.
-
-    Raises:
-        UserError: Names the flags.
+        padding: The datamodule's ``padding``.
     """
     if settings["attention"] == "full" and padding not in ("longest", "context"):
         raise UserError(
-            f"--model.attention full needs --data.padding longest or context, not {padding}: it sees the padding, and "
-            "messages are judged in batches, where a verdict would depend on the neighbours"
+            f"--model.attention full needs --data.padding longest or context, not {padding}: it reads the padding, so a "
+            "message's label would depend on the longest message of its batch"
         )
     if settings["token_position"] in OF_THE_ROW and padding == "batch":
         raise UserError(
             f"--model.token_position {settings['token_position']} cannot go with --data.padding batch: a message's "
-            "verdict would depend on its neighbours in the batch; take --model.token_position last_real"
+            "label would depend on the longest message of its batch; take --model.token_position last_real"
         )
 
 
 def refuse_other_checkpoint(settings: Mapping[str, Any], label_names: Sequence[str], saved: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint of another model.
+    """Raise a UserError if a checkpoint is of another model.
 
     Args:
         settings: The arguments of SpamClassifier by name.
-        label_names: The classes, if the data has told them.
+        label_names: The classes, empty if not known yet.
         saved: The hyper-parameters in the checkpoint.
-
-    Raises:
-        UserError: Names what differs.
     """
     if label_names and list(label_names) != saved["label_names"]:
-        raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {label_names}")
+        raise UserError(f"the checkpoint's classes are {saved['label_names']}, the corpus has {label_names}")
     names = ["layers", "width", "heads", "context", "trainable"]
     if saved["trainable"] == "lora":
         names += ["lora_rank", "lora_alpha", "lora_targets"]

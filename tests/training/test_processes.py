@@ -26,22 +26,21 @@ FIT = [
 
 
 class Job:
-    """One whose first process launches shell scripts, as a Trainer does other processes, and then ends."""
+    """A job whose first process launches shell scripts, as Lightning launches processes, and then ends."""
 
     def __init__(self, *scripts: str) -> None:
         self.scripts = scripts
-        self.processes: list[subprocess.Popen] = []
+        self.procs: list[subprocess.Popen] = []
+
+    def _call_children_scripts(self) -> None:
+        self.processes = [subprocess.Popen(["sh", "-c", script]) for script in self.scripts]
+        self.procs += self.processes
 
     def run(self, error: BaseException | None) -> None:
         with ending_together("") as launched:
-            environment = SimpleNamespace(creates_processes_externally=False)
-            launcher = SimpleNamespace(procs=[], cluster_environment=environment)
-            launched.watch(SimpleNamespace(strategy=SimpleNamespace(launcher=launcher)))  # type: ignore[arg-type]
-            watched_by_lightning = launcher.procs
-            self.processes += [subprocess.Popen(["sh", "-c", script]) for script in self.scripts]
-            watched_by_lightning += self.processes
-            while watched_by_lightning:
-                time.sleep(0.01)
+            launched.watch(SimpleNamespace(launcher=self))
+            self._call_children_scripts()
+            assert not self.procs  # for Lightning's own observer, which would kill this process
             if error is not None:
                 raise error
 
