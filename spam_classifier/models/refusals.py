@@ -40,8 +40,8 @@ def refuse_unsteady_padding(settings: Mapping[str, Any], padding: str) -> None:
     """
     if settings["attention"] == "full" and padding not in ("longest", "context"):
         raise UserError(
-            f"--model.attention full needs --data.padding longest or context, not {padding}: it reads the padding, so a "
-            "message's label would depend on the longest message of its batch"
+            f"--model.attention full needs --data.padding longest or context, not {padding}: it reads the padding, so "
+            "a message's label would depend on the longest message of its batch"
         )
     if settings["token_position"] in OF_THE_ROW and padding == "batch":
         raise UserError(

@@ -1,8 +1,8 @@
-"""Several processes of one job, as ``--devices 2`` launches them: if one dies all end within seconds, and one says why.
+"""Several processes of one job (``--devices 2``): if one dies, all end within seconds, and one line says why.
 
-A process that waits for a dead one notices at once with gloo, after minutes with NCCL; one that is computing never does.
-So the first process watches those it launched, and each of these watches the first. torchrun watches its own workers,
-and these watch torchrun.
+A process that waits for a dead one notices at once with gloo and after minutes with NCCL; while computing it does not
+notice. So the first process watches those it launched, and each of these watches the first. torchrun watches its own
+workers, and these watch torchrun.
 """
 
 import os

@@ -1,10 +1,9 @@
-"""A process that is lost ends its job: soon, with one line, and with what was kept."""
+"""If one process of a job dies, all end, one line says why, and training can be resumed."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,7 +54,7 @@ def test_the_process_that_was_killed_is_named(capsys: pytest.CaptureFixture[str]
     assert job.processes[1].wait(10) == -signal.SIGKILL
 
 
-def test_a_process_that_failed_has_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_failed_has_printed_its_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         Job("exit 1").run(RuntimeError(LOST))
     assert stop.value.code == 1
@@ -70,7 +69,7 @@ def test_a_process_that_failed_has_said_so(capsys: pytest.CaptureFixture[str]) -
         (torch.distributed.DistBackendError("NCCL error: unhandled"), "DistBackendError"),
     ],
 )
-def test_a_process_of_another_machine(error: Exception, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_process_of_another_machine(error: Exception, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         Job().run(error)
     assert stop.value.code == 1
@@ -80,7 +79,7 @@ def test_a_process_of_another_machine(error: Exception, reason: str, capsys: pyt
 
 
 @pytest.mark.parametrize("kind", [UserError, RuntimeError, KeyboardInterrupt])
-def test_another_error_ends_the_others(kind: type[BaseException]) -> None:
+def test_an_error_of_the_first_process_ends_the_others(kind: type[BaseException]) -> None:
     job = Job("sleep 100")
     with pytest.raises(kind):
         job.run(kind("gloo finds no such interface"))
@@ -97,7 +96,7 @@ def test_the_first_process_ends_last(capsys: pytest.CaptureFixture[str]) -> None
     assert "process 1 of 2 was ended by SIGKILL" in capsys.readouterr().err
 
 
-def test_an_error_of_one_process_alone_is_heard(
+def test_an_error_of_one_process_alone_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", "3")
@@ -108,26 +107,26 @@ def test_an_error_of_one_process_alone_is_heard(
 
 
 class Training:
-    """One in two processes, and what it says."""
+    """A training in two processes, and its standard error."""
 
     def __init__(self, start: Callable, directory: Path, launcher: Sequence[str] = (), **environment: str) -> None:
         directory.mkdir()
         self.last = directory / "lightning_logs/version_0/checkpoints/last.ckpt"
-        self.told = directory / "told"
+        self.output = directory / "stderr"
         command = [sys.executable, *launcher, "-m", "spam_classifier.train", *FIT]
-        with self.told.open("w") as told:
-            streams = {"stderr": told, "stdout": subprocess.DEVNULL}
+        with self.output.open("w") as output:
+            streams = {"stderr": output, "stdout": subprocess.DEVNULL}
             self.process = start(command, cwd=directory, env={**os.environ, **environment}, **streams)
 
     def errors(self) -> list[str]:
-        return [line for line in self.told.read_text().splitlines() if line.startswith("error: ")]
+        return [line for line in self.output.read_text().splitlines() if line.startswith("error: ")]
 
 
 @pytest.mark.slow
 def test_real_kills(
     tmp_path: Path, start: Callable, children: Callable, wait_until: Callable, is_gone: Callable, train: Callable
 ) -> None:
-    """Trainings of two processes that lose one, in the midst of an epoch or before the first, or are asked to stop."""
+    """Trainings of two processes that lose one in mid-epoch or at the start, or get a SIGTERM."""
     (tmp_path / "site").mkdir()
     dies = "import os\nif os.environ.get('LOCAL_RANK') == '1':\n    os.kill(os.getpid(), 9)\n"
     (tmp_path / "site/sitecustomize.py").write_text(dies)
@@ -161,9 +160,9 @@ def test_real_kills(
         (told,) = job.errors()
         assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
     for job in (second, stopped):
-        assert f"continue with: python -m spam_classifier.train fit --ckpt_path {job.last}" in job.told.read_text()
+        assert f"continue with: python -m spam_classifier.train fit --ckpt_path {job.last}" in job.output.read_text()
     assert not stopped.errors()
-    assert "SIGKILL" in torchrun.told.read_text()
+    assert "SIGKILL" in torchrun.output.read_text()
 
     epoch = torch.load(second.last, weights_only=True)["epoch"]
     alone = ["--trainer.devices", 1, "--trainer.strategy", "auto", "--trainer.max_epochs", epoch + 2]
