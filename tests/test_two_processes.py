@@ -104,10 +104,10 @@ def one_of_two(rank: int, port: int, directory: Path, cases: Iterable[str], comm
 
     from spam_classifier.train import SpamCLI
     from spam_classifier.training.processes import Launched
-    from spam_classifier.training.resume_flags import take_up_run
+    from spam_classifier.training.resume_flags import with_run_settings
 
     for typed in commands:
-        sys.argv[1:], taken_up = take_up_run(typed)
+        sys.argv[1:], taken_up = with_run_settings(typed)
         SpamCLI(taken_up, typed, Launched())
 
 

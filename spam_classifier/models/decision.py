@@ -1,4 +1,4 @@
-"""From logits to a verdict: calibrated probabilities, and the threshold above which a message counts as positive.
+"""From logits to a label: a temperature calibrates the probabilities, a threshold chooses the label.
 
 Both are fitted on validation messages. With two classes the second one is the positive class (spam).
 """
@@ -7,21 +7,22 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from spam_classifier.errors import UserError
 
-WIDEST = 20.0  # highest temperature, in units of the logits' mean size
-NARROWEST = 1e-3  # lowest
+HIGHEST = 20.0  # temperature, in units of the logits' mean size
+LOWEST = 1e-3
 
 
 class Decision(nn.Module):
-    """A temperature and a threshold, kept in the checkpoint with the weights.
+    """A temperature and a threshold, saved in the checkpoint with the weights.
 
     Attributes:
-        temperature: What logits are divided by, float [].
-        threshold: Probability of the positive class from which a message counts as positive, float []; of use with two
-            classes only.
-        fitted_step: Optimizer steps of the weights that both were fitted for, int64 []; -1 where nothing was fitted.
+        temperature: Divides the logits, float [].
+        threshold: A message is positive if its probability of the positive class is at least this, float []. Used with
+            two classes only.
+        fitted_step: Optimizer step of the weights that both were fitted to, int64 []; -1 if not fitted.
     """
 
     temperature: Tensor
@@ -42,13 +43,13 @@ class Decision(nn.Module):
             labels: int64 [N].
             rule: The threshold itself, ``best_f1`` (the highest F1), or ``max_fpr`` (the lowest with at most
                 ``max_false_positive_rate``).
-            max_false_positive_rate: Most negatives to be taken for positives, as a share.
-            step: Optimizer steps that the weights have taken.
+            max_false_positive_rate: Highest share of the negatives that may count as positive.
+            step: Optimizer step of the weights.
 
         Raises:
-            UserError: There is a rule to go by, and messages of one class only.
+            UserError: The rule needs messages of both classes, and there is only one.
         """
-        logits, labels = logits.detach().cpu(), labels.cpu()  # not every device knows float64
+        logits, labels = logits.detach().cpu(), labels.cpu()  # not every device has float64
         temperature = fit_temperature(logits, labels)
         self.temperature.fill_(temperature)
         self.fitted_step.fill_(step)
@@ -66,8 +67,9 @@ class Decision(nn.Module):
         else:
             self.threshold.fill_(threshold_by_false_positives(scores, positive, max_false_positive_rate))
 
+    @override
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Decision":
-        """Move as modules do, but stay float32 where the weights become half precision: verdicts hang on it."""
+        # .to() moves both but keeps them float32: rounding to bf16 could flip labels near the threshold
         exact = (self.temperature, self.threshold)
         super()._apply(fn, recurse)
         self.temperature, self.threshold = (value.to(self.threshold.device) for value in exact)
@@ -78,16 +80,16 @@ class Decision(nn.Module):
         return (logits.float() / self.temperature).softmax(-1)
 
     def log_odds(self, logits: Tensor, label: int) -> Tensor:
-        """Calibrated log-odds of a class against all others, float [N], of logits float [N, classes].
+        """Calibrated log-odds of a class against all others, float [N], from logits float [N, classes].
 
-        Unlike probabilities they tell a sure verdict from one that is surer still.
+        Unlike a probability near 1 they do not saturate.
         """
         scores = logits.float() / self.temperature
         others = torch.cat([scores[:, :label], scores[:, label + 1 :]], dim=1)
         return scores[:, label] - others.logsumexp(-1)
 
     def verdict(self, probabilities: Tensor) -> Tensor:
-        """The class that is decided for, of probabilities float [N, classes]: int64 [N]."""
+        """The predicted class, int64 [N], from probabilities float [N, classes]."""
         if probabilities.shape[1] == 2:
             return (probabilities[:, 1] >= self.threshold).long()
         return probabilities.argmax(-1)
@@ -96,8 +98,8 @@ class Decision(nn.Module):
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature with the lowest cross-entropy (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 
-    Cross-entropy is convex in the inverse temperature, so its slope has one root, found by bisection. Where no logits
-    contradict their labels it only falls, and the temperature stays 1.
+    Cross-entropy is convex in the inverse temperature, so its slope has one root, found by bisection. If every message
+    is classified correctly the slope has no root, and the temperature stays 1.
 
     Args:
         logits: float [N, classes].
@@ -112,7 +114,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     size = float((logits - logits.mean(-1, keepdim=True)).abs().mean())
     if not bool((logits > true).any()) or not size > 0:
         return 1.0
-    low, high = 1 / (WIDEST * size), 1 / (NARROWEST * size)
+    low, high = 1 / (HIGHEST * size), 1 / (LOWEST * size)
     for _ in range(60):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
@@ -120,20 +122,20 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def best_f1_threshold(scores: Tensor, positive: Tensor) -> float:
-    """The threshold with the highest F1, midway between two scores; of several the one nearest to 0.5.
+    """The threshold with the highest F1, midway between two scores; on a tie the one nearest to 0.5.
 
     Args:
         scores: Probability of the positive class, float32 [N].
         positive: Which messages are positive, bool [N].
     """
     scores, order = scores.sort(descending=True)
-    found = positive[order].cumsum(0)  # true positives if the cut is behind each score
+    found = positive[order].cumsum(0)  # true positives with the cut below each score
     taken = torch.arange(1, len(scores) + 1, device=scores.device)
     f1 = 2 * found / (taken + positive.sum())
     below = torch.cat([scores[1:], scores.new_zeros(1)])
     f1[:-1][scores[:-1] == scores[1:]] = -1  # no cut between equal scores
     thresholds = (scores + below) / 2
-    thresholds = torch.where(thresholds > below, thresholds, scores)  # between neighbours there is no float
+    thresholds = torch.where(thresholds > below, thresholds, scores)  # no float lies between adjacent floats
     best = thresholds[f1 == f1.max()]
     return float(best[(best - 0.5).abs().argmin()])
 
@@ -147,10 +149,10 @@ def threshold_by_false_positives(scores: Tensor, positive: Tensor, rate: float) 
         rate: The share, from 0 to 1.
     """
     negatives = scores[~positive].sort(descending=True).values
-    allowed = int(rate * len(negatives) + 1e-9)  # 0.29 * 100 is a little less than 29 in floats
+    allowed = int(rate * len(negatives) + 1e-9)  # 0.29 * 100 is less than 29 in floats
     if allowed >= len(negatives):
         return 0.0
-    limit = negatives[allowed]  # that score must stay below
+    limit = negatives[allowed]  # the first negative that must stay below the threshold
     above = scores[scores > limit]
     middle = (limit + (above.min() if len(above) else 1)) / 2
     return float(middle if middle > limit else torch.nextafter(limit, torch.tensor(2.0)))

@@ -32,7 +32,7 @@ class GPT2Shape:
         vocabulary: Number of different tokens.
 
     Raises:
-        UserError: If a size is not positive, or beyond all models there are, or ``heads`` does not divide ``width``.
+        UserError: A size is not positive or absurdly large, or ``heads`` does not divide ``width``.
     """
 
     layers: int
@@ -154,7 +154,7 @@ class Block(nn.Module):
     def at(self, x: Tensor, position: Tensor) -> Tensor:
         """What ``forward`` gives for one token of each row, without the work for the others.
 
-        While dropout is at work ``forward`` itself runs, as each token draws its own.
+        With active dropout it calls ``forward``, as every token draws its own mask.
 
         Args:
             x: Hidden states, float [B, T, width].
@@ -261,7 +261,7 @@ class GPT2Backbone(nn.Module):
 
         Args:
             x: What block ``number`` reads, float [B, T, width].
-            position: Index of each row's token, int64 [B]; what stands behind it does not matter.
+            position: Index of each row's token, int64 [B]; with causal attention later tokens are not read.
             number: The first block to run; the number of blocks if all have run.
 
         Returns:

@@ -62,17 +62,7 @@ class GPT2Classifier(nn.Module):
         shape = GPT2Shape(*(settings[name] for name in SIZES))
         if to_be_restored:
             return cls(backbone_structure(shape, settings).to_empty(device="cpu"), settings)
-        weights = settings["weights"]
-        if weights == RANDOM:
-            backbone = GPT2Backbone(shape, **_options(settings))
-        else:
-            with torch.device("meta"):  # every parameter is about to be loaded: draw no random ones
-                backbone = GPT2Backbone(shape, **_options(settings))
-            refuse_misfit(backbone, weights)
-            backbone.to_empty(device="cpu")
-        load_weights(backbone, weights)
-        _add_lora(backbone, settings)
-        return cls(backbone, settings)
+        return cls(build_backbone(shape, settings), settings)
 
     @property
     def padding_matters(self) -> bool:
@@ -135,6 +125,25 @@ class GPT2Classifier(nn.Module):
             with torch.no_grad():
                 logits = self.logits_from(of_batch, batch.lengths, last)
             yield logits
+
+
+def build_backbone(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:
+    """The backbone that settings describe, with its pretrained weights, LoRA added.
+
+    Raises:
+        UserError: As for ``load_weights``; or there is no such LoRA target.
+    """
+    weights = settings["weights"]
+    if weights == RANDOM:
+        backbone = GPT2Backbone(shape, **_options(settings))
+    else:
+        with torch.device("meta"):  # every parameter is about to be loaded: draw no random ones
+            backbone = GPT2Backbone(shape, **_options(settings))
+        refuse_misfit(backbone, weights)
+        backbone.to_empty(device="cpu")
+    load_weights(backbone, weights)
+    _add_lora(backbone, settings)
+    return backbone
 
 
 def backbone_structure(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:

@@ -13,7 +13,7 @@ TARGETS = ("c_attn", "c_proj", "c_fc")  # every projection of a block
 
 
 class LowRankUpdate(nn.Module):
-    """What is learnt: alpha / rank * B A x; nothing at the start, as B is zero.
+    """The trained update alpha / rank * B A x; zero at the start, as B is zero.
 
     Args:
         inputs: Size of x.
@@ -36,7 +36,7 @@ class LowRankUpdate(nn.Module):
         return self.dropout(x) @ self.A.T @ self.B.T * self.scale
 
     def matrix(self) -> Tensor:
-        """The update as one matrix, dropout aside: float [outputs, inputs]."""
+        """The update as one matrix, without dropout: float [outputs, inputs]."""
         return self.B @ self.A * self.scale
 
 
@@ -61,24 +61,24 @@ class LoRALinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weight of the one linear map that does the same, float [out, in]."""
+        """The weight of the merged linear map, float [out, in]."""
         return self.base.weight + self.update.matrix()
 
     @property
     def bias(self) -> Tensor:
-        """Its bias, float [out]."""
+        """The bias of the merged linear map, float [out]."""
         return self.base.bias
 
 
 def add_lora(backbone: GPT2Backbone, rank: int, alpha: float, dropout: float, targets: Sequence[str]) -> None:
-    """Give projections of all blocks low-rank updates, in place.
+    """Add low-rank updates to projections of all blocks, in place.
 
     Args:
         backbone: The backbone, its weights loaded.
         rank: Rank of the updates.
         alpha: Their scale, divided by the rank.
         dropout: Probability of dropping an element of their input while training.
-        targets: Names of projections, ``c_proj`` for both of this name or ``attn.c_proj`` for one.
+        targets: Names of projections: ``c_proj`` for both of that name, ``attn.c_proj`` for one of them.
 
     Raises:
         UserError: A block has no such projection.
@@ -90,12 +90,12 @@ def add_lora(backbone: GPT2Backbone, rank: int, alpha: float, dropout: float, ta
         for name in adapted:
             parent, _, own = name.rpartition(".")
             module = backbone.get_submodule(name)
-            if isinstance(module, nn.Linear):  # not named twice
+            if isinstance(module, nn.Linear):  # else it was named twice
                 setattr(backbone.get_submodule(parent), own, LoRALinear(module, rank, alpha, dropout))
 
 
 def merge_lora(backbone: GPT2Backbone) -> None:
-    """Replace each adapted projection by the one linear map that does the same, in place."""
+    """Replace each adapted projection by one linear map with the same result, in place."""
     for name, module in list(_projections(backbone)):
         if isinstance(module, LoRALinear):
             merged = module.base
@@ -105,7 +105,7 @@ def merge_lora(backbone: GPT2Backbone) -> None:
 
 
 def low_rank_updates(backbone: GPT2Backbone) -> Iterator[LowRankUpdate]:
-    """All updates of a backbone."""
+    """All low-rank updates of a backbone."""
     return (module for module in backbone.modules() if isinstance(module, LowRankUpdate))
 
 

@@ -1,8 +1,8 @@
 """Frozen blocks over many batches on a CPU: each block's weights are packed once and used for all batches.
 
 oneDNN multiplies faster by weights in its own blocked layout, and applies bias, GELU and the residual addition while
-the product is still in the cache. PyTorch reaches that through the operators that its own compiler emits
-(``torch.ops.mkldnn``). The results are those of the plain block up to the order of float additions.
+the product is still in the cache. The operators are those that PyTorch's compiler emits (``torch.ops.mkldnn``). Results
+equal those of the plain block up to the order of float additions.
 """
 
 import platform
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from spam_classifier.models.gpt2 import Block, GPT2Backbone
 
-PACKED_ROWS = 1024  # rows of a product for which the layout is chosen; others work, too
-WORTH_PACKING = 4096  # tokens from which packing a block's weights costs less than it saves
-GROUP_TOKENS = 32768  # most tokens whose hidden states are held between two blocks
+PACKED_ROWS = 1024  # the layout is chosen for products of this many rows; others work, too
+WORTH_PACKING = 4096  # fewest tokens for which packing saves more time than it costs
+GROUP_TOKENS = 32768  # most tokens whose hidden states are in memory at once
 
 
 def states_before_block(
@@ -26,14 +26,14 @@ def states_before_block(
     *,
     packed: bool | None = None,
 ) -> Iterator[Tensor]:
-    """The hidden states that a block reads, for one batch after the other, without gradients.
+    """The hidden states that a block reads, batch by batch, without gradients.
 
     Args:
         backbone: The backbone.
-        batches: Token ids, each int64 [B, T]; taken in groups of up to GROUP_TOKENS.
+        batches: Token ids, each int64 [B, T]; read in groups of up to GROUP_TOKENS tokens.
         number: The block's number from 0.
-        on_block: Called with the messages of a batch whenever a block is done with it.
-        packed: Whether to pack weights, where that can be; default: for each group that is worth it.
+        on_block: Called with the number of messages whenever a block has processed a batch.
+        packed: Whether to pack weights if possible; None packs for groups of at least WORTH_PACKING tokens.
 
     Yields:
         The states of each batch, float [B, T, width].
@@ -63,7 +63,10 @@ def _groups(batches: Iterable[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def can_pack(backbone: GPT2Backbone) -> bool:
-    """Whether packing would give the plain numbers here: float32 on an x86 processor, with no dropout at work."""
+    """Whether packing gives the plain results here: float32 on an x86 CPU, no autocast, no active dropout.
+
+    The operators are private to PyTorch; tried with 2.13.
+    """
     weight = backbone.wte.weight
     return (
         weight.device.type == "cpu"
@@ -80,7 +83,7 @@ class PackedBlock:
     """A block with packed copies of its weights: float [B, T, width] to the same.
 
     Args:
-        block: The block; later changes of its weights do not reach the copies.
+        block: The block. Later changes of its weights do not affect the copies.
     """
 
     def __init__(self, block: Block) -> None:
@@ -91,7 +94,7 @@ class PackedBlock:
         self.mlp_out = _pack(block.mlp.c_proj)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """What ``Block.forward`` gives."""
+        """The same as ``Block.forward``."""
         block, linear = self.block, torch.ops.mkldnn._linear_pointwise
         projected = linear(block.ln_1(x), *self.attention_in, "none", [], "")
         x = linear.binary(block.attn.mix(projected), x, *self.attention_out, "add")

@@ -1,8 +1,8 @@
 """GPT-2 checkpoints: find, download, verify and load them.
 
-Everywhere here ``weights`` is what the user gave as ``--model.weights``: the hub name of a published
-checkpoint (``gpt2``, ``gpt2-medium``, ``gpt2-large``, ``gpt2-xl``), the path of a safetensors file or of a
-directory written by ``save_pretrained``, or ``random`` for no checkpoint at all.
+``weights`` is the value of ``--model.weights``: the hub name of a published checkpoint (``gpt2``, ``gpt2-medium``,
+``gpt2-large``, ``gpt2-xl``), the path of a safetensors file or of a directory written by ``save_pretrained``, or
+``random`` for no checkpoint.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -33,7 +33,7 @@ GPT2_SHA256 = "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707"
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
-# Settings of a GPT2Config that this backbone has no code for, with the only value it computes.
+# Settings of a GPT2Config with the only value that the backbone implements.
 FIXED_SETTINGS: dict[str, Any] = {
     "model_type": "gpt2",
     "activation_function": "gelu_new",
@@ -43,7 +43,7 @@ FIXED_SETTINGS: dict[str, Any] = {
     "reorder_and_upcast_attn": False,
     "add_cross_attention": False,
 }
-# What checkpoints hold beside the backbone: the causal mask, and the head of a sequence classifier.
+# Tensors of a checkpoint that are ignored: the causal mask, and the head of a sequence classifier.
 NOT_BACKBONE = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|score\.weight")
 # Layers the checkpoints store as [in, out], the transpose of nn.Linear.
 TRANSPOSED = re.compile(r".*\.(c_attn|c_proj|c_fc)\.weight")
@@ -53,15 +53,12 @@ CONVERSION = "transformers: GPT2LMHeadModel.from_pretrained(DIRECTORY).save_pret
 
 
 def fetch_weights(weights: str) -> None:
-    """Download the checkpoint of a hub name unless it is in the hub's cache, and verify its SHA-256.
+    """Download the checkpoint of a hub name unless it is in the hub's cache; do nothing for a path or ``random``.
 
-    Revisions are pinned, so a cached file needs no network. Paths and ``random`` need nothing.
-
-    Args:
-        weights: Hub name, path, or ``random``.
+    Revisions are pinned, so a cached file needs no network.
 
     Raises:
-        UserError: If the file cannot be downloaded, or its hash is wrong (it is then removed from the cache).
+        UserError: The file cannot be downloaded, or its SHA-256 is wrong.
     """
     if weights in HUB_REVISIONS:
         _fetch(weights)
@@ -78,18 +75,18 @@ def resolve_shape(
 
     Args:
         weights: Hub name, path, or ``random``.
-        layers: Number of blocks, if asked for by the user; so are the next three.
+        layers: Number of blocks, if the user gave one; the same goes for the next three.
         width: Size of a hidden state.
-        heads: Attention heads per block. A checkpoint without ``config.json`` does not say: 64 wide each, as
-            in every published GPT-2, if not given.
+        heads: Attention heads per block; a checkpoint without ``config.json`` leaves them open, and the default is
+            heads of width 64, as in every published GPT-2.
         context: Most tokens in a sequence.
 
     Returns:
-        Exactly the given sizes if all four are given (no file is touched), else the checkpoint's. For
-        ``random``, what is not given is as in GPT-2 124M, with heads 64 wide.
+        The given sizes if all four are given (no file is touched), else the checkpoint's. For ``random``, missing sizes
+        are those of GPT-2 124M, with heads of width 64.
 
     Raises:
-        UserError: If ``weights`` names nothing, is not a GPT-2 checkpoint, or disagrees with a given size.
+        UserError: ``weights`` names nothing, is not a GPT-2 checkpoint, or disagrees with a given size.
     """
     sizes = {"layers": layers, "width": width, "heads": heads, "context": context}
     given = {option: size for option, size in sizes.items() if size is not None}
@@ -118,12 +115,11 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
 
     Args:
         backbone: Receives the weights.
-        weights: Hub name, path, or ``random``, which leaves the backbone as it is. A hub name that
-            ``fetch_weights`` has not seen yet is fetched.
+        weights: Hub name (downloaded if missing), path, or ``random``, which leaves the backbone as it is.
 
     Raises:
-        UserError: If ``weights`` names nothing, cannot be downloaded or read, does not fit the backbone
-            tensor for tensor, or holds NaN or infinite numbers.
+        UserError: ``weights`` names nothing, cannot be downloaded or read, does not fit the backbone tensor for tensor,
+            or holds NaN or infinite numbers.
     """
     if weights == RANDOM:
         return
@@ -134,10 +130,10 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
 
 
 def refuse_misfit(backbone: GPT2Backbone, weights: str) -> None:
-    """Refuse a checkpoint with other tensors than the backbone has; not one of them is read.
+    """Refuse a checkpoint whose tensors are not those of the backbone, without reading them.
 
     Args:
-        backbone: The backbone, which may be without memory, on PyTorch's ``meta`` device.
+        backbone: The backbone; it may be on the ``meta`` device.
         weights: Hub name or path.
 
     Raises:
@@ -148,12 +144,12 @@ def refuse_misfit(backbone: GPT2Backbone, weights: str) -> None:
 
 
 def published_parameters(weights: str, shape: GPT2Shape, names: Collection[str]) -> dict[str, Tensor]:
-    """Some of the parameters of a published checkpoint, as it holds them: float32, in the layout of the backbone.
+    """Some parameters of a published checkpoint by name: float32, in the layout of the backbone.
 
     Args:
-        weights: Hub name; fetched unless it is in the hub's cache.
+        weights: Hub name; downloaded if missing.
         shape: The backbone's sizes.
-        names: Names of parameters of the backbone.
+        names: Names of the backbone's parameters.
 
     Raises:
         UserError: As for ``load_weights``.
@@ -165,15 +161,15 @@ def published_parameters(weights: str, shape: GPT2Shape, names: Collection[str])
 
 
 def published_sha256(weights: str) -> str:
-    """SHA-256 of the file of a hub name; fetched unless it is in the hub's cache."""
-    return file_sha256(_cached_or_fetched(weights))
+    """SHA-256 of the file of a hub name; it is downloaded if missing."""
+    return file_sha256(_weights_path(weights))
 
 
 def weights_sha256(weights: str) -> dict[str, str]:
-    """SHA-256 of each file that holds tensors of ``weights``, by the file's name; nothing for ``random``.
+    """SHA-256 of each file of tensors, by its name; empty for ``random``.
 
     Raises:
-        UserError: A file is missing, or cannot be fetched.
+        UserError: A file is missing, or cannot be downloaded.
     """
     if weights == RANDOM:
         return {}
@@ -181,17 +177,17 @@ def weights_sha256(weights: str) -> dict[str, str]:
 
 
 def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) -> Callable[[str], Tensor]:
-    """What reads one parameter of a checkpoint, after a look at all of them.
+    """Check a whole checkpoint and return a function that reads one parameter by name.
 
     Args:
         weights: Hub name or path.
-        parameters: The backbone's parameters by name, of which shapes and types count.
+        parameters: The backbone's parameters by name; only their shapes and dtypes are used.
         heads: The backbone's attention heads.
 
     Raises:
         UserError: As for ``load_weights``.
     """
-    # Tensors tell neither the number of heads nor the variant of the architecture: ask what describes them.
+    # the number of heads and the variant of the architecture are in config.json, not in the tensors
     resolve_shape(weights, heads=heads)
     path = _weights_path(weights)
     stored = _open_tensors(path)
@@ -201,7 +197,7 @@ def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) 
         tensor = stored[name][...]
         return (tensor.t() if TRANSPOSED.fullmatch(name) else tensor).to(parameters[name].dtype)
 
-    # Read twice, to look and then to copy: a bad number in the last tensor must leave the first unchanged.
+    # every tensor is read twice: a bad number in the last one must leave the backbone unchanged
     for name in parameters:
         if not torch.stack(read(name).aminmax()).isfinite().all():
             raise UserError(f"{path}: {name} holds NaN or infinite numbers: the checkpoint is damaged, get another")
@@ -216,17 +212,27 @@ def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) 
 
 
 def _fetch(name: str) -> Path:
-    """Download and verify the checkpoint of a hub name; the path in the hub's cache."""
+    """Path in the hub's cache of the checkpoint of a hub name; it is downloaded if missing, and verified.
+
+    The hash of ``gpt2`` is known here and always checked. Those of the larger ones only the hub knows: they are checked
+    right after the download.
+    """
     repository, revision = f"openai-community/{name}", HUB_REVISIONS[name]
+    if name != "gpt2" and (cached := _cached(name)):
+        return cached
+    url = hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
     try:
-        path = Path(hf_hub_download(repository, WEIGHTS_FILE, revision=revision))
+        expected = GPT2_SHA256 if name == "gpt2" else get_hf_file_metadata(url).etag  # of a large file its SHA-256
+        for again in (False, True):
+            path = Path(hf_hub_download(repository, WEIGHTS_FILE, revision=revision, force_download=again))
+            if (actual := file_sha256(path)) == expected:
+                return path
     except Exception as error:  # the hub client, its HTTP library and hf_xet share no base class for errors
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise UserError(
                 f"cannot keep {repository} in the hub's cache {constants.HF_HUB_CACHE} ({error.strerror}): make room "
                 "there, or name another with the environment variable HF_HOME"
             ) from error
-        url = hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
         folder = Path(constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
         raise UserError(
             f"cannot download {repository} at revision {revision} from {url} "
@@ -234,50 +240,22 @@ def _fetch(name: str) -> Path:
             f"by hand in {folder}, or give --model.weights the DIRECTORY of a downloaded copy, "
             f"or use --model.weights {RANDOM}"
         ) from error
-
-    blob = _blob(path)
-    expected = GPT2_SHA256 if name == "gpt2" else blob and blob.name
-    if expected is not None and (actual := file_sha256(path)) != expected:
-        try:
-            _remove_from_cache(path)
-            remedy = f"removed {path}, run again to download it anew"
-        except OSError as error:
-            remedy = f"remove {path} and run again ({_first_line(error)})"
-        raise UserError(
-            f"{WEIGHTS_FILE} of {repository} at revision {revision} has SHA-256 {actual}, not {expected}: {remedy}"
-        )
-    return path
+    path.unlink()  # else the next run would find it in the cache and not check it
+    raise UserError(
+        f"{path} had SHA-256 {actual}, not {expected}, after a second download, too, and was removed: run again later, "
+        "or give --model.weights the DIRECTORY of another copy"
+    )
 
 
-def _blob(path: Path) -> Path | None:
-    """The blob that the hub's cache links ``path`` to; None for a file placed by hand.
-
-    A blob is named after the hub's ETag, for a large file its SHA-256. It may itself be a link into a store
-    shared between repositories.
-    """
-    if not path.is_symlink():
-        return None
-    target = path.parent / path.readlink()
-    return target if target.parent.resolve() == (path.parents[2] / "blobs").resolve() else None
-
-
-def _remove_from_cache(path: Path) -> None:
-    """Remove a cached file and the links that lead to it, but no file outside the cache."""
-    blob, file = _blob(path), path.resolve()
-    path.unlink()
-    if blob is not None:
-        blob.unlink()
-    if file.is_relative_to(Path(constants.HF_HUB_CACHE).resolve()):
-        file.unlink(missing_ok=True)
-
-
-def _cached_or_fetched(name: str) -> Path:
+def _cached(name: str) -> Path | None:
     cached = try_to_load_from_cache(f"openai-community/{name}", WEIGHTS_FILE, revision=HUB_REVISIONS[name])
-    return Path(cached) if isinstance(cached, str) else _fetch(name)
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def _weights_path(weights: str) -> Path:
-    return _cached_or_fetched(weights) if weights in HUB_REVISIONS else _local(weights)
+    if weights in HUB_REVISIONS:
+        return _cached(weights) or _fetch(weights)
+    return _local(weights)
 
 
 def _local(weights: str) -> Path:

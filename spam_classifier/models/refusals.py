@@ -1,4 +1,4 @@
-"""Settings of the model that cannot work, refused before anything is computed."""
+"""Settings of the model that cannot work, refused before any computation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,14 +9,7 @@ from spam_classifier.models.gpt2_classifier import OF_THE_ROW, reads_whole_row
 
 
 def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse numbers out of range.
-
-    Args:
-        settings: The arguments of SpamClassifier by name.
-
-    Raises:
-        UserError: Names the flag and what it may be.
-    """
+    """Raise a UserError if a number among the arguments of SpamClassifier is out of range."""
     for name in ("dropout", "lora_dropout"):
         if not 0 <= settings[name] < 1:
             raise UserError(f"--model.{name} must be at least 0 and below 1, not {settings[name]}")
@@ -82,18 +75,15 @@ def refuse_misfit_data(settings: Mapping[str, Any], data: DataDescription, paddi
 
 
 def refuse_other_checkpoint(settings: Mapping[str, Any], label_names: Sequence[str], saved: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint of another model.
+    """Raise a UserError if a checkpoint is of another model.
 
     Args:
         settings: The arguments of SpamClassifier by name.
-        label_names: The classes, if the data has told them.
+        label_names: The classes, empty if not known yet.
         saved: The hyper-parameters in the checkpoint.
-
-    Raises:
-        UserError: Names what differs.
     """
     if label_names and list(label_names) != saved["label_names"]:
-        raise UserError(f"the checkpoint tells {saved['label_names']} apart, the corpus has {label_names}")
+        raise UserError(f"the checkpoint's classes are {saved['label_names']}, the corpus has {label_names}")
     names = ["layers", "width", "heads", "context", "trainable"]
     if saved["trainable"] == "lora":
         names += ["lora_rank", "lora_alpha", "lora_targets"]

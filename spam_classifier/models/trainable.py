@@ -1,4 +1,4 @@
-"""Which parameters learn."""
+"""Which parameters are trained."""
 
 from collections.abc import Iterator
 from typing import Literal, get_args
@@ -14,13 +14,13 @@ POLICIES: tuple[str, ...] = get_args(Policy)
 
 
 def trainable_modules(backbone: GPT2Backbone, head: nn.Module, policy: str) -> Iterator[nn.Module]:
-    """The modules that learn under a policy.
+    """The modules that are trained under a policy.
 
     Args:
         backbone: The GPT-2 backbone.
-        head: The classification head; it always learns.
-        policy: ``last_layer`` (the head alone), ``last_block`` (and the final layer norm and the last block),
-            ``last_two_blocks``, ``all``, or ``lora`` (the low-rank updates that the backbone was given).
+        head: The classification head; always trained.
+        policy: ``last_layer`` (the head only), ``last_block`` (also the final layer norm and the last block),
+            ``last_two_blocks``, ``all``, or ``lora`` (the head and the low-rank updates).
 
     Raises:
         UserError: There is no such policy, or the backbone has fewer blocks than it names.
@@ -44,13 +44,13 @@ def trainable_modules(backbone: GPT2Backbone, head: nn.Module, policy: str) -> I
 
 
 def frozen_blocks(backbone: GPT2Backbone, policy: str) -> int:
-    """How many of the first blocks are frozen, with the embeddings before them; 0 where the embeddings learn."""
-    learning = {"last_layer": 0, "last_block": 1, "last_two_blocks": 2}
-    return len(backbone.h) - learning[policy] if policy in learning else 0
+    """Number of frozen blocks before the first trained one; 0 if the embeddings are trained, or blocks have LoRA."""
+    trained = {"last_layer": 0, "last_block": 1, "last_two_blocks": 2}
+    return len(backbone.h) - trained[policy] if policy in trained else 0
 
 
 def freeze(backbone: GPT2Backbone, head: nn.Module, policy: str) -> None:
-    """Let the policy's parameters learn and no others; calling it again changes nothing."""
+    """Set ``requires_grad`` for the policy's parameters only; calling it again changes nothing."""
     backbone.requires_grad_(False)
     for module in trainable_modules(backbone, head, policy):
         module.requires_grad_(True)

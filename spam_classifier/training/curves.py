@@ -1,35 +1,34 @@
-"""Learning curves: noted during training, drawn at its end."""
+"""Learning curves: recorded during training, drawn at its end."""
 
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
 
 from spam_classifier.evaluation.learning_curves import Curve, learning_curves
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import update_metrics
-from spam_classifier.training.logger import RunLogger, run_directory
+from spam_classifier.training.logger import run_directory
 
 FILE_NAME = "learning_curves.png"
 
 
 class LearningCurves(Callback):
-    """Draw loss and accuracy against epochs (below) and examples seen (above) when training has ended.
+    """Draws loss and accuracy against epochs (bottom axis) and examples seen (top axis) at the end of training.
 
-    The points travel in the checkpoint, so that a continued run draws the whole of it. The Trainer logs what a step or
-    an epoch ends with only when the checkpoints of that moment are written: here it is logged before, or a run that is
-    killed in between would go on without it.
+    The points are saved in the checkpoint, so a resumed run draws all of them.
     """
 
     def __init__(self) -> None:
         self.curves: dict[str, Curve] = {}
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The points so far."""
         return {"curves": self.curves}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the points of the run that is continued."""
         self.curves = {name: [(x, y) for x, y in curve] for name, curve in state_dict["curves"].items()}
 
     def _record(self, trainer: pl.Trainer, epoch: float, *names: str) -> None:
@@ -37,38 +36,29 @@ class LearningCurves(Callback):
             if name in trainer.callback_metrics:
                 self.curves.setdefault(name, []).append((epoch, float(trainer.callback_metrics[name])))
 
+    @override
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the loss of the step, as often as it is logged."""
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         done = batch_idx + 1
         stepped = done % trainer.accumulate_grad_batches == 0 or done == trainer.num_training_batches
         if every and stepped and trainer.global_step % every == 0:
             self._record(trainer, trainer.current_epoch + done / trainer.num_training_batches, "train/loss_step")
-            self._log(trainer, "train/loss_step")
 
+    @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the validation metrics."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             done = trainer.fit_loop.epoch_loop.batch_progress.current.ready / trainer.num_training_batches
             self._record(trainer, trainer.current_epoch + done, "val/loss", "val/acc")
 
+    @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the epoch's training metrics: means over its steps, so they stand in its middle."""
+        # means over the epoch's steps, so they belong in its middle
         self._record(trainer, trainer.current_epoch + 0.5, "train/loss", "train/acc")
-        self._log(trainer, "train/loss", "train/acc")
 
-    def _log(self, trainer: pl.Trainer, *names: str) -> None:
-        if isinstance(trainer.logger, RunLogger):
-            figures = {
-                name: float(trainer.callback_metrics[name]) for name in names if name in trainer.callback_metrics
-            }
-            trainer.logger.log_metrics({**figures, "epoch": trainer.current_epoch}, trainer.global_step - 1)
-            trainer.logger.save()
-
+    @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw."""
         directory = run_directory(trainer)
         if trainer.is_global_zero and directory is not None and self.curves:
             batch_size = getattr(trainer.datamodule, "batch_size", 1)  # type: ignore[attr-defined]

@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+from typing_extensions import override
 
 from spam_classifier.files import atomic_write, writing
 from spam_classifier.runs.find import BEST_PREFIX, LAST_CHECKPOINT
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Keeps checkpoints in a run's directory, wherever that has been moved to since."""
+    """Keeps checkpoints in the run directory, which may be moved between two trainings."""
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the state of the run, its paths as they are now."""
-
         def here(path: str) -> str:
             return str(Path(str(self.dirpath)) / Path(path).name) if path else path
 
@@ -25,24 +25,24 @@ class RunCheckpoint(ModelCheckpoint):
         for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
             state_dict[name] = here(state_dict[name])
         kept = {here(path): score for path, score in state_dict["best_k_models"].items()}
-        # a run that is killed between a new best checkpoint and its last one has the former best no more
+        # if a run is killed after it saved a new best checkpoint, the last one still names the best before, now deleted
         state_dict["best_k_models"] = {path: score for path, score in kept.items() if Path(path).is_file()}
         super().load_state_dict(state_dict)
 
 
 def best_checkpoint() -> RunCheckpoint:
-    """Keep the checkpoint with the lowest validation loss."""
+    """Keeps the checkpoint with the lowest validation loss."""
     return RunCheckpoint(
         filename=BEST_PREFIX + "epoch{epoch}-val_loss{val/loss:.4f}",
         auto_insert_metric_name=False,
-        save_weights_only=True,  # training goes on from the last one
+        save_weights_only=True,  # training is resumed from the last one
         monitor="val/loss",
         enable_version_counter=False,
     )
 
 
 def last_checkpoint() -> RunCheckpoint:
-    """Keep the checkpoint of the last epoch; ``save_last`` above would write it only when the best improves."""
+    """Keeps the checkpoint of the last epoch; ``save_last`` of the best one would write it only when that improves."""
     return RunCheckpoint(
         filename=LAST_CHECKPOINT.removesuffix(".ckpt"),
         save_on_train_epoch_end=True,
@@ -51,25 +51,22 @@ def last_checkpoint() -> RunCheckpoint:
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside the one that it replaces, on the same disk.
+    """Writes a checkpoint under a temporary name in its own directory and renames it when complete.
 
-    Lightning writes it among the temporary files and moves it. From one disk to another that is a copy over the former
-    checkpoint, and a disk that fills up in the middle of it leaves neither.
+    Lightning writes it to the system's temporary directory and moves it. Between two disks a move is a copy over the
+    previous checkpoint, and a disk that fills up meanwhile leaves neither.
     """
 
+    @override
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        """Write it.
-
-        Raises:
-            UserError: It can't be written, or there is no room; a former one stays.
-        """
+        """Raise a UserError if the file can't be written or the disk is full; a previous checkpoint then stays."""
         target = Path(path)
         with writing(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as unfinished, unfinished.open("wb") as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # what PyTorch's archive makes of the file's own error
+            except RuntimeError as error:  # PyTorch wraps the OSError
                 raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None

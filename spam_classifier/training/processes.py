@@ -1,8 +1,8 @@
-"""The other processes of a job: where one is lost they all end, soon, and one line says so.
+"""Several processes of one job (``--devices 2``): if one dies, all end within seconds, and one line says why.
 
-A process that waits for a lost one may wait for long: gloo notices at once, NCCL after minutes, and who is computing
-notices nothing. So each watches over those of its own machine: the first over those that the Trainer launched, and
-these over the first; torchrun watches over its own, and these over torchrun.
+A process that waits for a dead one notices at once with gloo and after minutes with NCCL; while computing it does not
+notice. So the first process watches those it launched, and each of these watches the first. torchrun watches its own
+workers, and these watch torchrun.
 """
 
 import os
@@ -16,137 +16,134 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import lightning.pytorch as pl
-import torch.distributed
-
 from spam_classifier.errors import GRACE
 
-LAUNCHER = "SPAM_CLASSIFIER_LAUNCHER"  # the environment variable by which a process knows that it was launched
-LOST = re.compile("Connection (closed|reset) by peer|Broken pipe|[Tt]imed out")  # what the back ends call it
+LAUNCHER = "SPAM_CLASSIFIER_LAUNCHER"  # environment variable: process id of the process that launched this one
+LOST = re.compile("Connection (closed|reset) by peer|Broken pipe|[Tt]imed out")  # in the errors of gloo and NCCL
 LOOK_EVERY = 0.5  # seconds
 
 
 class Launched:
-    """The processes that a Trainer launches beside this one; none where others do."""
+    """The processes that Lightning launches beside this one; none if torchrun or a cluster launches them."""
 
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen] = []
-        self._main_is_ending = threading.Event()
+        self._main_ends = threading.Event()
 
     def watch(self, strategy: Any) -> None:
-        """From when the Trainer launches processes on, end this one if one of them fails."""
-        launcher: Any = strategy.launcher
-        if hasattr(launcher, "procs") and not launcher.cluster_environment.creates_processes_externally:
-            threading.Thread(target=self._watch, args=(launcher,), daemon=True).start()
+        """End this process if one fails that the strategy (of a Trainer or a Fabric) is going to launch."""
+        launcher = strategy.launcher
+        if not hasattr(launcher, "procs"):
+            return
+        launch = launcher._call_children_scripts
 
-    def _watch(self, launcher: Any) -> None:
-        while not launcher.procs:
-            time.sleep(0.1)
-        observed = launcher.procs
-        self._processes = launcher.procs = list(observed)
-        observed.clear()  # Lightning's own observer has it; it would kill this process without a word
-        for number, process in enumerate(self._processes, start=1):
-            threading.Thread(target=self._wait_for, args=(number, process), daemon=True).start()
+        def launch_and_watch() -> None:
+            os.environ[LAUNCHER] = str(os.getpid())
+            launch()
+            # Lightning's own observer then has nothing to watch: it would kill this process without a message
+            self._processes, launcher.procs = launcher.procs, []
+            threading.Thread(target=self._watch, daemon=True).start()
 
-    def _wait_for(self, number: int, process: subprocess.Popen) -> None:
-        if process.wait() and not self._main_is_ending.wait(GRACE):
-            self._say_how_it_ended(number, process.returncode)
+        launcher._call_children_scripts = launch_and_watch
+
+    def _watch(self) -> None:
+        while (failure := self._failure()) is None:
+            if self._main_ends.wait(LOOK_EVERY):
+                return
+        if not self._main_ends.wait(GRACE):  # the main thread waits for the dead process, or computes
+            say(failure)
             self.kill()
-            os._exit(1)  # the main thread waits for what will not come
+            os._exit(1)
 
-    def _say_how_it_ended(self, number: int, code: int) -> None:
-        if code < 0:  # else it has said why itself
-            name = signal.Signals(-code).name
-            cause = f"{name} (the system does so where memory runs out)" if name == "SIGKILL" else name
-            say(f"process {number} of {len(self._processes) + 1} was ended by {cause}, and the others with it")
+    def _failure(self) -> str | None:
+        """How a process was killed; "" if one failed with an error of its own; None if none failed."""
+        for number, process in enumerate(self._processes, start=1):
+            if status := process.poll():
+                if status > 0:
+                    return ""
+                name = signal.Signals(-status).name
+                cause = f"{name} (the system does so when memory runs out)" if name == "SIGKILL" else name
+                return f"process {number} of {len(self._processes) + 1} was ended by {cause}, and the others with it"
+        return None
 
-    def say_who_was_lost(self, error: BaseException) -> None:
-        """Say on one line which process was lost, where it did not do so itself."""
-        self._main_is_ending.set()
+    def explain(self, error: BaseException) -> None:
+        """Say which process was lost, after an error of the communication with it."""
+        self._main_ends.set()
         deadline = time.monotonic() + 3 * GRACE
-        while self._processes and time.monotonic() < deadline:  # it is lost to the others before it has quite ended
-            for number, process in enumerate(self._processes, start=1):
-                if process.returncode:
-                    self._say_how_it_ended(number, process.returncode)
-                    return
+        while self._processes and time.monotonic() < deadline:  # its connection closes a moment before it is dead
+            if (failure := self._failure()) is not None:
+                say(failure)
+                return
             time.sleep(0.05)
         reason = LOST.search(str(error))
         why = f"({reason[0] if reason else type(error).__name__})"
-        say(f"another process of this job is lost {why}, and this one ends with it: see what that one said")
+        say(f"another process of this job is lost {why}, and this one ends with it: see what that one printed")
 
     def kill(self) -> None:
-        """End them at once."""
-        self._main_is_ending.set()
+        """Kill them."""
+        self._main_ends.set()
         for process in self._processes:
             process.kill()
 
     def wait(self) -> None:
-        """Let them end, now that the work is done."""
-        for number, process in enumerate(self._processes, start=1):
-            if process.wait(10 * GRACE):
-                self._say_how_it_ended(number, process.returncode)
-                sys.exit(1)
+        """Wait for them to end, now that the work is done."""
+        for process in self._processes:
+            process.wait(10 * GRACE)
+        if (failure := self._failure()) is not None:
+            say(failure)
+            sys.exit(1)
 
 
 @contextmanager
 def ending_together(how_to_go_on: str) -> Iterator[Launched]:
-    """Let no process of a job outlive another one's failure.
+    """End all processes of a job if one fails.
 
     Args:
-        how_to_go_on: What to tell a user when the first process can't any more.
-
-    Yields:
-        The processes that the Trainer is going to launch, to be told of the Trainer.
+        how_to_go_on: What to tell the user if the first process is killed.
 
     Raises:
-        SystemExit: With status 1, where another process is lost.
+        SystemExit: With status 1 if another process is lost.
     """
-    launched = Launched()
-    launcher = _launcher()
-    if launcher is None:
-        os.environ[LAUNCHER] = str(os.getpid())
-    else:
+    launched, parent = Launched(), _parent()
+    if parent is not None:
         if "TORCHELASTIC_RUN_ID" not in os.environ:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first one decides what it means
-        threading.Thread(target=_end_with, args=(launcher, how_to_go_on), daemon=True).start()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first process decides
+        threading.Thread(target=_end_with, args=(parent, how_to_go_on), daemon=True).start()
     try:
         yield launched
         launched.wait()
     except BaseException as error:
-        if not _means_that_one_is_lost(error):
-            launched.kill()
+        if not _is_lost_connection(error):
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            launched.say_who_was_lost(error)
+            launched.explain(error)
         else:
-            time.sleep(GRACE)  # the first process, or the thread that watches over it, says it and ends this one
-        launched.kill()
+            time.sleep(GRACE)  # the first process, or _end_with, explains and ends this one
         sys.exit(1)
     finally:
-        if launcher is None:
-            os.environ.pop(LAUNCHER, None)
+        launched.kill()
 
 
-def end_at_sigterm(trainer: pl.Trainer) -> None:
-    """Let SIGTERM end one of several processes, and with it the job.
+def end_at_sigterm(world_size: int) -> None:
+    """Let SIGTERM end one of several processes, and so the job; call it after the Trainer has installed its handler.
 
-    Lightning would have each broadcast from within its handler, beside whatever they were exchanging: they hang.
-    The Trainer sets its handler before each stage, so that this has to be called behind that.
+    That handler broadcasts in the middle of whatever the processes exchange, and they would hang.
     """
-    if trainer.world_size > 1:
+    if world_size > 1:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _launcher() -> int | None:
-    """The process that launched this one and would end it; None where there is none."""
+def _parent() -> int | None:
+    """Process id of torchrun, or of the first process in one that it launched; else None."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return os.getppid()
     launched = os.environ.get("LOCAL_RANK", "0") != "0"
     return int(os.environ[LAUNCHER]) if launched and LAUNCHER in os.environ else None
 
 
-def _end_with(launcher: int, how_to_go_on: str) -> None:
-    while os.getppid() == launcher:
+def _end_with(parent: int, how_to_go_on: str) -> None:
+    # Linux could kill this process together with its parent (PR_SET_PDEATHSIG), but nobody would say why
+    while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
     by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     if os.environ["LOCAL_RANK"] == ("0" if by_torchrun else "1"):
@@ -155,12 +152,15 @@ def _end_with(launcher: int, how_to_go_on: str) -> None:
     os._exit(1)
 
 
-def _means_that_one_is_lost(error: BaseException) -> bool:
-    if isinstance(error, torch.distributed.DistError):
-        return True
-    return isinstance(error, RuntimeError) and "gloo" in str(error) and LOST.search(str(error)) is not None
+def _is_lost_connection(error: BaseException) -> bool:
+    if not isinstance(error, RuntimeError):
+        return False
+    from torch.distributed import DistError
+
+    return isinstance(error, DistError) or ("gloo" in str(error) and LOST.search(str(error)) is not None)
 
 
 def say(line: str) -> None:
-    """Print an error on one line."""
-    print(f"error: {line}", file=sys.stderr, flush=True)
+    """Print an error, if there is one."""
+    if line:
+        print(f"error: {line}", file=sys.stderr, flush=True)

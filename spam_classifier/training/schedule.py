@@ -1,4 +1,4 @@
-"""The learning rate over a training run."""
+"""The learning rate during training."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,16 +15,17 @@ Schedule = Literal["constant", "cosine"]
 def scheduled(
     optimizer: torch.optim.Optimizer, schedule: str, warmup_steps: int, total_steps: Callable[[], float]
 ) -> OptimizerLRScheduler:
-    """An optimizer with its learning rate's course, as the Trainer takes it.
+    """An optimizer and its learning rate schedule, in the form that ``configure_optimizers`` returns.
 
     Args:
         optimizer: Holds the peak learning rate.
         schedule: ``constant`` or ``cosine``.
         warmup_steps: Steps of the warm-up.
-        total_steps: Asked for the steps of the whole training; infinite where it has no end.
+        total_steps: Returns the number of steps of the whole training, infinite if there is no end. Called for
+            ``cosine`` only.
 
     Raises:
-        UserError: A cosine has no end.
+        UserError: The schedule is a cosine, and training has no end.
     """
     if schedule == "constant" and not warmup_steps:
         return optimizer
@@ -34,32 +35,32 @@ def scheduled(
         if math.isinf(steps):
             raise UserError("--model.schedule cosine needs an end: set --trainer.max_epochs or --trainer.max_steps")
         cosine_steps = int(steps) - warmup_steps
-    course = torch.optim.lr_scheduler.LambdaLR(
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_factor(step, warmup_steps, cosine_steps)
     )
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": course, "interval": "step"}}
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def take_over_rates(checkpoint: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    """Let a training that goes on have the learning rate and the weight decay of its settings.
+    """Put the settings' learning rate and weight decay into the states of optimizer and schedule.
 
-    The states of optimizer and schedule would bring back those that the checkpoint was trained with.
+    Restored unchanged, they would bring back those that the checkpoint was trained with.
 
     Args:
-        checkpoint: The checkpoint, before it is restored; its states are changed.
+        checkpoint: The checkpoint before it is restored; changed in place.
         settings: The arguments of SpamClassifier by name.
     """
     peak, decay = settings["learning_rate"], settings["weight_decay"]
-    share = peak / checkpoint["hyper_parameters"]["learning_rate"]
+    scale = peak / checkpoint["hyper_parameters"]["learning_rate"]
     for optimizer in checkpoint.get("optimizer_states", []):
         for group in optimizer["param_groups"]:
-            group["lr"] *= share
+            group["lr"] *= scale
             group["weight_decay"] = decay
             if "initial_lr" in group:
                 group["initial_lr"] = peak
-    for course in checkpoint.get("lr_schedulers", []):
-        course["base_lrs"] = [peak for _ in course["base_lrs"]]
-        course["_last_lr"] = [rate * share for rate in course["_last_lr"]]
+    for scheduler in checkpoint.get("lr_schedulers", []):
+        scheduler["base_lrs"] = [peak for _ in scheduler["base_lrs"]]
+        scheduler["_last_lr"] = [rate * scale for rate in scheduler["_last_lr"]]
 
 
 def learning_rate_factor(step: int, warmup_steps: int, cosine_steps: int | None) -> float:

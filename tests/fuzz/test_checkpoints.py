@@ -91,12 +91,8 @@ CALLS = [
     Call(torch.FloatTensor, 10**6, 10**6),
     Call(Path, "executed"),
 ]
-SWOLLEN = b"\x80\x02)" + b"q\x00h\x00\x86" * 60  # a tuple of twice a tuple of twice a tuple ...
-DEEP = b"\x80\x02)" + b"\x85" * 1_000_000
 HOSTILE_PICKLES = [
     *(pickle.dumps({"state_dict": call}, protocol) for call in CALLS for protocol in (0, 2, 4)),
-    *(opcodes + b"." for opcodes in (SWOLLEN, DEEP)),
-    *(b"}" + opcodes + b"K\x01s." for opcodes in (SWOLLEN, DEEP)),
     b"cos\nsystem\n(S'touch executed'\ntR.",
     b"cbuiltins\nset\n(ctorch\nTensor\nI1000000000000\ntR.",
 ]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from spam_classifier.models.building import build_backbone
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
+from spam_classifier.models.gpt2_classifier import build_backbone
 from spam_classifier.models.pretrained import TRANSPOSED, resolve_shape
 from spam_classifier.training.module import SpamClassifier
 
@@ -87,7 +87,7 @@ LINKS = st.sampled_from(["/etc/passwd", "/dev/zero", "b.safetensors"])
 
 
 def load(path: Path) -> None:
-    build_backbone(resolve_shape(str(path)), {**SETTINGS, "weights": str(path)}, to_be_restored=False)
+    build_backbone(resolve_shape(str(path)), {**SETTINGS, "weights": str(path)})
 
 
 @given(data=st.data())
@@ -97,7 +97,7 @@ def test_safetensors(
     path = tmp_path_factory.getbasetemp() / "weights.safetensors"
     path.write_bytes(data.draw(HEADERS if data.draw(st.booleans()) else damaged(VALID, TOKENS)))
     unharmed(lambda: resolve_shape(str(path), heads=1))
-    unharmed(lambda: build_backbone(SHAPE, {**SETTINGS, "weights": str(path)}, to_be_restored=False))
+    unharmed(lambda: build_backbone(SHAPE, {**SETTINGS, "weights": str(path)}))
 
 
 @given(data=st.data())
@@ -126,5 +126,5 @@ def test_directories(
 
 def test_the_valid_file_is_read(unharmed: Callable, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(VALID)
-    backbone = unharmed(lambda: build_backbone(SHAPE, {**SETTINGS, "weights": str(tmp_path)}, to_be_restored=False))
+    backbone = unharmed(lambda: build_backbone(SHAPE, {**SETTINGS, "weights": str(tmp_path)}))
     assert torch.equal(backbone.state_dict()["wte.weight"], STATE["wte.weight"])

@@ -184,7 +184,7 @@ def test_checkpoint_of_other_labels_is_refused(tmp_path: Path, corpus: str) -> N
     run.fit(SpamClassifier(**TINY), SpamDataModule(corpus))
     run.save_checkpoint(tmp_path / "model.ckpt")
     data = SpamDataModule(corpus, labels=["spam", "ham"])
-    with pytest.raises(UserError, match=r"the checkpoint tells \['ham', 'spam'\] apart"):
+    with pytest.raises(UserError, match=r"the checkpoint's classes are \['ham', 'spam'\]"):
         trainer(tmp_path).test(SpamClassifier(**TINY), data, ckpt_path=tmp_path / "model.ckpt")
 
 

@@ -1,9 +1,8 @@
-"""A process that is lost ends its job: soon, with one line, and with what was kept."""
+"""If one process of a job dies, all end, one line says why, and training can be resumed."""
 
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,22 +24,21 @@ FIT = [
 
 
 class Job:
-    """One whose first process launches shell scripts, as a Trainer does other processes, and then ends."""
+    """A job whose first process launches shell scripts, as Lightning launches processes, and then ends."""
 
     def __init__(self, *scripts: str) -> None:
         self.scripts = scripts
-        self.processes: list[subprocess.Popen] = []
+        self.procs: list[subprocess.Popen] = []
+
+    def _call_children_scripts(self) -> None:
+        self.processes = [subprocess.Popen(["sh", "-c", script]) for script in self.scripts]
+        self.procs += self.processes
 
     def run(self, error: BaseException | None) -> None:
         with ending_together("") as launched:
-            environment = SimpleNamespace(creates_processes_externally=False)
-            launcher = SimpleNamespace(procs=[], cluster_environment=environment)
-            launched.watch(SimpleNamespace(strategy=SimpleNamespace(launcher=launcher)))  # type: ignore[arg-type]
-            watched_by_lightning = launcher.procs
-            self.processes += [subprocess.Popen(["sh", "-c", script]) for script in self.scripts]
-            watched_by_lightning += self.processes
-            while watched_by_lightning:
-                time.sleep(0.01)
+            launched.watch(SimpleNamespace(launcher=self))
+            self._call_children_scripts()
+            assert not self.procs  # for Lightning's own observer, which would kill this process
             if error is not None:
                 raise error
 
@@ -55,7 +53,7 @@ def test_the_process_that_was_killed_is_named(capsys: pytest.CaptureFixture[str]
     assert job.processes[1].wait(10) == -signal.SIGKILL
 
 
-def test_a_process_that_failed_has_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_failed_has_printed_its_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         Job("exit 1").run(RuntimeError(LOST))
     assert stop.value.code == 1
@@ -70,7 +68,7 @@ def test_a_process_that_failed_has_said_so(capsys: pytest.CaptureFixture[str]) -
         (torch.distributed.DistBackendError("NCCL error: unhandled"), "DistBackendError"),
     ],
 )
-def test_a_process_of_another_machine(error: Exception, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_process_of_another_machine(error: Exception, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         Job().run(error)
     assert stop.value.code == 1
@@ -80,7 +78,7 @@ def test_a_process_of_another_machine(error: Exception, reason: str, capsys: pyt
 
 
 @pytest.mark.parametrize("kind", [UserError, RuntimeError, KeyboardInterrupt])
-def test_another_error_ends_the_others(kind: type[BaseException]) -> None:
+def test_an_error_of_the_first_process_ends_the_others(kind: type[BaseException]) -> None:
     job = Job("sleep 100")
     with pytest.raises(kind):
         job.run(kind("gloo finds no such interface"))
@@ -97,7 +95,7 @@ def test_the_first_process_ends_last(capsys: pytest.CaptureFixture[str]) -> None
     assert "process 1 of 2 was ended by SIGKILL" in capsys.readouterr().err
 
 
-def test_an_error_of_one_process_alone_is_heard(
+def test_an_error_of_one_process_alone_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", "3")
