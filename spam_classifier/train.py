@@ -24,7 +24,6 @@ from spam_classifier.errors import UserError, escape_control, one_line, one_line
 from spam_classifier.evaluation.predictions import write_predictions
 from spam_classifier.evaluation.report import REPORT_FILE
 from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
-from spam_classifier.evaluation.wrong_predictions import WrongPredictions
 from spam_classifier.runs.find import LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.provenance import peak_memory
 from spam_classifier.training.curves import LearningCurves
@@ -105,7 +104,7 @@ class SpamCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A Trainer that logs to TensorBoard and keeps checkpoints, unless flags say otherwise."""
         flags = self._get(self.config_init, "trainer")
-        callbacks = [*(flags.callbacks or []), LearningCurves(), WrongPredictions(), StopAtNaN()]
+        callbacks = [*(flags.callbacks or []), LearningCurves(), StopAtNaN()]
         plugins = flags.plugins if isinstance(flags.plugins, list) else [flags.plugins] if flags.plugins else []
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, WholeCheckpoints()]
