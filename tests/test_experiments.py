@@ -1,4 +1,4 @@
-"""A folder of configs as one table of experiments."""
+"""Configs as one table of experiments, over seeds and sizes."""
 
 import inspect
 import json
@@ -10,23 +10,31 @@ import pandas as pd
 import pytest
 import yaml
 
-from spam_classifier import SpamClassifier, SpamDataModule, experiments
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.comparing import grid, table
 from spam_classifier.comparing.launch import RunFailed
 from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
 from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
-from spam_classifier.comparing.table import draw_experiments, estimate, experiment_table, notes, run_record
-from spam_classifier.errors import UserError
+from spam_classifier.comparing.table import (
+    accuracy_table,
+    draw_accuracies,
+    estimate,
+    figure_table,
+    notes,
+    paired_differences,
+    run_records,
+)
 from spam_classifier.evaluation.metrics import wilson_interval
-from spam_classifier.experiments import all_rows, main, parse
+from spam_classifier.experiments import main, parse
 from spam_classifier.files import locked
 
 BOOK = Path(__file__).parents[1] / "configs/experiments"
-ROWS = all_rows(BOOK)
+ROWS = read_rows([BOOK])
 
 
-def metrics_of(accuracy: float, *, test: bool = False, messages: int = 100) -> dict:
+def metrics_of(accuracy: float, *, test: bool = False) -> dict:
     splits = ("train", "validation", "test") if test else ("train", "validation")
-    figures = {"acc": accuracy, "acc_interval": wilson_interval(accuracy, messages)}
+    figures = {"acc": accuracy, "acc_interval": wilson_interval(accuracy, 100), "f1": accuracy, "messages": 100}
     run = {"seconds": 12.5, "peak_memory": 1.5e9, "learning_parameters": 7_090_946}
     return {**dict.fromkeys(splits, figures), "run": run}
 
@@ -36,23 +44,27 @@ def row(number: int) -> Row:
     return found
 
 
-def table_of(records: Sequence[dict], rows: Sequence[Row], seeds: Sequence[int] = (1,), *, test: bool = False):
-    return experiment_table(rows, pd.DataFrame(records), seeds, test=test).set_index("row")
+def records(row: Row, *accuracies: float | None, test: bool = False, splits: str = "of seed {}") -> list[dict]:
+    """The lines of a row's runs with the seeds 1, 2, ...; one without an accuracy has failed."""
+    lines = []
+    for seed, accuracy in enumerate(accuracies, 1):
+        metrics = metrics_of(accuracy, test=test) if accuracy is not None else {}
+        what = {"splits": splits.format(seed) if metrics else "", "error": None if metrics else "out of memory"}
+        lines += run_records(row, 0, seed, metrics, test=test, **what)
+    return lines
+
+
+def lines_of(runs: list[dict], rows: Sequence[Row], seeds: Sequence[int] = (1,)) -> list[dict]:
+    return accuracy_table(rows, pd.DataFrame(runs, columns=table.COLUMNS), seeds, [0])
 
 
 # --- the rows
 
 
 def test_the_listing_of_the_folder_is_the_table() -> None:
-    assert [int(row.number) for row in read_rows(BOOK)] == [*range(1, 18), 19]
-    assert [int(row.number) for row in ROWS] == list(range(1, 20))
-    assert {row.name for row in ROWS if row.config is None} == set(WITHOUT_RUN)
-
-
-def test_every_row_has_its_published_figures() -> None:
     assert [row.name for row in ROWS] == list(PUBLISHED)
+    assert {row.name for row in ROWS if row.config is None} == set(WITHOUT_RUN)
     assert all(0 < share <= 100 for figures in PUBLISHED.values() for share in figures[:3])
-    assert PUBLISHED["18_padding_id_as_ignore_index"] == PUBLISHED["01_last_token_last_block"]
     assert PUBLISHED["09_gpt2_xl_all_layers"] == (100.00, 98.66, 98.67, 8.12)
 
 
@@ -107,52 +119,50 @@ def test_own_sizes_of_a_config_are_shrunken(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_the_interval_of_its_messages() -> None:
-    records = [run_record(row(1), 1, metrics_of(0.9), None, "splits")]
-    table = table_of(records, [row(1), row(18)])
+    first, eighteenth = lines_of(records(row(1), 0.9), [row(1), row(18)])
     low, high = wilson_interval(0.9, 100)
-    first = table.loc["01"]
-    assert first["what"] == "last token last block"
-    assert first["train"] == "90.00"
-    assert first["validation"] == f"90.00 ({100 * low:.2f} to {100 * high:.2f})"
-    assert (first["seconds"], first["peak memory, MB"], first["learning parameters"]) == ("12.5", "1,500", "7,090,946")
-    assert list(first[["book: train", "book: validation", "book: test", "book: minutes"]]) == [
-        *("96.63", "99.33", "95.00", "0.28")
-    ]
-    assert "test" not in table.columns
-    eighteenth = table.loc["18"]
-    assert (eighteenth["validation"], eighteenth["book: validation"]) == ("-", "99.33")
+    assert first == {
+        "row": "01",
+        "what": "last token last block",
+        "learning parameters": "7,090,946",
+        "train": "90.00",
+        "validation": f"90.00 ({100 * low:.2f} to {100 * high:.2f})",
+        "seconds": "12.5",
+        "peak memory, MB": "1,500",
+        "book: train": "96.63",
+        "book: validation": "99.33",
+        "book: test": "95.00",
+        "book: minutes": "0.28",
+        "remark": "",
+    }
+    assert (eighteenth["validation"], eighteenth["book: validation"]) == (None, "99.33")
     assert "never the padding id" in eighteenth["remark"]
 
 
 def test_several_seeds_have_mean_and_spread() -> None:
-    records = [
-        run_record(row(1), seed, metrics_of(accuracy, test=True), None, "splits")
-        for seed, accuracy in enumerate((0.90, 0.92, 0.94), 1)
+    runs = records(row(1), 0.90, 0.92, 0.94, test=True)
+    (line,) = lines_of(runs, [row(1)], (1, 2, 3))
+    assert line["validation"] == line["test"] == "92.00 ± 2.00"
+    assert estimate(pd.DataFrame(runs), "validation") == pytest.approx((92, 90, 94, 3))
+    figures = figure_table(pd.DataFrame(runs))
+    assert [(line["split"], line["seeds"], line["F1"]) for line in figures] == [
+        ("validation", 3, "92.00 ± 2.00"),
+        ("test", 3, "92.00 ± 2.00"),
     ]
-    table = table_of(records, [row(1)], (1, 2, 3), test=True)
-    assert table.loc["01", "validation"] == table.loc["01", "test"] == "92.00 ± 2.00"
-    assert estimate(pd.DataFrame(records), "validation") == pytest.approx((92, 90, 94, 3))
+    assert "false positives" not in figures[0]  # nobody knows them
 
 
-def test_what_is_not_known_is_a_dash_and_what_nobody_knows_no_column() -> None:
-    metrics = metrics_of(0.9)
-    metrics["run"] = {"seconds": 3.25}
-    table = table_of([run_record(row(1), 1, metrics, None, "splits")], [row(1), row(2)])
-    assert table["peak memory, MB"].tolist() == ["-", "-"]
-    assert "learning parameters" not in table.columns
-    assert table.loc["02", "remark"] == "not run yet"
-
-
-def test_failures_stand_in_the_table() -> None:
-    records = [run_record(row(8), 1, {}, "out of memory", ""), run_record(row(8), 2, metrics_of(0.9), None, "splits")]
-    remark = table_of(records, [row(8)], (1, 2, 3)).loc["08", "remark"]
-    assert remark == "seed 1 failed: out of memory; seed 3 not run yet"
+def test_failures_and_missing_runs_are_remarks() -> None:
+    first, second = lines_of(records(row(7), None, 0.9), [row(7), row(8)], (1, 2, 3))
+    assert first["remark"] == "seed 1 failed: out of memory; seed 3 not run yet"
+    assert first["validation"].startswith("90.00 (")
+    assert second["remark"] == "seed 1 not run yet; seed 2 not run yet; seed 3 not run yet"
 
 
 def test_rows_of_other_folders_have_no_published_figures() -> None:
     own = Row("01_mine", Path("01_mine.yaml"))
-    table = table_of([run_record(own, 1, metrics_of(0.9), None, "splits")], [own])
-    assert not [name for name in table.columns if name.startswith("book")]
+    (line,) = lines_of(records(own, 0.9), [own])
+    assert not [name for name in line if name.startswith("book")]
     assert "A100" not in notes([own], [1], None, [])
 
 
@@ -163,36 +173,62 @@ def test_notes_say_what_the_figures_are() -> None:
     assert "random weights and 1/12 of the layers and heads" in said
     assert "--data.corpus 'my messages.csv'" in said
     assert "random weights" not in notes(ROWS, [1], None, [])
-    assert "standard deviation over the seeds 1, 2" in notes(ROWS, [1, 2], None, [])
+    assert "standard deviation over seeds 1, 2" in notes(ROWS, [1, 2], None, [])
 
 
 def test_picture_has_measured_and_published_marks() -> None:
-    runs = pd.DataFrame([run_record(row(1), 1, metrics_of(0.9, test=True), None, "splits")])
-    axes = draw_experiments([row(1), row(2)], runs, test=True).axes[0]
+    axes = draw_accuracies([row(1), row(2)], pd.DataFrame(records(row(1), 0.9, test=True))).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["01 last token last block", "02 first token"]
     marks = {tuple(line.get_xdata()) for line in axes.get_lines()}
     assert {(90.0,), (99.33, 80.54), (95.0, 75.0)} <= marks
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row on top
 
 
+ONE, TWO = Row("one", Path("one.yaml")), Row("two", Path("two.yaml"))
+
+
+def test_configs_are_compared_seed_by_seed() -> None:
+    runs = pd.DataFrame([*records(ONE, 0.9, 0.8, 0.7, 0.6), *records(TWO, 0.92, 0.82, 0.71, 0.63)])
+    runs.loc[runs["split"] == "train", "messages"] = 400
+    (line,) = paired_differences(runs)
+    assert (line["split"], line["model"], line["minus"]) == ("validation", "GPT-2, two", "GPT-2, one")
+    assert line["difference"] == pytest.approx(2.0)
+    # differences 2, 2, 1, 3: mean 2, variance 2/3 * (1/4 + 100/400), Student's t of three degrees 3.182
+    assert (line["low"], line["high"]) == (pytest.approx(2 - 1.837, abs=1e-3), pytest.approx(2 + 1.837, abs=1e-3))
+    assert 0.03 < line["p"] < 0.05
+
+
+def test_linear_models_are_compared_with_their_gpt2() -> None:
+    metrics = metrics_of(0.9)
+    metrics["baselines"] = {"validation": {"words": {**metrics["validation"], "f1": 0.95}}}
+    runs = [line for seed in (1, 2) for line in run_records(ONE, 0, seed, metrics, test=False, splits="s", error=None)]
+    (line,) = paired_differences(pd.DataFrame(runs))
+    assert (line["model"], line["minus"]) == ("words, one", "GPT-2, one")
+    assert line["difference"] == pytest.approx(5)
+    assert "p" not in line  # equal differences say nothing of chance
+
+
+def test_figures_of_other_messages_are_not_paired() -> None:
+    other = records(TWO, 0.7, 0.6, splits="others of seed {}")
+    assert paired_differences(pd.DataFrame([*records(ONE, 0.9, 0.8), *other])) == []
+
+
 # --- the command
 
 
 class Launched:
-    """Stands in for training: writes the figures that a run leaves, and takes down what was asked."""
+    """Replaces training: writes the figures that a run leaves, and keeps what was asked."""
 
     def __init__(self) -> None:
-        self.fits: list[tuple[str, int, list[str]]] = []
+        self.fits: list[tuple[str, int]] = []
+        self.flags: list[list[str]] = []
         self.tests: list[str] = []
         self.fails: dict[str, BaseException] = {}
-        self.states_at_start: list[bool] = []
         self.messages = "label,text\n"
 
     def fit(self, config: Path, seed: int, flags: Sequence[str], root: Path, *, defaults: Sequence[str]) -> Path:
-        self.fits.append((config.stem, seed, [*defaults, "--config", *flags]))
-        (cache,) = (Path(flag.split("=", 1)[1]) for flag in flags if flag.startswith("--model.prefix_cache="))
-        self.states_at_start.append(cache.exists())
-        cache.mkdir(exist_ok=True)
+        self.fits.append((config.stem, seed))
+        self.flags.append([*defaults, "--config", *flags])
         run = root / "lightning_logs/version_0"
         assert not run.exists()
         (run / "checkpoints").mkdir(parents=True)
@@ -213,14 +249,14 @@ class Launched:
 
     @property
     def rows(self) -> list[str]:
-        return [name for name, _, _ in self.fits]
+        return [name for name, _ in self.fits]
 
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Launched:
     fake = Launched()
-    monkeypatch.setattr(experiments, "launch_fit", fake.fit)
-    monkeypatch.setattr(experiments, "launch_test", fake.test)
+    monkeypatch.setattr(grid, "launch_fit", fake.fit)
+    monkeypatch.setattr(grid, "launch_test", fake.test)
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "configs"
     folder.mkdir()
@@ -231,9 +267,9 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Launched:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def run(*words: str, configs: object = "configs") -> tuple[int, str, str]:
+    def run(*words: str, configs: Sequence[object] = ("configs",)) -> tuple[int, str, str]:
         place = words.index("--") if "--" in words else len(words)
-        words = (*words[:place], "--configs", str(configs), *words[place:])
+        words = (*words[:place], "--configs", *map(str, configs), *words[place:])
         monkeypatch.setattr(sys, "argv", ["experiments", *words])
         code = 0
         try:
@@ -248,36 +284,38 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 DIRECTORY = Path("lightning_logs/experiments")
 
 
+def cells(text: str, name: str) -> list[str]:
+    """The cells of the first line of a table that has a cell with this name."""
+    lines = ([cell.strip() for cell in line.split("| ")[1:]] for line in text.splitlines())
+    return next(line for line in lines if name in line)
+
+
 def test_every_row_is_run_and_what_is_finished_is_not_run_again(launched: Launched, run: Callable) -> None:
     code, out, err = run("1", "2")
     assert (code, launched.rows) == (0, ["01_plain", "02_head"]), err
-    assert "| 02 | head |" in out
+    assert cells(out, "head")[0] == "02"
     assert (DIRECTORY / "experiments.md").read_text() in out
     assert (DIRECTORY / "experiments.png").read_bytes().startswith(b"\x89PNG")
     assert not launched.tests
+    kept = [path.name for path in DIRECTORY.glob("01_plain/seed_123/lightning_logs/version_0/checkpoints/*")]
+    assert kept == ["best-epoch0.ckpt"]
     code, out, _ = run()
     assert (code, launched.rows) == (0, ["01_plain", "02_head", "03_other"])
-    assert pd.read_csv(DIRECTORY / "experiments.csv")["config"].tolist() == ["01_plain", "02_head", "03_other"]
+    assert set(pd.read_csv(DIRECTORY / "experiments.csv")["config"]) == {"01_plain", "02_head", "03_other"}
     assert "not run yet" not in out
     _, out, _ = run("3")  # the other rows keep their place in the table
     assert len(launched.rows) == 3
-    assert "| 01 | plain |" in out
-
-
-def test_the_best_checkpoint_is_kept_of_each_run(launched: Launched, run: Callable) -> None:
-    run("1")
-    kept = [path.name for path in DIRECTORY.glob("01_plain/seed_123/lightning_logs/version_0/checkpoints/*")]
-    assert kept == ["best-epoch0.ckpt"]
+    assert cells(out, "plain")[0] == "01"
 
 
 def test_what_is_unfinished_starts_anew(launched: Launched, run: Callable) -> None:
     launched.fails["02_head"] = KeyboardInterrupt()
     code, _, err = run()
     assert code == 130
-    assert "the same command goes on" in err
-    assert "| 02 | head | - |" in (DIRECTORY / "experiments.md").read_text()
-    assert "| 01 | plain | 7,090,946 | 90.00 |" in (DIRECTORY / "experiments.md").read_text()
-    assert not (DIRECTORY / "hidden_states").exists()
+    assert "the same command continues" in err
+    said = (DIRECTORY / "experiments.md").read_text()
+    assert cells(said, "head")[-1].startswith("not run yet")
+    assert cells(said, "plain")[2:4] == ["7,090,946", "90.00"]
     launched.fails.clear()
     launched.fits.clear()
     code, _, err = run()
@@ -297,36 +335,46 @@ def test_a_row_that_fails_is_named_and_the_others_go_on(launched: Launched, run:
     assert "failed" not in out
 
 
-def test_seeds_are_the_outer_loop_and_share_no_hidden_states(launched: Launched, run: Callable) -> None:
+def test_seeds_are_the_outer_loop_and_are_compared(launched: Launched, run: Callable) -> None:
     code, out, _ = run("1", "2", "--seeds", "1", "2")
     assert code == 0
-    assert [(name, seed) for name, seed, _ in launched.fits] == [
-        *(("01_plain", 1), ("02_head", 1), ("01_plain", 2), ("02_head", 2))
-    ]
-    assert launched.states_at_start == [False, True, False, True]
-    assert not (DIRECTORY / "hidden_states").exists()
+    assert launched.fits == [("01_plain", 1), ("02_head", 1), ("01_plain", 2), ("02_head", 2)]
     assert "90.00 ± 0.00" in out
+    assert cells(out, "GPT-2, 02_head")[2] == "GPT-2, 01_plain"
 
 
-def test_the_test_split_is_looked_at_when_asked_for(launched: Launched, run: Callable) -> None:
+def test_the_test_split_is_evaluated_when_asked_for(launched: Launched, run: Callable) -> None:
     run("1")
     code, out, _ = run("1", "--test")
     assert (code, len(launched.fits), launched.tests) == (0, 1, ["01_plain"])
-    assert "| validation | test |" in out
+    assert "test" in cells(out, "validation")
     _, out, _ = run("1")
     assert launched.tests == ["01_plain"]
-    assert "| validation | test |" not in out
-    assert "test" not in pd.read_csv(DIRECTORY / "experiments.csv").columns
+    assert "test" not in cells(out, "validation")
+    assert set(pd.read_csv(DIRECTORY / "experiments.csv")["split"]) == {"train", "validation"}
 
 
 def test_flags_and_shrunken_sizes_reach_every_fit(launched: Launched, run: Callable) -> None:
+    small = ["--model.layers=2", "--model.width=64", "--model.heads=1", "--model.context=1024"]
     run("1", "--shrink", "12", "--", "--data.corpus", "sample")
-    ((_, _, flags),) = launched.fits
-    assert flags[:3] == ["--data.corpus", "sample", "--config"]  # which wins
-    assert flags[3].startswith("--model.prefix_cache=")
-    assert flags[4:] == [
-        *("--model.weights=random", "--model.layers=2", "--model.width=64", "--model.heads=1", "--model.context=1024"),
-    ]
+    assert launched.flags == [["--data.corpus", "sample", "--config", "--model.weights=random", *small]]
+    # over a config that is given by itself
+    run("--directory", "own", "--", "--data.corpus", "sample", configs=["configs/01_plain.yaml"])
+    assert launched.flags[1:] == [["--config", "--data.corpus", "sample"]]
+
+
+def test_sizes_are_runs_of_their_own_with_a_learning_curve(launched: Launched, run: Callable) -> None:
+    code, out, err = run("1", "--sizes", "8", "16", "--steps", "50")
+    assert (code, launched.rows) == (0, ["01_plain", "01_plain"]), err
+    for size, flags in zip((8, 16), launched.flags, strict=True):
+        assert f"--data.train_per_class={size}" in flags
+        assert "--trainer.max_steps=50" in flags
+    assert "per class" in cells(out, "what")
+    (axes,) = table.draw_learning_curve(pd.read_csv(DIRECTORY / "experiments.csv")).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16"]
+    assert run("1", "--sizes", "8", "16", "32", "--steps", "50")[0] == 0
+    assert len(launched.rows) == 3
+    assert "other flags" in run("1", "--sizes", "8", "--steps", "60")[2]
 
 
 @pytest.mark.parametrize("other", [["--shrink", "6"], ["--shrink", "12", "--", "--data.corpus", "sample"], []])
@@ -335,13 +383,13 @@ def test_runs_with_other_flags_are_not_mixed(launched: Launched, run: Callable, 
     before = (DIRECTORY / "experiments.md").read_text()
     code, _, err = run("2", *other)
     assert (code, launched.rows) == (1, ["01_plain"])
-    assert "another --directory" in err
+    assert "name another --directory" in err
     assert len(err.splitlines()) == 1
     assert (DIRECTORY / "experiments.md").read_text() == before
     assert run("2", "--directory", "elsewhere", *other)[0] == 0
 
 
-def test_flags_can_be_mended_while_nothing_is_finished(launched: Launched, run: Callable) -> None:
+def test_flags_can_be_corrected_while_nothing_is_finished(launched: Launched, run: Callable) -> None:
     launched.fails["01_plain"] = RunFailed("no such flag", ["fit"])
     assert run("1", "--", "--data.corpsu", "sample")[0] == 1
     launched.fails.clear()
@@ -356,30 +404,39 @@ def test_a_config_that_has_changed_is_not_taken_for_its_run(launched: Launched, 
     config.write_text("model: {learning_rate: 0.5}")
     code, _, err = run("3")
     assert (code, launched.rows) == (1, ["01_plain", "02_head"])
-    assert "01_plain.yaml has changed since its run" in err
+    assert "was trained with another configs/01_plain.yaml" in err
 
 
 def test_files_of_others_are_left_alone(launched: Launched, run: Callable, tmp_path: Path) -> None:
-    (tmp_path / "mine/hidden_states").mkdir(parents=True)
+    (tmp_path / "mine/thesis").mkdir(parents=True)
     code, _, err = run("1", "--directory", "mine")
     assert code == 1
     assert "holds other files" in err
-    assert (tmp_path / "mine/hidden_states").is_dir()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis"]
 
 
 @pytest.mark.parametrize(
-    ("words", "refusal"),
+    ("words", "configs", "refusal"),
     [
-        (["7"], "there is no row 7: the rows are 01_plain, 02_head, 03_other"),
-        (["18"], "there is no row 18"),
-        (["--seeds", "1", "1"], "a seed is given twice"),
-        (["--shrink", "0"], "--shrink must be at least 1"),
+        (["7"], ["configs"], "there is no row 7: the rows are 01_plain, 02_head, 03_other"),
+        (["--seeds", "1", "1"], ["configs"], "--seeds 1 1 names one twice"),
+        (["--sizes", "8", "0"], ["configs"], "--sizes must be at least 1, not 0"),
+        (["--shrink", "0"], ["configs"], "--shrink must be at least 1, not 0"),
+        ([], ["nowhere"], "--configs nowhere: no .yaml file there"),
+        ([], ["missing.yaml"], "--configs missing.yaml: no .yaml file there"),
+        ([], ["configs", "configs/01_plain.yaml"], "two configs have the same name"),
+        ([], ["empty.yaml"], "empty.yaml holds no settings"),
+        ([], ["words.yaml"], "words.yaml holds no settings"),
+        ([], ["open.yaml"], "open.yaml is not YAML"),
+        ([], ["binary.yaml"], "binary.yaml is not YAML"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(
-    launched: Launched, run: Callable, words: list[str], refusal: str
+    launched: Launched, run: Callable, words: list[str], configs: list[str], refusal: str
 ) -> None:
-    code, _, err = run(*words)
+    for name, text in (("empty", b""), ("words", b"just words"), ("open", b"model: ["), ("binary", b"\xff")):
+        Path(f"{name}.yaml").write_bytes(text)
+    code, _, err = run(*words, configs=configs)
     assert code == 1
     assert err.startswith(f"error: {refusal}")
     assert len(err.splitlines()) == 1
@@ -387,20 +444,11 @@ def test_what_makes_no_sense_is_refused_at_once(
     assert not DIRECTORY.exists()
 
 
-@pytest.mark.parametrize("text", ["", "just words", "model: [", "\xff"])
-def test_a_file_that_is_no_config_is_refused_at_once(launched: Launched, run: Callable, text: str) -> None:
-    Path("configs/04_bad.yaml").write_bytes(text.encode("latin-1"))
-    code, _, err = run()
-    assert code == 1
-    assert "04_bad.yaml" in err
-    assert not launched.fits
-
-
 def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable) -> None:
     run("1", "2")
     launched.messages = "label,text\nham,a new one\n"  # the corpus has grown
     _, out, _ = run("3")
-    assert "other splits" in next(line for line in out.splitlines() if "| 03 |" in line)
+    assert cells(out, "other")[-1].startswith("other splits than most rows")
     assert out.count("other splits than most rows") == 1
 
 
@@ -415,48 +463,33 @@ def test_two_commands_do_not_share_a_directory(launched: Launched, run: Callable
     assert run("1")[0] == 0
 
 
-def test_damaged_settings_are_named(launched: Launched, run: Callable) -> None:
-    DIRECTORY.mkdir(parents=True)
-    (DIRECTORY / "settings.json").write_text("{")
-    code, _, err = run("1")
-    assert code == 1
-    assert "settings.json is damaged" in err
-
-
-def test_a_folder_without_configs_is_refused(launched: Launched, run: Callable) -> None:
-    code, _, err = run(configs="nowhere")
-    assert code == 1
-    assert "nowhere: no .yaml file there" in err
-
-
 def test_row_18_needs_no_run(launched: Launched, run: Callable) -> None:
-    code, out, _ = run("18", configs=BOOK)
+    code, out, _ = run("18", configs=[BOOK])
     assert (code, launched.fits) == (0, [])
-    assert "| 18 | padding id as ignore index | - | - | - | - | 96.63 | 99.33 | 95.00 | 0.28 |" in out
+    assert cells(out, "padding id as ignore index")[2:6] == ["96.63", "99.33", "95.00", "0.28"]
 
 
-def test_numbers_of_the_command_line_are_checked() -> None:
+def test_words_of_the_command_line() -> None:
     arguments, flags = parse(["01", "3", "--seeds", "1", "2", "--", "--seeds", "of fit"])
     assert (arguments.rows, arguments.seeds, flags) == (["01", "3"], [1, 2], ["--seeds", "of fit"])
-    with pytest.raises(UserError, match="--shrink"):
-        parse(["--shrink", "-1"])
 
 
 @pytest.mark.slow
 def test_rows_are_trained(command: Callable, forked_runs: None, tmp_path: Path) -> None:
-    flags = ["--data.corpus", "sample", "--data.train_fraction", "0.05", "--data.validation_fraction", "0.05"]
-    flags += ["--data.max_length", "64", "--trainer.accelerator", "cpu", "--trainer.limit_train_batches", "3"]
-    flags += ["--trainer.max_epochs", "1"]
-    own = ["01", "16", "--configs", BOOK, "--shrink", "12"]
+    flags = ["--data.corpus", "sample", "--data.validation_fraction", "0.05", "--data.max_length", "64"]
+    flags += ["--trainer.accelerator", "cpu"]
+    own = ["01", "16", "--configs", BOOK, "--shrink", "12", "--sizes", "8", "--steps", "3", "--baselines"]
     done = command("spam_classifier.experiments", *own, "--", *flags, cwd=tmp_path)
     assert done.code == 0, done.err
     directory = tmp_path / DIRECTORY
     runs = pd.read_csv(directory / "experiments.csv")
-    assert runs["config"].tolist() == ["01_last_token_last_block", "16_last_real_token"]
-    assert runs["validation"].between(runs["validation_low"], runs["validation_high"]).all()
+    assert runs[runs["split"] == "validation"]["config"].value_counts().to_dict() == {
+        "01_last_token_last_block": 3,
+        "16_last_real_token": 3,
+    }
+    assert runs["acc"].between(runs["acc_low"], runs["acc_high"]).all()
     assert (runs["seconds"] > 0).all()
-    splits = {path.read_bytes() for path in directory.glob("*/seed_123/lightning_logs/version_0/train.csv")}
+    assert set(runs[runs["split"] == "train"]["messages"]) == {16}
+    splits = {path.read_bytes() for path in directory.glob("*/8_per_class/seed_123/lightning_logs/version_0/train.csv")}
     assert len(splits) == 1
-    assert (directory / "experiments.png").stat().st_size > 0
-    assert "| 16 | last real token |" in done.out
-    assert not (directory / "hidden_states").exists()
+    assert cells(done.out, "words, logistic regression")[2:5] == ["8", "words, logistic regression", "1"]

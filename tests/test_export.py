@@ -54,7 +54,7 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
 
     code, out, err = export("transformers", "exported")
     assert (code, len(err.splitlines())) == (1, 1)
-    assert "exported is there already" in err
+    assert "exported exists already" in err
     code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")
     assert code == 0, err
     assert r"Exported was last\.ckpt" in Path("exported/README.md").read_text()

@@ -166,7 +166,7 @@ def test_interrupted_run_continues_exactly(
 
     from spam_classifier import train as module
 
-    monkeypatch.setattr(module, "WrongPredictions", lambda: StopAt(step))
+    monkeypatch.setattr(module, "StopAtNaN", lambda: StopAt(step))
     stopped = train(*fit_topics)
     last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
     assert stopped.code == 1

@@ -1,6 +1,7 @@
-"""What linear models over TF-IDF features reach on the same splits, in a second."""
+"""Linear models over TF-IDF features, trained and compared on the splits of a run."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,10 @@ from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError
 from spam_classifier.evaluation.figures import NATURAL, at_natural_shares, split_figures
 from spam_classifier.evaluation.metrics import Predictions
+from spam_classifier.evaluation.predictions import predictions_of, predictions_path, read_messages, read_predictions
+from spam_classifier.evaluation.report import write_report
+from spam_classifier.runs.find import read_settings
+from spam_classifier.runs.metrics import read_metrics, update_metrics
 
 try:
     from scipy.stats import binomtest
@@ -25,8 +30,46 @@ except ModuleNotFoundError as error:
         "pip install -e '.[baseline]'"
     ) from error
 
-REGULARISATIONS = (1.0, 10.0, 100.0)  # inverse strengths, of which the validation split chooses
-OF_PROBABILITIES = ("ece", "log_loss")  # figures that ask for probabilities, which a linear SVM does not give
+REGULARISATIONS = (1.0, 10.0, 100.0)  # inverse strengths; the validation split chooses one
+OF_PROBABILITIES = ("ece", "log_loss")  # figures of probabilities, which a linear SVM does not give
+
+
+def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Train the baselines on a run's splits, and keep their figures in its metrics and its report.
+
+    Args:
+        directory: The run directory.
+
+    Returns:
+        Figures by the split's name and the baseline's.
+
+    Raises:
+        UserError: The directory holds no evaluated run.
+    """
+    metrics = read_metrics(directory)
+    classes, shares = metrics.get("classes", []), metrics.get("natural", {}).get("shares")
+    own: dict[str, Predictions] = {}
+    splits = {}
+    for name, command in ((VALIDATION, "validate"), (TEST, "test"), (LEFT_OVER, "test")):
+        path, remedy = predictions_path(directory, name), f"run python -m spam_classifier.train {command}"
+        if path.is_file() and name in metrics:
+            table, splits[name] = read_predictions(path), read_messages(directory / f"{name}.csv")
+            if list(table["text"]) != list(splits[name]["text"]):
+                raise UserError(f"{path} holds other messages than {directory / f'{name}.csv'}: {remedy} again")
+            own[name] = predictions_of(table, classes)
+        elif name == VALIDATION:
+            raise UserError(f"{directory} holds no predictions to compare with: {remedy}")
+    splits[TRAIN] = read_messages(directory / f"{TRAIN}.csv")
+    balanced = read_settings(directory)["data"]["balance"] == "class_weight"
+    model = with_natural_shares(own, shares)
+    compared: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in model}
+    for title, predictions in predict_baselines(splits, classes, balanced=balanced).items():
+        for name, of_split in with_natural_shares(predictions, shares).items():
+            figures = {key: value for key, value in split_figures(of_split).items() if key not in OF_PROBABILITIES}
+            compared[name][title] = {**figures, "against": mcnemar(of_split, model[name])}
+    update_metrics(directory, {"baselines": compared})
+    write_report(directory)
+    return compared
 
 
 def baseline_models(c: float, balanced: bool) -> dict[str, "Pipeline"]:
@@ -34,7 +77,7 @@ def baseline_models(c: float, balanced: bool) -> dict[str, "Pipeline"]:
 
     Args:
         c: Inverse strength of the regularisation.
-        balanced: Weight classes so that each weighs the same in all.
+        balanced: Weight messages so that all classes weigh the same.
     """
     options: dict[str, Any] = {"C": c, "class_weight": "balanced" if balanced else None}
     return {
@@ -55,9 +98,9 @@ def predict_baselines(
     """Train each baseline on the train split, choose its regularisation on the validation split, predict the others.
 
     Args:
-        splits: Messages of each split, columns ``label`` and ``text``.
+        splits: Messages by the split's name, columns ``label`` and ``text``.
         classes: Names of the classes in the order of their indices.
-        balanced: Weight classes so that each weighs the same in all.
+        balanced: Weight messages so that all classes weigh the same.
 
     Returns:
         Predictions by the baseline's name and the split's.
@@ -73,7 +116,7 @@ def predict_baselines(
             try:
                 model.fit(splits[TRAIN]["text"], labels[TRAIN])
             except ValueError as error:
-                raise UserError(f"{name}: {error}: the train split has nothing for it to learn from") from error
+                raise UserError(f"{name}: {error}: the train split has no words to learn from") from error
             score = balanced_accuracy_score(labels[VALIDATION], model.predict(splits[VALIDATION]["text"]))
             if name not in chosen or score > chosen[name][0]:
                 chosen[name] = score, model
@@ -97,23 +140,18 @@ def _predictions(model: "Pipeline", texts: pd.Series, labels: np.ndarray) -> Pre
 def with_natural_shares(
     predictions: Mapping[str, Predictions], shares: Sequence[float] | None
 ) -> dict[str, Predictions]:
-    """Validation and test as they are, and where undersampling left messages over, the classes in natural shares."""
+    """Validation and test, and if undersampling left messages over, the test split with the classes' natural shares."""
     found = {name: predictions[name] for name in (VALIDATION, TEST) if name in predictions}
     if shares and TEST in predictions and LEFT_OVER in predictions:
         found[NATURAL] = at_natural_shares(predictions[TEST], predictions[LEFT_OVER], shares)
     return found
 
 
-def baseline_figures(predictions: Predictions) -> dict[str, Any]:
-    """The figures of a split, but for those that ask for probabilities."""
-    return {name: value for name, value in split_figures(predictions).items() if name not in OF_PROBABILITIES}
-
-
 def mcnemar(baseline: Predictions, model: Predictions) -> dict[str, Any]:
-    """McNemar's exact test whether two classifiers err equally often on the same messages (McNemar 1947).
+    """McNemar's exact test of whether two classifiers err equally often on the same messages (McNemar 1947).
 
     Returns:
-        ``only_baseline`` and ``only_model``, the messages that one alone gets right, and ``p``.
+        ``only_baseline`` and ``only_model``, how many messages one alone gets right, and ``p``.
     """
     right = [predictions.verdicts == predictions.labels for predictions in (baseline, model)]
     only_baseline, only_model = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())

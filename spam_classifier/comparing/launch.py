@@ -1,4 +1,4 @@
-"""Training runs in processes of their own, for the commands that make many of them."""
+"""Training runs in processes of their own."""
 
 import hashlib
 import shlex
@@ -8,19 +8,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spam_classifier.data.splits import SPLITS
 from spam_classifier.errors import UserError
-from spam_classifier.runs.find import RUNS_DIRECTORY
 
 OUTPUT_FILE = "output.txt"
 
 
-class RunFailed(UserError):  # noqa: N818  # what it says is what a user reads
+class RunFailed(UserError):  # noqa: N818  # not a bug: the user reads it
     """A run has failed.
 
     Args:
         reason: Why, in one line.
-        command: What was run.
+        command: The command that was run.
     """
 
     def __init__(self, reason: str, command: Sequence[str]) -> None:
@@ -29,19 +27,19 @@ class RunFailed(UserError):  # noqa: N818  # what it says is what a user reads
 
 
 def flags_behind_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """A command's own words, and the flags of ``fit`` behind ``--``."""
+    """Split a command line at the first ``--``: the command's own words, and the flags of ``fit``."""
     place = words.index("--") if "--" in words else len(words)
     return list(words[:place]), list(words[place + 1 :])
 
 
 def launched_run(root: Path) -> Path | None:
-    """The directory of the run below ``root``; None where there is none."""
-    return next((root / RUNS_DIRECTORY).glob("version_*"), None)
+    """The directory of the run under ``root``, if there is one."""
+    return next(root.glob("lightning_logs/version_*"), None)
 
 
 def splits_digest(run: Path) -> str:
-    """What tells the messages in a run's splits from those in another's; "" where they are not all there."""
-    splits = [run / f"{name}.csv" for name in SPLITS]
+    """The same for runs with the same messages in their splits; "" if the run lacks a split."""
+    splits = [run / f"{name}.csv" for name in ("train", "validation", "test")]
     if not all(path.is_file() for path in splits):
         return ""
     return hashlib.sha256(b"".join(path.read_bytes() for path in splits)).hexdigest()[:12]
@@ -50,20 +48,20 @@ def splits_digest(run: Path) -> str:
 def launch_fit(
     config: Path, seed: int | None, flags: Sequence[object], root: Path, *, defaults: Sequence[object] = ()
 ) -> Path:
-    """Train a config in a process of its own; the seed draws the splits, the initial weights and the order.
+    """Train a config.
 
     Args:
         config: A config of ``fit``.
-        seed: The seed; None for those of the config.
-        flags: More flags of ``fit``, over those of the config.
-        defaults: Flags under those of the config.
-        root: An empty directory for the run and for what it prints.
+        seed: Draws the splits, the initial weights and the order of the messages; None for the config's own seeds.
+        flags: Flags of ``fit`` that override the config.
+        root: An empty directory for the run and its output.
+        defaults: Flags of ``fit`` that the config overrides.
 
     Returns:
-        The run's directory.
+        The run directory.
 
     Raises:
-        RunFailed: It fails, or leaves nothing.
+        RunFailed: It fails, or leaves no run directory.
     """
     seeds = [] if seed is None else ["--seed_everything", seed, "--data.split_seed", seed]
     command = _launch(
@@ -71,12 +69,12 @@ def launch_fit(
     )
     run = launched_run(root)
     if run is None:
-        raise RunFailed("it left nothing: leave --trainer.fast_dev_run and --trainer.logger out", command)
+        raise RunFailed("it left no run directory: drop --trainer.fast_dev_run and --trainer.logger", command)
     return run
 
 
 def launch_test(root: Path) -> None:
-    """Evaluate the run below ``root`` on its test split, in a process of its own.
+    """Evaluate the run under ``root`` on its test split.
 
     Raises:
         RunFailed: It fails.
@@ -85,20 +83,18 @@ def launch_test(root: Path) -> None:
 
 
 def _launch(arguments: Sequence[object], root: Path) -> list[str]:
-    """Run ``train`` with these arguments; the command that was run."""
     root.mkdir(parents=True, exist_ok=True)
-    where = ["--trainer.default_root_dir", root]
-    command = [sys.executable, "-m", "spam_classifier.train", *map(str, [*arguments, *where])]
+    command = ["-m", "spam_classifier.train", *map(str, [*arguments, "--trainer.default_root_dir", root])]
     path = root / OUTPUT_FILE
     with path.open("a", encoding="utf-8") as output:
-        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run([sys.executable, *command], stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise RunFailed(_reason(done.returncode, path), command[1:])
-    return command[1:]
+        raise RunFailed(_reason(done.returncode, path), command)
+    return command
 
 
 def _reason(code: int, output: Path) -> str:
-    """Why a process failed: a signal, the error it printed, or the last line of its traceback."""
+    """Why a process failed: the signal, the error it printed, or the last line of its traceback."""
     if code < 0:
         return f"{signal.Signals(-code).name}, see {output}"
     lines = [line.strip() for line in output.read_text(encoding="utf-8", errors="replace").splitlines()]

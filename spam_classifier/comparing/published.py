@@ -1,4 +1,4 @@
-"""The figures that the book's authors publish for their table of experiments, by the names of our rows.
+"""The figures published for the book's table of experiments, by the names of our rows.
 
 Source: the README of ``ch06/02_bonus_additional-experiments`` in https://github.com/rasbt/LLMs-from-scratch, measured
 with pretrained GPT-2 on an A100.
@@ -8,12 +8,7 @@ from typing import NamedTuple
 
 
 class PublishedRow(NamedTuple):
-    """What is published for a row.
-
-    Attributes:
-        train: Accuracy on the train split, per cent; the next two are those of the other splits.
-        minutes: Time of the training.
-    """
+    """Accuracies in per cent, and the time of the training."""
 
     train: float
     validation: float
@@ -44,7 +39,7 @@ PUBLISHED = {
 }
 
 WITHOUT_RUN = {
-    "18_padding_id_as_ignore_index": "no run of its own: the targets are 0 and 1, never the padding id 50256, so that "
-    "the loss of row 01 has nothing to ignore",
+    "18_padding_id_as_ignore_index": "no run of its own: the targets are 0 and 1, never the padding id 50256, so the "
+    "loss of row 01 has nothing to ignore",
 }
 """Rows that can have no effect, and why."""

@@ -1,4 +1,4 @@
-"""The rows of a table of experiments: a folder of configs of ``fit``, one row a file."""
+"""The rows of a table of experiments: configs of ``fit``, one row a file."""
 
 import re
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
 from spam_classifier.errors import UserError
 from spam_classifier.models.pretrained import RANDOM, resolve_shape
 
@@ -20,29 +21,31 @@ class Row:
     """One row of the table.
 
     Attributes:
-        name: The name of its file, as in ``03_head_only``.
+        name: The file's name without its suffix, as in ``03_head_only``.
         config: The file; None for a row that needs no run.
+        in_folder: Whether a folder was given, and the row is one of its files.
     """
 
     name: str
     config: Path | None
+    in_folder: bool = True
 
     @property
     def number(self) -> str:
-        """What the name begins with, as in ``03``; "" where it has no number."""
+        """The digits that the name starts with, as in ``03``; "" without any."""
         found = re.match(r"(\d+)_", self.name)
         return found[1] if found else ""
 
     @property
     def what(self) -> str:
-        """What it tries, in words."""
+        """The name in words, without the number."""
         return self.name.removeprefix(f"{self.number}_").replace("_", " ")
 
     def settings(self) -> dict[str, Any]:
-        """What its config says.
+        """The settings in its config.
 
         Raises:
-            UserError: It is no config.
+            UserError: The file is not a config.
         """
         assert self.config is not None
         try:
@@ -50,34 +53,45 @@ class Row:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{self.config} is not YAML: {error}") from error
         if not isinstance(settings, dict):
-            raise UserError(f"{self.config} holds no settings; for none, as in the book's recipe, write {{}}")
+            raise UserError(f"{self.config} holds no settings; for the book's recipe, without changes, write {{}}")
         return settings
 
 
-def read_rows(configs: Path) -> list[Row]:
-    """The rows that a folder of configs makes, in the order of its listing.
+def read_rows(configs: Sequence[Path]) -> list[Row]:
+    """The rows of folders, in the order of their listing, and of single files.
 
     Raises:
-        UserError: There is no such folder, or no config in it.
+        UserError: A path leads to no config, or two rows have the same name.
     """
-    rows = [Row(path.stem, path) for path in sorted(configs.glob("*.yaml"))]
-    if not rows:
-        raise UserError(
-            f"--configs {configs}: no .yaml file there; name a folder of configs of fit (configs/experiments of the "
-            "project's checkout has the book's table)"
-        )
+    rows: list[Row] = []
+    for path in configs:
+        if path.is_file():
+            rows.append(Row(path.stem, path, in_folder=False))
+            continue
+        found: dict[str, Path | None] = {config.stem: config for config in path.glob("*.yaml")}
+        if not found:
+            raise UserError(
+                f"--configs {path}: no .yaml file there; name configs of fit, or a folder of them (configs/experiments "
+                "of the project's checkout has the book's table)"
+            )
+        if not found.keys().isdisjoint(PUBLISHED):
+            found |= dict.fromkeys(WITHOUT_RUN)
+        rows += [Row(name, found[name]) for name in sorted(found)]
+    names = [row.name for row in rows]
+    if len(set(names)) < len(names):
+        raise UserError(f"two configs have the same name: {', '.join(names)}; name each once")
     return rows
 
 
 def choose_rows(rows: Sequence[Row], asked: Sequence[str]) -> list[Row]:
-    """The rows that are asked for, in their own order; all where none is.
+    """The rows that are asked for, in the order of the table; all rows if none is.
 
     Args:
         rows: All rows.
         asked: Numbers (``3`` or ``03``) or names (``03_head_only``).
 
     Raises:
-        UserError: One of them is no row.
+        UserError: There is no such row.
     """
     chosen = set()
     for word in asked:
@@ -91,17 +105,17 @@ def choose_rows(rows: Sequence[Row], asked: Sequence[str]) -> list[Row]:
 
 
 def shrunken(row: Row, divisor: int) -> list[str]:
-    """Flags that make a row's backbone smaller, with random weights: fewer layers and heads, each head as wide.
+    """Flags that give a row a smaller backbone with random weights: fewer layers and heads, each head as wide.
 
     Args:
-        row: The row; the sizes are those of its weights, unless its config gives others.
-        divisor: Layers (at least 2 are left) and heads (at least 1) are divided by it.
+        row: The row. Its own sizes are divided, those of its weights where the config gives none.
+        divisor: Divides the layers (at least 2 are left) and the heads (at least 1).
 
     Raises:
         UserError: The config's weights or sizes do not exist.
     """
     model = row.settings().get("model")
-    model = model if isinstance(model, dict) else {}  # else fit says what is wrong
+    model = model if isinstance(model, dict) else {}  # fit will say what is wrong
     shape = resolve_shape(model.get("weights", "gpt2"), **{name: model.get(name) for name in SIZES})
     heads = max(1, shape.heads // divisor)
     layers = max(min(FEWEST_LAYERS, shape.layers), shape.layers // divisor)

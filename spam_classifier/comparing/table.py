@@ -1,5 +1,6 @@
-"""A folder of experiments as one table and one picture, beside the published figures."""
+"""The runs of a grid of experiments as tables and as a picture."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,160 +11,210 @@ from matplotlib.figure import Figure
 from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
 from spam_classifier.comparing.rows import Row
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
+from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.plots import COLOURS
 
+Lines = list[dict[str, Any]]
+GPT2 = "GPT-2"
 COSTS = ("learning_parameters", "seconds", "peak_memory")
-MISSING = "-"
+FIGURES = {"f1": "F1", "balanced_acc": "balanced accuracy", "acc": "accuracy", "false_positive_rate": "false positives"}
+COLUMNS = ["config", "size", "seed", "split", "model", "messages", *FIGURES, "acc_low", "acc_high", *COSTS]
+COLUMNS += ["splits", "error"]
 
 
 class Estimate(NamedTuple):
-    """An accuracy over the seeds, in per cent.
+    """An accuracy in per cent.
 
     Attributes:
-        middle: The mean.
-        low: One standard deviation below; of one run the lower end of its 95 % Wilson interval.
+        middle: The mean over the seeds.
+        low: One standard deviation below; for one seed the lower end of its 95 % Wilson interval.
         high: The same, above.
-        runs: How many runs it is the mean of.
+        seeds: How many seeds there are.
     """
 
     middle: float
     low: float
     high: float
-    runs: int
+    seeds: int
 
 
-def run_record(
-    row: Row, seed: int, metrics: Mapping[str, Any], error: str | None, splits_digest: str
-) -> dict[str, Any]:
-    """A run as a row of ``experiments.csv``: accuracies and their 95 % intervals as shares, memory in bytes.
-
-    Args:
-        row: What was run.
-        seed: Its seed.
-        metrics: The run's ``metrics.json``; what it lacks is None.
-        error: Why the run failed, None if it did not.
-        splits_digest: Tells its splits from others.
-    """
-    record: dict[str, Any] = {"row": row.number, "what": row.what, "config": row.name, "seed": seed}
-    for split in (TRAIN, VALIDATION, TEST):
-        figures = metrics.get(split, {})
-        low, high = figures.get("acc_interval", (None, None))
-        record |= {split: figures.get("acc"), f"{split}_low": low, f"{split}_high": high}
-    return {
-        **record,
-        **{name: metrics.get("run", {}).get(name) for name in COSTS},
-        "error": error,
-        "splits": splits_digest,
-    }
-
-
-def estimate(runs: pd.DataFrame, split: str) -> Estimate | None:
-    """The accuracy of a row on a split; None where no run has any.
+def run_records(
+    row: Row, size: int, seed: int, metrics: Mapping[str, Any], *, test: bool, splits: str, error: str | None
+) -> Lines:
+    """A run as lines of ``experiments.csv``, one for each split and model: shares from 0 to 1, memory in bytes.
 
     Args:
-        runs: The row's runs, as of ``run_record``.
-        split: The split's name.
+        row: The config.
+        size: Training messages per class; 0 for all.
+        seed: The seed.
+        metrics: The run's ``metrics.json``; if it is empty there is one line, without a split.
+        test: Whether to include the test split.
+        splits: Digest of the messages in its splits.
+        error: Why the run failed, if it did.
     """
-    known = 100 * runs[[split, f"{split}_low", f"{split}_high"]].astype(float).dropna()
-    if known.empty:
-        return None
-    mean = float(known[split].mean())
-    if len(known) == 1:
-        return Estimate(mean, float(known[f"{split}_low"].iloc[0]), float(known[f"{split}_high"].iloc[0]), 1)
-    spread = float(known[split].std())
-    return Estimate(mean, mean - spread, mean + spread, len(known))
+    run = {"config": row.name, "size": size, "seed": seed, "splits": splits, "error": error}
+    run |= {name: metrics.get("run", {}).get(name) for name in COSTS}
+    lines = []
+    for split in (TRAIN, VALIDATION, TEST, NATURAL) if test else (TRAIN, VALIDATION):
+        models = {GPT2: metrics[split], **metrics.get("baselines", {}).get(split, {})} if split in metrics else {}
+        for model, figures in models.items():
+            low, high = figures["acc_interval"]
+            line = {"split": split, "model": model, "messages": figures["messages"], "acc_low": low, "acc_high": high}
+            line |= {name: figures.get(name) for name in FIGURES}
+            line["false_positive_rate"] = figures.get("false_positives", {}).get("share")
+            lines.append({**run, **line})
+    return lines or [{**run, "split": "", "model": GPT2}]
 
 
-def runs_of(row: Row, runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of one row."""
-    return runs[runs["config"] == row.name]
-
-
-def experiment_table(rows: Sequence[Row], runs: pd.DataFrame, seeds: Sequence[int], *, test: bool) -> pd.DataFrame:
-    """The table, its cells as text; columns that nothing is known for are left out.
+def accuracy_table(rows: Sequence[Row], runs: pd.DataFrame, seeds: Sequence[int], sizes: Sequence[int]) -> Lines:
+    """A line for each config and size: GPT-2's accuracies, costs, published figures, remarks.
 
     Args:
         rows: The rows in their order.
-        runs: The runs so far, as of ``run_record``.
-        seeds: The seeds that each row is run with.
-        test: Whether the test split is looked at, too.
+        runs: The lines of ``run_records``.
+        seeds: The seeds that each row is to run with.
+        sizes: Training messages per class; 0 for all.
     """
-    runs = runs.assign(odd=_of_other_splits(runs))
-    return pd.DataFrame([_cells(row, runs_of(row, runs), seeds, test=test) for row in rows]).pipe(_without_empty)
+    runs = runs[runs["model"] == GPT2]
+    known = runs[(runs["split"] == TRAIN) & (runs["splits"] != "")]
+    usual = known.groupby(["seed", "size"])["splits"].agg(lambda digests: digests.mode().iloc[0])
+    lines = []
+    for row in rows:
+        for size in sizes:
+            own = runs[(runs["config"] == row.name) & (runs["size"] == size)]
+            parameters, seconds, memory = (own.drop_duplicates("seed")[name].astype(float).dropna() for name in COSTS)
+            line = {
+                "row": row.number or None,
+                "what": row.what,
+                "per class": size or None,
+                "learning parameters": f"{parameters.max():,.0f}" if len(parameters) else None,
+                "train": _accuracy(own, TRAIN, bounds=False),
+                "validation": _accuracy(own, VALIDATION),
+                "test": _accuracy(own, TEST),
+                "seconds": f"{seconds.mean():,.1f}" if len(seconds) else None,
+                "peak memory, MB": f"{memory.max() / 1e6:,.0f}" if len(memory) else None,
+            }
+            if row.name in PUBLISHED:
+                line |= {f"book: {name}": f"{value:.2f}" for name, value in PUBLISHED[row.name]._asdict().items()}
+            remarks = [WITHOUT_RUN[row.name]] if row.name in WITHOUT_RUN else []
+            for seed in seeds if row.config else []:
+                name = f"seed {seed} " if len(seeds) > 1 else ""
+                remarks += [f"{name}{remark}" for remark in _remarks(own, seed, usual)]
+            lines.append({**line, "remark": "; ".join(remarks)})
+    return _without_empty_columns(lines)
 
 
-def _of_other_splits(runs: pd.DataFrame) -> pd.Series:
-    """Whether a run has other splits than most runs with its seed."""
-    known = runs[runs["splits"] != ""]
-    usual = known.groupby("seed")["splits"].agg(lambda digests: digests.mode().iloc[0])
-    return (runs["splits"] != "") & (runs["splits"] != runs["seed"].map(usual))
+def _remarks(runs: pd.DataFrame, seed: int, usual: pd.Series) -> list[str]:
+    runs = runs[runs["seed"] == seed]
+    if runs.empty:
+        return ["not run yet"]
+    remarks = [f"failed: {error}" for error in runs["error"].dropna().unique()]
+    size, splits = runs[["size", "splits"]].iloc[0]
+    if splits and splits != usual.get((seed, size), splits):
+        remarks.append("other splits than most rows: do not compare it with them")
+    return remarks
 
 
-def _cells(row: Row, runs: pd.DataFrame, seeds: Sequence[int], *, test: bool) -> dict[str, str]:
-    parameters, seconds, memory = (runs[name].astype(float).dropna() for name in COSTS)
-    cells = {
-        "row": row.number or MISSING,
-        "what": row.what,
-        "learning parameters": f"{parameters.max():,.0f}" if len(parameters) else "",
-        "train": _accuracy(estimate(runs, TRAIN), interval=False),
-        "validation": _accuracy(estimate(runs, VALIDATION)),
-        "test": _accuracy(estimate(runs, TEST)) if test else "",
-        "seconds": f"{seconds.mean():,.1f}" if len(seconds) else MISSING,
-        "peak memory, MB": f"{memory.max() / 1e6:,.0f}" if len(memory) else MISSING,
-    }
-    if row.name in PUBLISHED:
-        cells |= {f"book: {name}": f"{value:.2f}" for name, value in PUBLISHED[row.name]._asdict().items()}
-    return {**cells, "remark": _remark(row, runs, seeds)}
+def estimate(runs: pd.DataFrame, split: str) -> Estimate | None:
+    """The accuracy of one model on a split; None without a run."""
+    known = 100 * runs[runs["split"] == split][["acc", "acc_low", "acc_high"]].astype(float)
+    if known.empty:
+        return None
+    if len(known) == 1:
+        accuracy, low, high = known.iloc[0].tolist()
+        return Estimate(accuracy, low, high, 1)
+    mean, spread = float(known["acc"].mean()), float(known["acc"].std())
+    return Estimate(mean, mean - spread, mean + spread, len(known))
 
 
-def _accuracy(accuracy: Estimate | None, *, interval: bool = True) -> str:
-    if accuracy is None:
-        return MISSING
-    if accuracy.runs > 1:
-        return f"{accuracy.middle:.2f} ± {accuracy.high - accuracy.middle:.2f}"
-    return f"{accuracy.middle:.2f}" + (f" ({accuracy.low:.2f} to {accuracy.high:.2f})" if interval else "")
+def _accuracy(runs: pd.DataFrame, split: str, *, bounds: bool = True) -> str | None:
+    found = estimate(runs, split)
+    if found is None:
+        return None
+    if found.seeds > 1:
+        return f"{found.middle:.2f} ± {found.high - found.middle:.2f}"
+    return f"{found.middle:.2f}" + (f" ({found.low:.2f} to {found.high:.2f})" if bounds else "")
 
 
-def _remark(row: Row, runs: pd.DataFrame, seeds: Sequence[int]) -> str:
-    if row.name in WITHOUT_RUN:
-        return WITHOUT_RUN[row.name]
-    remarks = []
-    for seed in seeds:
-        name = f"seed {seed} " if len(seeds) > 1 else ""
-        of_seed = runs[runs["seed"] == seed]
-        if of_seed.empty:
-            remarks.append(f"{name}not run yet")
-        remarks += [f"{name}failed: {error}" for error in of_seed["error"].dropna()]
-        if of_seed["odd"].any():
-            remarks.append(f"{name}other splits than most rows: not to be compared with them")
-    return "; ".join(remarks)
+def _without_empty_columns(lines: Lines) -> Lines:
+    filled = [
+        name for name in max(lines, key=len, default=()) if any(line.get(name) not in (None, "") for line in lines)
+    ]
+    return [{name: line.get(name) for name in filled} for line in lines]
 
 
-def _without_empty(table: pd.DataFrame) -> pd.DataFrame:
-    table = table.fillna("")
-    table = table.loc[:, (table != "").any()]
-    filled = [name for name in table.columns if name != "remark"]
-    return table.assign(**{name: table[name].replace("", MISSING) for name in filled})
+def figure_table(runs: pd.DataFrame) -> Lines:
+    """Mean and standard deviation over the seeds in per cent, a line for each split, config, size and model."""
+    lines = []
+    for split in (VALIDATION, TEST, NATURAL):
+        of_split = runs[runs["split"] == split]
+        for (config, size, model), group in of_split.groupby(["config", "size", "model"], sort=False):
+            figures = {}
+            for name, title in FIGURES.items():
+                values = 100 * group[name].astype(float).dropna()
+                spread = f" ± {values.std():.2f}" if len(values) > 1 else ""
+                figures[title] = f"{values.mean():.2f}{spread}" if len(values) else None
+            what = {"split": split, "config": config, "per class": size or None, "model": model, "seeds": len(group)}
+            lines.append({**what, **figures})
+    return _without_empty_columns(lines)
+
+
+def paired_differences(runs: pd.DataFrame) -> Lines:
+    """Differences in F1, seed by seed: each config from the first one, each linear model from its config's GPT-2.
+
+    Only runs with the same messages are paired. The seeds draw their splits from one corpus, so the splits overlap and
+    the differences are not independent: the variance of their mean is taken as s^2 (1/n + evaluated/trained) for n
+    seeds (Nadeau and Bengio 2003, "Inference for the Generalization Error").
+
+    Returns:
+        A line for each pair: mean ``difference`` in percentage points, its 95 % interval by Student's t, and ``p`` of
+        the corrected t-test. The last three are None where all differences are equal, or where the train splits have
+        a size: they overlap less than the correction assumes.
+
+    Raises:
+        ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
+    """
+    from scipy.stats import t as student
+
+    trained = runs[runs["split"] == TRAIN].set_index(["config", "size", "seed"])["messages"].to_dict()
+    lines = []
+    for (split, size), group in runs[~runs["split"].isin(["", TRAIN])].groupby(["split", "size"], sort=False):
+        models = {key: own.set_index("seed") for key, own in group.groupby(["config", "model"], sort=False)}
+        for (config, model), own in models.items():
+            other = (group["config"].iloc[0] if model == GPT2 else config, GPT2)
+            pairs = own.join(models[other].add_suffix(" of other"), how="inner").dropna(subset=["f1", "f1 of other"])
+            if (config, model) == other or len(pairs) < 2 or (pairs["splits"] != pairs["splits of other"]).any():
+                continue
+            differences = 100 * (pairs["f1"] - pairs["f1 of other"]).astype(float)
+            mean = float(differences.mean())
+            share = float((pairs["messages"] / [trained[config, size, seed] for seed in pairs.index]).mean())
+            error = float(differences.std()) * math.sqrt(1 / len(pairs) + share)
+            line = {"split": split, "per class": size or None, "model": f"{model}, {config}"}
+            line |= {"minus": f"{GPT2}, {other[0]}", "difference": mean, "low": None, "high": None, "p": None}
+            if error > 1e-9 and not size:
+                reach = error * float(student.ppf(0.975, len(pairs) - 1))
+                p = 2 * float(student.sf(abs(mean) / error, len(pairs) - 1))
+                line |= {"low": mean - reach, "high": mean + reach, "p": p}
+            lines.append(line)
+    return _without_empty_columns(lines)
 
 
 def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: Sequence[str]) -> str:
-    """What a reader of the table has to know, as a Markdown list.
+    """What a reader of the tables has to know, as a Markdown list.
 
     Args:
         rows: The rows of the table.
         seeds: The seeds.
-        shrink: What layers and heads were divided by, None for the models of the configs.
-        flags: Flags of ``fit`` that all rows had.
+        shrink: Divisor of layers and heads; None for the configs' own sizes.
+        flags: Flags of ``fit`` that all runs had.
     """
     drawn = "draws the splits, the initial weights and the order of the messages"
     lines = [
         f"Accuracies in per cent, in brackets the 95 % interval (Wilson). Seed {seeds[0]} {drawn}."
         if len(seeds) == 1
-        else "Accuracies in per cent, mean ± standard deviation over the seeds "
-        f"{', '.join(map(str, seeds))}, each of which {drawn}.",
-        "They are those of the checkpoint with the lowest validation loss, which flatters the validation figures.",
-        "Seconds are those of the whole fit. Rows with the same frozen blocks share the hidden states behind them: the "
-        "first to need them computes them for the others.",
+        else f"Figures in per cent, mean ± standard deviation over seeds {', '.join(map(str, seeds))}; each {drawn}.",
+        "Figures are those of the checkpoint with the lowest validation loss, so the validation figures flatter.",
+        "Seconds are those of the whole fit.",
     ]
     if any(row.name in PUBLISHED for row in rows):
         lines.append(
@@ -173,48 +224,62 @@ def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: 
     if shrink is not None:
         size = f"1/{shrink} of the layers and heads" if shrink > 1 else "the full size"
         lines.append(
-            f"These runs had random weights and {size}: nothing here can be held against the published figures, and "
-            "rows that differ in pretraining alone (05 and 10 of the book's) are the same."
+            f"These runs had random weights and {size}: do not compare them with the published figures. Rows that "
+            "differ in pretraining alone (05 and 10 of the book's) are the same."
         )
-    else:
-        lines.append("These runs had the weights and sizes of their configs, unless the flags below say otherwise.")
     if flags:
         lines.append(f"Flags of every fit: `{shlex.join(flags)}`")
     return "\n".join(f"- {line}" for line in lines)
 
 
-def draw_experiments(rows: Sequence[Row], runs: pd.DataFrame, *, test: bool) -> Figure:
-    """The accuracies of the rows with their intervals or spreads, the published ones as hollow marks beside them.
-
-    Args:
-        rows: The rows in their order, the first on top.
-        runs: The runs so far, as of ``run_record``.
-        test: Whether to draw the test split, too.
-    """
-    splits = (VALIDATION, TEST) if test else (VALIDATION,)
+def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame) -> Figure:
+    """GPT-2's accuracies with intervals or spreads, the first row on top; published ones as hollow marks."""
+    runs = runs[runs["model"] == GPT2]
+    splits = [split for split in (VALIDATION, TEST) if split == VALIDATION or split in set(runs["split"])]
+    spread = "± standard deviation" if runs["seed"].nunique() > 1 else "95 % interval"
+    published = {place: PUBLISHED[row.name] for place, row in enumerate(rows) if row.name in PUBLISHED}
     figure = Figure(figsize=(9, 1.8 + 0.32 * len(rows) * len(splits)), layout="constrained")
     axes = figure.subplots()
-    published = [(place, PUBLISHED[row.name]) for place, row in enumerate(rows) if row.name in PUBLISHED]
     for number, split in enumerate(splits):
-        below = 0.4 * number - 0.2 * (len(splits) - 1)
-        colour = COLOURS[split]
-        found = [(place, estimate(runs_of(row, runs), split)) for place, row in enumerate(rows)]
-        shown = [(place, accuracy) for place, accuracy in found if accuracy is not None]
-        middles = [accuracy.middle for _, accuracy in shown]
-        reach = [[max(0.0, accuracy.middle - accuracy.low) for _, accuracy in shown]]
-        reach += [[max(0.0, accuracy.high - accuracy.middle) for _, accuracy in shown]]
-        label = f"{split} ({'95 % interval' if runs['seed'].nunique() < 2 else '± standard deviation'})"
-        heights = [place + below for place, _ in shown]
-        axes.errorbar(middles, heights, xerr=reach, fmt="o", color=colour, capsize=3, label=label)
+        below, colour = 0.4 * number - 0.2 * (len(splits) - 1), COLOURS[split]
+        found = {place: estimate(runs[runs["config"] == row.name], split) for place, row in enumerate(rows)}
+        shown = {place + below: accuracy for place, accuracy in found.items() if accuracy is not None}
+        middles = [own.middle for own in shown.values()]
+        reach = [[max(0.0, own.middle - own.low) for own in shown.values()]]
+        reach += [[max(0.0, own.high - own.middle) for own in shown.values()]]
+        axes.errorbar(middles, list(shown), xerr=reach, fmt="o", color=colour, capsize=3, label=f"{split} ({spread})")
         if published:
-            values = [getattr(figures, split) for _, figures in published]
-            places = [place + below + 0.12 for place, _ in published]
+            values = [getattr(figures, split) for figures in published.values()]
+            places = [place + below + 0.12 for place in published]
             label = f"{split}, published for pretrained GPT-2"
             axes.plot(values, places, "o", color=colour, markerfacecolor="none", label=label)
-    names = [f"{row.number} {row.what}".strip().replace("$", r"\$") for row in rows]
-    axes.set_yticks(range(len(rows)), labels=names)
+    axes.set_yticks(range(len(rows)), labels=[_literal(f"{row.number} {row.what}".strip()) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("accuracy, %")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2)
     return figure
+
+
+def draw_learning_curve(runs: pd.DataFrame) -> Figure:
+    """F1 against the training messages per class, with its standard deviation over the seeds."""
+    splits = [split for split in (VALIDATION, TEST, NATURAL) if split == VALIDATION or split in set(runs["split"])]
+    sizes = sorted(runs["size"].unique())
+    figure = Figure(figsize=(6 * len(splits), 4.5), layout="constrained")
+    for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
+        for (config, model), group in runs[runs["split"] == split].groupby(["config", "model"], sort=False):
+            by_size = (100 * group.astype({"f1": float}).set_index("size")["f1"]).groupby("size")
+            mean, spread = by_size.mean(), by_size.std().fillna(0)
+            label = _literal(str(model) if runs["config"].nunique() == 1 else f"{model}, {config}")
+            axes.errorbar(mean.index, mean, yerr=spread, marker="o", capsize=3, label=label)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, labels=map(str, sizes))
+        axes.set(xlabel="training messages per class", ylabel="F1, %", title=split)
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
+    return figure
+
+
+def _literal(text: str) -> str:
+    return text.replace("$", r"\$")  # or matplotlib reads a formula

@@ -1,4 +1,4 @@
-"""The figures of a run's evaluations, as they stand in ``metrics.json``."""
+"""The figures of a run's evaluations, as ``metrics.json`` keeps them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from spam_classifier.evaluation.metrics import Predictions, classification_metrics, wilson_interval
 
-NATURAL = "natural"  # an evaluation with the classes in their natural shares
+NATURAL = "natural"  # the evaluation with the classes in their natural shares
 POSITIVE = 1  # of two classes the second one, spam
 
 
@@ -25,8 +25,8 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
 
     Returns:
         ``messages``, the figures of ``classification_metrics``, ``acc_interval`` (95 %, Wilson), ``confusion`` (a row
-        for each true class, a column for each verdict), ``log_loss`` (mean cross-entropy of the calibrated
-        probabilities), and with two classes, where negatives are there, ``false_positives``, a share of them.
+        for each true class, a column for each predicted one), ``log_loss`` (mean cross-entropy of the calibrated
+        probabilities), and with two classes ``false_positives``, a share of the negatives if there are any.
     """
     rows, classes = len(predictions.labels), predictions.probabilities.shape[1]
     figures: dict[str, Any] = {"messages": rows}
@@ -41,10 +41,10 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
 
 
 def left_over_figures(predictions: Predictions) -> dict[str, Any]:
-    """Figures of the messages that undersampling left over, of the larger classes only.
+    """Figures of the messages that undersampling left over; they are of the larger classes only.
 
     Returns:
-        ``messages``, ``confusion``, ``errors``, a share of all, and with two classes ``false_positives``.
+        ``messages``, ``confusion``, ``errors`` (a share of all), and with two classes ``false_positives``.
     """
     classes = predictions.probabilities.shape[1]
     wrong = int((predictions.verdicts != predictions.labels).sum())
@@ -60,32 +60,32 @@ def left_over_figures(predictions: Predictions) -> dict[str, Any]:
 
 
 def at_natural_shares(test: Predictions, left_over: Predictions, shares: Sequence[float]) -> Predictions:
-    """The largest part of the test split and the left-over messages that holds the classes in their natural shares.
+    """The largest part of the test split and the left-over messages with the classes in their natural shares.
 
-    What is left out is drawn at random, for all predictions of the same messages alike.
+    It is drawn at random, and is the same for all predictions of the same messages.
 
     Args:
-        test: Predictions of the test split, of which all messages of the scarcest class are taken.
+        test: Predictions of the test split.
         left_over: Predictions of the messages that undersampling left over.
         shares: Share of each class in the corpus.
 
     Returns:
-        Predictions; rows of the left-over messages follow those of the test split.
+        Predictions; ``rows`` are those of the messages in their own splits.
     """
     both = Predictions(*(torch.cat(pair) for pair in zip(test, left_over, strict=True)))
     rows_of_classes = [(both.labels == label).nonzero().flatten() for label in range(len(shares))]
     size = min(len(rows) / part for rows, part in zip(rows_of_classes, shares, strict=True))
-    draw = torch.Generator().manual_seed(0)  # not the first in the file: a corpus may be sorted
+    draw = torch.Generator().manual_seed(0)  # not the first ones: a corpus may be sorted
     rows_of_classes = [rows[torch.randperm(len(rows), generator=draw).to(rows.device)] for rows in rows_of_classes]
     chosen = torch.cat([rows[: round(size * part)] for rows, part in zip(rows_of_classes, shares, strict=True)])
     return Predictions(*(values[chosen] for values in both))
 
 
 def changed_verdicts(before: Predictions, after: Predictions) -> dict[str, Any]:
-    """Messages whose verdict differs between two evaluations of a split, as a share."""
+    """The share of messages whose label differs between two evaluations of a split."""
     return share(int((before.verdicts != after.verdicts).sum()), len(before.verdicts))
 
 
 def part_of(predictions: Predictions, chosen: Tensor) -> Predictions:
-    """The predictions of some messages: bool [N]."""
+    """The predictions of the chosen messages, bool [N]."""
     return Predictions(*(values[chosen] for values in predictions))

@@ -1,4 +1,4 @@
-"""Loss and accuracy over a training run, drawn as the book does."""
+"""Loss and accuracy over a training run, drawn as in the book."""
 
 from typing import Any
 

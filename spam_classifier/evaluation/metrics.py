@@ -1,4 +1,4 @@
-"""The figures by which a classifier is judged, from the predictions of a whole split."""
+"""The figures of a classifier, from its predictions of a whole split."""
 
 import math
 import warnings
@@ -11,14 +11,14 @@ CALIBRATION_BINS = 15
 
 
 class Predictions(NamedTuple):
-    """What a model says of a split's messages, in the order of the split.
+    """A model's predictions of a split's messages, in the order of the split.
 
     Attributes:
         rows: Row of each message in its split, int64 [N].
         labels: Class of each message, int64 [N].
         logits: float [N, classes].
         probabilities: Calibrated, float [N, classes].
-        verdicts: The class decided for, int64 [N].
+        verdicts: Index of the predicted class, int64 [N].
     """
 
     rows: Tensor
@@ -29,10 +29,10 @@ class Predictions(NamedTuple):
 
 
 def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tensor) -> dict[str, float]:
-    """The figures of a split; those that it leaves undefined, as where a class is missing, are left out.
+    """The figures of a split, without those that are undefined because a class is missing.
 
-    With two classes precision, recall, F1, specificity and average precision are those of the second class; with more
-    they are means over the classes, as the area under the ROC curve is.
+    With two classes precision, recall, F1, specificity and average precision are those of the second class. With more
+    they are means over the classes, and so is the area under the ROC curve.
 
     Args:
         probabilities: float [N, classes].
@@ -45,7 +45,7 @@ def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tens
         error of the most probable class, 15 bins; Guo et al. 2017).
     """
     classes = probabilities.shape[1]
-    if not bool(probabilities.isfinite().all()):  # of a run that has diverged
+    if not bool(probabilities.isfinite().all()):  # the run has diverged
         return {"acc": math.nan}
     every: dict[str, Any] = {"num_classes": classes}
     figures = {
@@ -55,7 +55,7 @@ def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tens
     if len(labels.unique()) == classes:
         figures["balanced_acc"] = tm.multiclass_recall(verdicts, labels, average="macro", **every)
         figures["mcc"] = tm.multiclass_matthews_corrcoef(verdicts, labels, **every)
-        with warnings.catch_warnings():  # a class that is never decided for has a precision of 0 by convention
+        with warnings.catch_warnings():  # a class that is never predicted has a precision of 0 by convention
             warnings.simplefilter("ignore")
             if classes == 2:
                 figures["precision"] = tm.binary_precision(verdicts, labels)
@@ -75,8 +75,8 @@ def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tens
 
 
 def wilson_interval(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % confidence interval of a share observed on a number of rows (Wilson 1927)."""
+    """95 % confidence interval of a share of ``rows`` observations (Wilson 1927)."""
     middle = share + z * z / (2 * rows)
     spread = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
     scale = 1 + z * z / rows
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)  # rounding aside
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)  # 0 and 1 despite rounding

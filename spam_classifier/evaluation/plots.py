@@ -1,4 +1,4 @@
-"""The report's pictures, as SVG to stand in a page."""
+"""The report's pictures."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ COLOURS = {"validation": "tab:orange", "test": "tab:blue"}
 
 
 def svg(figure: Figure) -> str:
-    """A figure as an SVG element, with its text as text."""
+    """A figure as an SVG element whose text stays text."""
     target = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):  # the same page for the same run
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    figure.set_layout_engine("none")  # it has been laid out, which takes longer than to draw it once more
+    figure.set_layout_engine("none")  # it is laid out already; to do so again takes longer than the drawing
     page = target.getvalue()
     return page[page.index("<svg") :]
 
@@ -31,12 +31,12 @@ def svg(figure: Figure) -> str:
 def roc_and_precision_recall(
     splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]
 ) -> Figure:
-    """ROC and precision-recall curves of the second of two classes, the threshold's place marked.
+    """ROC and precision-recall curves of the second of two classes, with a dot at the threshold.
 
     Args:
-        splits: Predictions of each split.
+        splits: Predictions by the split's name.
         classes: Names of the two classes.
-        thresholds: Probability from which a message of the split counts as the second class.
+        thresholds: Probability from which a message is labelled as the second class, by the split's name.
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     roc, precision_recall = figure.subplots(1, 2)
@@ -72,7 +72,7 @@ def reliability(splits: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> F
     """How often the most probable class is right, against its probability.
 
     Args:
-        splits: Predictions of each split.
+        splits: Predictions by the split's name.
         classes: Names of the classes.
     """
     figure = Figure(figsize=(4.5, 4), layout="constrained")
@@ -96,7 +96,7 @@ def reliability(splits: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> F
 
 
 def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split_name: str) -> Figure:
-    """Share of wrong verdicts among short and long messages.
+    """Share of wrong labels among short and long messages.
 
     Args:
         table: Predictions of a split.
@@ -118,5 +118,5 @@ def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split_name: str) -
     axes.bar(names, shares, yerr=spread, capsize=4, color=COLOURS.get(split_name), alpha=0.7)
     axes.set(xlabel="tokens (messages)", ylabel="share that is wrong", title=f"length and error, {split_name}")
     axes.grid(alpha=0.3, axis="y")
-    axes.tick_params(axis="x", labelsize="small")  # thousands of tokens side by side
+    axes.tick_params(axis="x", labelsize="small")  # room for thousands of tokens
     return figure

@@ -1,4 +1,4 @@
-"""Predictions of a split, message by message, as a CSV in the run's directory."""
+"""Predictions of a split, message by message, as a CSV in the run directory."""
 
 import csv
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ def predictions_path(run_directory: Path, split_name: str) -> Path:
 
 
 def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFrame, classes: Sequence[str]) -> None:
-    """Write label, text, predicted label and calibrated probabilities of each message that was predicted.
+    """Write label, text, predicted label and calibrated probabilities of each message.
 
     Args:
         path: The CSV to write.
-        predictions: What the model says.
+        predictions: The predictions.
         messages: The split: columns ``label`` and ``text``.
         classes: Names of the classes in the order of their indices.
     """
@@ -44,12 +44,12 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
 
 def read_messages(path: Path) -> pd.DataFrame:
-    """Read a split of a run, columns ``label`` and ``text``, to the letter."""
+    """Read a split of a run: columns ``label`` and ``text``, with nothing converted."""
     return pd.read_csv(path, keep_default_na=False, dtype=str)
 
 
 def predictions_of(table: pd.DataFrame, classes: Sequence[str]) -> Predictions:
-    """The predictions that a table of ``read_predictions`` holds, the logarithms of its probabilities as logits."""
+    """A table of ``read_predictions`` as predictions; the logits are the logarithms of the probabilities."""
     index = {label: number for number, label in enumerate(classes)}
     probabilities = torch.tensor(table[[f"{PREFIX}{name}" for name in classes]].to_numpy(dtype=float))
     labels, verdicts = (torch.tensor(table[column].map(index).to_numpy(dtype=int)) for column in ("label", "predicted"))

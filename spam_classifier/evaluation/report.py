@@ -1,4 +1,4 @@
-"""A run's report: one self-contained page, made anew from what the run's directory holds."""
+"""A run's report: one self-contained page, rewritten from what is in the run directory."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,16 @@ from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.learning_curves import learning_curves
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
+from spam_classifier.evaluation.text_tables import interval, percent
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import read_metrics
 
 REPORT_FILE = "report.html"
 MOST_MISTAKES = 30
 MOST_CHARACTERS = 2000
+TITLES = {NATURAL: "at natural shares", LEFT_OVER: "left over by balancing"}
 FIGURES = {
+    "messages": "messages",
     "acc": "accuracy",
     "balanced_acc": "balanced accuracy",
     "precision": "precision",
@@ -37,14 +40,14 @@ FIGURES = {
     "loss": "loss (cross-entropy)",
     "log_loss": "loss after calibration",
 }
-DECIDING = ("checkpoint", "step", "temperature", "threshold")  # what verdicts hang on, beside the message
 PERCENT = ("acc", "balanced_acc", "precision", "recall", "f1", "specificity", "ece")
+CLASSIFIER = ("checkpoint", "step", "temperature", "threshold")  # a label depends on these and the message
 
 
 def write_report(run_directory: Path) -> dict[str, Figure]:
-    """Write ``report.html`` from the metrics, predictions and settings in a run's directory.
+    """Write ``report.html`` from the metrics, predictions and settings in a run directory.
 
-    Messages are shown to the letter: all text is escaped, and the page allows itself no scripts.
+    All text is escaped, and the page forbids itself scripts.
 
     Returns:
         The page's pictures, by their titles.
@@ -60,27 +63,29 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "interval": _interval, "number": _number}
-    config = run_directory / "config.yaml"
+    environment.filters |= {"percent": percent, "interval": interval, "number": _number}
+    environment.filters["title"] = lambda name: TITLES.get(name, name)
     splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
-    deciding = {name: metrics[TEST if name == NATURAL else name] for name in splits}
+    classifiers = {name: metrics[TEST if name == NATURAL else name] for name in splits}
     page = environment.get_template("report.html.jinja").render(
         run=run_directory.name,
         metrics=metrics,
         classes=metrics.get("classes", []),
         splits=splits,
-        deciding=deciding,
-        alike=len({tuple(of_split[name] for name in DECIDING) for of_split in deciding.values()}) <= 1,
+        classifiers=classifiers,
+        alike=len({tuple(of_split[name] for name in CLASSIFIER) for of_split in classifiers.values()}) <= 1,
         figures=FIGURES,
         percent_figures=PERCENT,
-        # they hold names of classes, which matplotlib escapes
+        # matplotlib escapes the names of classes in them
         pictures={title: Markup(plots.svg(figure)) for title, figure in pictures.items()},
         most_characters=MOST_CHARACTERS,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
-        settings=_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) if config.is_file() else {},
+        details={
+            "settings": _settings(run_directory / "config.yaml"),
+            "versions, sources and commands": _provenance(metrics.get("provenance")),
+        },
     )
-    path = run_directory / REPORT_FILE
-    with atomic_write(path) as unfinished:
+    with atomic_write(run_directory / REPORT_FILE) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return pictures
 
@@ -115,27 +120,29 @@ def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
     return {"count": len(wrong), "shown": shown.to_dict("records")}
 
 
-def _settings(config: dict[str, Any]) -> dict[str, str]:
-    """The settings as flags and values; what is left to its default of none is left out."""
-    flat: dict[str, str] = {}
-    for name, value in config.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": text for inner, text in _settings(value).items()}
-        elif value is not None:
-            flat[name] = str(value)
-    return flat
+def _settings(config: Path) -> list[tuple[str, Any]]:
+    """The settings of a run by their flags, without those that are null."""
+    if not config.is_file():
+        return []
+    table = pd.json_normalize(yaml.safe_load(config.read_text(encoding="utf-8")))
+    return [(name, value) for name, value in table.iloc[0].items() if value is not None]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}".replace("%", "\u00a0%")
+def _provenance(made: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    if made is None:
+        return []
+    git = made["git"]
+    return [
+        *(("continued" if number else "command", command) for number, command in enumerate(made["commands"])),
+        ("seed", made["seed"]),
+        *made["versions"].items(),
+        ("git revision", git["revision"] + ", changed since" * git["changed"] if git else "not from a checkout"),
+        *((f"SHA-256 of {flag}", sha256) for flag, sha256 in made["corpus_sha256"].items()),
+        *((f"SHA-256 of {file}", sha256) for file, sha256 in (made["weights_sha256"] or {}).items()),
+    ]
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | str | None) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-
-
-def _interval(share: dict[str, Any]) -> str:
-    low, high = share["interval"]
-    return f"{share['hits']:,} of {share['messages']:,}; 95 % interval {_percent(low)} to {_percent(high)}"
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""What a command says at its end: a short table."""
+"""What ``fit``, ``validate`` and ``test`` print at their end."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,73 +10,68 @@ import lightning.pytorch as pl
 from spam_classifier.data.splits import LEFT_OVER, SPLITS
 from spam_classifier.errors import escape_control
 from spam_classifier.evaluation.report import REPORT_FILE
+from spam_classifier.evaluation.text_tables import interval, markdown_table, percent, share_of, two_columns
 
 Metrics = Mapping[str, Any]
 
 
-def two_columns(rows: Mapping[str, str]) -> str:
-    """Rows of ``name  value``, the values aligned; a value of several lines keeps its indent."""
-    width = max(map(len, rows)) + 2
-    indent = "\n" + " " * width
-    return "\n".join(f"{name:<{width}}{value.replace(chr(10), indent)}" for name, value in rows.items())
-
-
 def metrics_table(metrics: Mapping[str, Metrics]) -> str:
-    """Messages, loss, accuracy with its interval, F1 and balanced accuracy of each split, one line each."""
-    lines = [f"{'':<12}{'messages':>8}{'loss':>10}{'accuracy':>10}{'95 % interval':>18}{'F1':>9}{'balanced':>10}"]
-    for split, figures in metrics.items():
-        low, high = figures["acc_interval"]
-        f1, balanced = (f"{figures[name]:.2%}" if name in figures else "-" for name in ("f1", "balanced_acc"))
-        lines.append(
-            f"{split:<12}{figures['messages']:>8,}{figures['loss']:>10.4f}{figures['acc']:>10.2%}"
-            f"{f'{low:.2%} - {high:.2%}':>18}{f1:>9}{balanced:>10}"
-        )
-    return "\n".join(lines)
+    """Messages, loss, accuracy with its interval, F1 and balanced accuracy, a line for each split."""
+    return markdown_table(
+        {
+            "split": split,
+            "messages": f"{figures['messages']:,}",
+            "loss": f"{figures['loss']:.4f}",
+            "accuracy": percent(figures["acc"]),
+            "95 % interval": interval(figures["acc_interval"]),
+            "F1": percent(figures.get("f1")),
+            "balanced accuracy": percent(figures.get("balanced_acc")),
+        }
+        for split, figures in metrics.items()
+    )
 
 
 def evaluation_summary(figures: Mapping[str, Metrics], classes: Sequence[str], whole: bool) -> str:
-    """What ``validate`` and ``test`` say.
+    """What ``validate`` and ``test`` print.
 
     Args:
-        figures: As ``RunEvaluation`` gives them.
+        figures: Figures by the split's name, as ``RunEvaluation`` returns them.
         classes: Names of the classes.
         whole: Whether the whole split was evaluated.
     """
     classes = [escape_control(name) for name in classes]
     (name, split), *_ = figures.items()
     part = f"{split['messages']:,} messages" if whole else f"a part of it, {split['messages']:,} messages"
-    low, high = split["acc_interval"]
-    lines = [f"{name} split, {part}: accuracy {split['acc']:.2%} (95 % interval {low:.2%} to {high:.2%})"]
+    headline = (
+        f"{name} split, {part}: accuracy {percent(split['acc'])} (95 % interval {interval(split['acc_interval'])})"
+    )
     rows = {}
     if "f1" in split:
-        rows["balanced accuracy, F1"] = f"{split['balanced_acc']:.2%}, {split['f1']:.2%}"
+        rows["balanced accuracy, F1"] = f"{percent(split['balanced_acc'])}, {percent(split['f1'])}"
     if "false_positives" in split:
-        rows[f"{classes[0]} taken for {classes[1]}"] = _share(split["false_positives"])
+        rows[f"{classes[0]} taken for {classes[1]}"] = share_of(split["false_positives"])
         rows["threshold"] = f"{split['threshold']:.4f}"
     rows["loss"] = f"{split['loss']:.4f}"
     if clean := split.get("without_exact_leak"):
         leaked = split["messages"] - clean["messages"]
         rows["without leaked messages"] = (
-            f"accuracy {clean['acc']:.2%}: {leaked} of the {split['messages']} also stand in the train split"
+            f"accuracy {percent(clean['acc'])}: {leaked} of the {split['messages']} are also in the train split"
         )
     if padding := figures.get("padding"):
-        rows["padding matters"] = f"{_share(padding)} change their verdict padded to {padding['padded_length']} tokens"
+        rows["padding matters"] = f"{share_of(padding)} change their label padded to {padding['padded_length']} tokens"
     if left_over := figures.get("left_over"):
-        rows["left over by balancing"] = f"wrong: {_share(left_over['errors'])}"
+        rows["left over by balancing"] = f"wrong: {share_of(left_over['errors'])}"
     if natural := figures.get("natural"):
         shares = ", ".join(f"{share:.1%} {label}" for label, share in zip(classes, natural["shares"], strict=True))
-        score = f", F1 {natural['f1']:.2%}, precision {natural['precision']:.2%}" if "f1" in natural else ""
-        rows["at natural shares"] = f"accuracy {natural['acc']:.2%}{score} ({natural['messages']:,} messages: {shares})"
-    return "\n".join([*lines, two_columns(rows)])
-
-
-def _share(share: Metrics) -> str:
-    low, high = share["interval"]
-    return f"{share['hits']} of {share['messages']:,}, {share['share']:.2%} ({low:.2%} to {high:.2%})"
+        f1 = f", F1 {percent(natural['f1'])}, precision {percent(natural['precision'])}" if "f1" in natural else ""
+        rows["at natural shares"] = (
+            f"accuracy {percent(natural['acc'])}{f1} ({natural['messages']:,} messages: {shares})"
+        )
+    return f"{headline}\n{two_columns(rows)}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: ``48 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    """Seconds as ``48 s``, ``3 min 5 s`` or ``2 h 10 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -93,15 +88,15 @@ def fit_summary(
     checkpoint: str,
     next_flag: str,
 ) -> str:
-    """What ``fit`` says at its end.
+    """What ``fit`` prints.
 
     Args:
         trainer: Has just fitted a SpamClassifier to a SpamDataModule.
         run_directory: Where the run was logged, if it was.
         seconds: Time the training took.
-        metrics: Loss and accuracy of splits.
-        checkpoint: Path of the checkpoint to which the metrics belong; "" where none was kept.
-        next_flag: The flag by which the next commands find it; "" where they find it without.
+        metrics: Figures by the split's name.
+        checkpoint: Path of the checkpoint that was evaluated; "" where none was kept.
+        next_flag: The flag by which the next commands find it; "" where it is their default.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
     sizes = {name: len(data.splits[name]) for name in SPLITS}
@@ -109,14 +104,14 @@ def fit_summary(
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     following = []
-    if checkpoint and run_directory is not None:  # the settings lie there
+    if checkpoint and run_directory is not None:  # without a directory there are no settings to rebuild it from
         following.append(f"python -m spam_classifier.train test{next_flag}")
         following.append(f'python -m spam_classifier.predict "You have won a prize, call now"{next_flag}')
     if run_directory is not None:
         following.append(f"tensorboard --logdir {shlex.quote(str(run_directory.parent))}")
     rows = {
         "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
-        f"up to {data.max_length} tokens" + (f", {cut} longer cut" if cut else ""),
+        f"up to {data.max_length} tokens" + (f", {cut} longer ones cut" if cut else ""),
         "left over": f"{len(data.splits[LEFT_OVER]):,} by balancing, evaluated by test"
         if LEFT_OVER in data.splits
         else "",

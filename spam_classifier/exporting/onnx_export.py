@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
-from spam_classifier.exporting.model_card import ONNX, model_card, threshold_note
+from spam_classifier.exporting.model_card import model_card, threshold_note
 from spam_classifier.exporting.outputs import whole_files
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
@@ -35,11 +35,7 @@ PROBES = ("You have won a prize, call now", "See you at seven?", "ok", "and so o
 
 
 class ProbabilityGraph(nn.Module):
-    """The network and its calibration as one function of its inputs; LoRA is merged.
-
-    Args:
-        model: The network.
-    """
+    """The network and its calibration as one function of the graph's inputs; LoRA is merged."""
 
     def __init__(self, model: GPT2Classifier) -> None:
         super().__init__()
@@ -53,18 +49,18 @@ class ProbabilityGraph(nn.Module):
 
 
 def export_to_onnx(classifier: Classifier, file: Path, *, overwrite: bool = False) -> list[str]:
-    """Write the graph, and a model card beside it; the graph is run once and compared with the classifier.
+    """Write the graph and its model card, after running it once and comparing it with the classifier.
 
     Args:
         classifier: The classifier.
-        file: Where to write; there whole or not at all.
-        overwrite: Whether a former export may be replaced.
+        file: Where to write, all or nothing.
+        overwrite: Whether to replace a former export.
 
     Returns:
-        What the caller has to see to, a sentence each.
+        What the caller has to take care of, a sentence each.
 
     Raises:
-        UserError: The file's name or place won't do, or the graph has other probabilities than the classifier.
+        UserError: The file can't have that name or place, or the graph has other probabilities than the classifier.
     """
     if file.suffix != ".onnx":
         raise UserError(f"{file}: an ONNX file's name ends in .onnx: name it {file.name}.onnx")
@@ -78,14 +74,14 @@ def export_to_onnx(classifier: Classifier, file: Path, *, overwrite: bool = Fals
                 f"the graph's probabilities differ from the checkpoint's by {difference:.1e}: nothing was kept; "
                 "constraints.txt names versions of torch and onnx that agree"
             )
-        (written / card.name).write_text(model_card(classifier, ONNX, file.name, notes), encoding="utf-8")
+        (written / card.name).write_text(model_card(classifier, "onnx", file.name, notes), encoding="utf-8")
     return [*notes, f"Run by onnxruntime, its probabilities differ from the checkpoint's by {difference:.1e} at most."]
 
 
 def _write_graph(classifier: Classifier, path: Path) -> None:
     graph = ProbabilityGraph(classifier.model).cpu().eval()
     example = (torch.zeros(2, 3, dtype=torch.long), torch.tensor([3, 2]))
-    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", max=classifier.model.backbone.shape.context)
+    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", max=classifier.model.settings["context"])
     axes = {"input_ids": {0: batch, 1: tokens}, "lengths": {0: batch}}
     with torch.no_grad(), _quiet():
         # traced strictly, the sizes of a batch stay variables; traced otherwise, len() fixes them
@@ -106,7 +102,7 @@ def _write_graph(classifier: Classifier, path: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch warns here of its own deprecations, and of packages that no classifier needs."""
+    """Hide PyTorch's warnings of its own deprecations, and of packages that no classifier needs."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -117,25 +113,22 @@ def _quiet() -> Iterator[None]:
 
 
 def _metadata(classifier: Classifier) -> dict[str, str]:
-    model = classifier.model
+    settings = classifier.model.settings
     facts = {
         "labels": json.dumps(classifier.labels, ensure_ascii=False),
         "threshold": classifier.threshold,
         "max_length": classifier.max_length,
-        "padded_length": model.fixed_length,
-        "keep": model.settings["keep"],
-        "token_position": model.settings["token_position"],
-        "attention": model.settings["attention"],
+        "padded_length": classifier.model.fixed_length,
+        **{name: settings[name] for name in ("keep", "token_position", "attention")},
         "tokenizer": "gpt2",
     }
     return {name: "" if value is None else str(value) for name, value in facts.items()}
 
 
 def _largest_difference(classifier: Classifier, path: Path) -> float:
-    model = classifier.model
-    padded_length = model.fixed_length
-    rows = torch.arange(len(PROBES))
-    batch = EncodedMessages.from_texts(PROBES).batch(rows, classifier.max_length, padded_length, model.settings["keep"])
+    settings, rows = classifier.model.settings, torch.arange(len(PROBES))
+    messages = EncodedMessages.from_texts(PROBES)
+    batch = messages.batch(rows, classifier.max_length, classifier.model.fixed_length, settings["keep"])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     feed = {"input_ids": batch.input_ids.numpy(), "lengths": batch.lengths.numpy()}
     (found,) = session.run(["probabilities"], feed)
@@ -143,14 +136,13 @@ def _largest_difference(classifier: Classifier, path: Path) -> float:
 
 
 def _notes(classifier: Classifier) -> list[str]:
-    model = classifier.model
-    kept = {"head": "the first ones", "tail": "the last ones", "both": "half of them from each end"}
-    how = kept[model.settings["keep"]]
-    notes = [f"The caller cuts longer texts to {classifier.max_length} tokens, {how}, as in training."]
-    if model.padding_matters:
+    settings = classifier.model.settings
+    kept = {"head": "the first ones", "tail": "the last ones", "both": "half of them from each end"}[settings["keep"]]
+    notes = [f"The caller cuts longer texts to {classifier.max_length} tokens, {kept}, as in training."]
+    if length := classifier.model.fixed_length:
         notes.append(
-            f"The verdict hangs on the padding: the caller pads every row to {model.fixed_length} tokens with id "
-            "50256, as in training."
+            f"The label depends on the padding: the caller pads every row to {length} tokens with id 50256, as in "
+            "training."
         )
     if classifier.threshold is not None and classifier.threshold != 0.5:
         notes.append(threshold_note(classifier, "The graph"))

@@ -1,4 +1,4 @@
-"""Files and directories that are there whole or not at all."""
+"""Export to files and directories that appear when they are complete."""
 
 import shutil
 from collections.abc import Collection, Iterator
@@ -13,27 +13,27 @@ OVERWRITE = "name another place, or add --overwrite"
 
 @contextmanager
 def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite: bool) -> Iterator[Path]:
-    """Give a directory to write into, which takes its name when all is written.
+    """Give a temporary directory that is renamed at the end, and removed after an error.
 
     Args:
-        directory: The name.
-        replaceable: Names of the files that a directory in its place may hold; one with others is not touched.
-        overwrite: Whether a directory may be in its place.
+        directory: The final name.
+        replaceable: Names of the files of a former export. A directory that holds others is not replaced.
+        overwrite: Whether to replace a former export.
 
     Yields:
-        An empty directory beside it; nothing is left of it after an error.
+        The temporary directory, empty.
 
     Raises:
-        UserError: Something is in its place that must not be replaced.
+        UserError: The name is taken by something that must not be replaced.
     """
     target = directory.resolve()
     if target.exists():
         if not overwrite:
-            raise UserError(f"{directory} is there already: {OVERWRITE}")
+            raise UserError(f"{directory} exists already: {OVERWRITE}")
         others = sorted({path.name for path in target.iterdir()} - set(replaceable)) if target.is_dir() else None
         if others is None or others:
-            what = f"holds {others[0]}, which no export wrote" if others else "is no directory"
-            raise UserError(f"{directory} {what}, and is not overwritten: name another directory")
+            what = f"holds {others[0]}, which is not of an export" if others else "is not a directory"
+            raise UserError(f"{directory} {what}, so it is not replaced: name another directory")
     with _staging(target) as staging:
         written = staging / "written"
         written.mkdir()
@@ -45,18 +45,18 @@ def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite:
 
 @contextmanager
 def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Iterator[Path]:
-    """Give a directory to write files into, which are moved to their places when all are written, ``main`` last.
+    """Give a temporary directory whose files are moved to their places at the end; it is removed after an error.
 
     Args:
-        main: The file that is of no use without the others.
-        others: Files beside it that may or may not be written; former ones are removed.
-        overwrite: Whether files may be in their places.
+        main: The main file, moved last: it needs the others.
+        others: Files beside it. Those that are not written are removed if a former export left them.
+        overwrite: Whether to replace a former export.
 
     Yields:
-        An empty directory beside them; nothing is left of it after an error.
+        The temporary directory, empty.
 
     Raises:
-        UserError: Something is in a place that must not be replaced.
+        UserError: A name is taken by something that must not be replaced.
     """
     target = main.resolve()
     places = [target, *(path.resolve() for path in others)]
@@ -64,7 +64,7 @@ def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Ite
         if place.is_dir():
             raise UserError(f"{place} is a directory: name another file")
         if place.exists() and not overwrite:
-            raise UserError(f"{place} is there already: {OVERWRITE}")
+            raise UserError(f"{place} exists already: {OVERWRITE}")
     with _staging(target) as staging:
         yield staging
         for place in places:
@@ -79,7 +79,7 @@ def _staging(target: Path) -> Iterator[Path]:
     staging = target.with_name(f".{target.name}.incomplete")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(staging, ignore_errors=True)  # of an export that was killed
+        shutil.rmtree(staging, ignore_errors=True)  # left by an export that was killed
         staging.mkdir()
         try:
             yield staging

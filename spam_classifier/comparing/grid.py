@@ -1,0 +1,200 @@
+"""A grid of configs, seeds and sizes of the train split: run what is missing, and put all of it into one table."""
+
+import argparse
+import importlib
+import itertools
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from spam_classifier.comparing import table
+from spam_classifier.comparing.launch import RunFailed, launch_fit, launch_test, launched_run, splits_digest
+from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
+from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
+from spam_classifier.errors import UserError
+from spam_classifier.evaluation.text_tables import markdown_table
+from spam_classifier.files import atomic_write, locked, writing
+from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT
+from spam_classifier.runs.metrics import read_metrics
+
+TABLE_FILE = "experiments.md"
+SETTINGS_FILE = "settings.yaml"
+AFTER_FIT = (TRAIN, VALIDATION, "run")  # in metrics.json once a fit is complete
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the grid.
+
+    Attributes:
+        row: The config.
+        size: Training messages per class; 0 for all.
+        seed: The seed.
+        root: The directory that holds the run's ``lightning_logs``.
+    """
+
+    row: Row
+    size: int
+    seed: int
+    root: Path
+
+    def __str__(self) -> str:
+        size = f"{self.size} per class, " if self.size else ""
+        return f"{self.row.name} ({size}seed {self.seed})"
+
+    def metrics(self) -> dict[str, Any]:
+        """The figures of a finished run; empty before."""
+        directory = launched_run(self.root)
+        metrics = read_metrics(directory) if directory else {}
+        return metrics if all(name in metrics for name in AFTER_FIT) else {}
+
+
+class Grid:
+    """Configs x seeds x sizes, and the directory of their runs and tables.
+
+    Args:
+        arguments: The command's own arguments.
+        flags: Flags of every ``fit``.
+
+    Raises:
+        UserError: There is no such config or row, or a config is not valid.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, flags: Sequence[str]) -> None:
+        self.arguments = arguments
+        self.flags = list(flags)
+        self.directory: Path = arguments.directory.resolve()
+        self.sizes: list[int] = arguments.sizes or [0]
+        self.all_rows = read_rows(arguments.configs)
+        self.rows = choose_rows(self.all_rows, arguments.rows)
+        self.asked = self._runs_of(self.rows)
+        self.errors: dict[Run, str] = {}
+        for run in self.asked:
+            self._settings(run)
+        if arguments.baselines:
+            importlib.import_module("spam_classifier.comparing.baselines")  # refuses where scikit-learn is missing
+
+    def run(self) -> str:
+        """Run what is not finished, and write the tables after each run.
+
+        Returns:
+            The tables.
+
+        Raises:
+            UserError: The directory is in use, or it holds other files or runs with other settings.
+        """
+        with writing(self.directory):
+            self.directory.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.directory.with_name(f".{self.directory.name}.lock")
+        busy = f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
+        with locked(lock, lock, busy):
+            self._open_directory()
+            self._write()
+            try:
+                with tqdm(self.asked, desc="runs", unit=" run") as progress:
+                    for run in progress:
+                        progress.set_postfix_str(str(run))
+                        self._complete(run)
+                        self._write()
+            except KeyboardInterrupt:
+                print(f"\nfinished runs are kept in {self.directory}: the same command continues", file=sys.stderr)
+                raise
+            return self._write()
+
+    def _runs_of(self, rows: Iterable[Row]) -> list[Run]:
+        runs = []
+        for seed, row, size in itertools.product(self.arguments.seeds, rows, self.sizes):
+            if row.config:
+                root = self.directory / row.name / (f"{size}_per_class" if size else "") / f"seed_{seed}"
+                runs.append(Run(row, size, seed, root))
+        return runs
+
+    def _settings(self, run: Run) -> dict[str, Any]:
+        """A run's config, the flags of ``fit`` that the config overrides, and those that override it."""
+        over = shrunken(run.row, self.arguments.shrink) if self.arguments.shrink else []
+        if run.size:  # the same number of steps whatever the size, with ten validations
+            steps = self.arguments.steps
+            over += [f"--data.train_per_class={run.size}", "--trainer.max_epochs=-1", f"--trainer.max_steps={steps}"]
+            over += ["--trainer.check_val_every_n_epoch=null", f"--trainer.val_check_interval={max(1, steps // 10)}"]
+        defaults, flags = (self.flags, over) if run.row.in_folder else ([], [*self.flags, *over])
+        return {"config": run.row.settings(), "defaults": defaults, "flags": flags}
+
+    def _open_directory(self) -> None:
+        """Make the directory, or check that its runs may stand in one table with those asked for."""
+        if self.directory.exists() and any(self.directory.iterdir()) and not (self.directory / TABLE_FILE).is_file():
+            raise UserError(f"{self.directory} holds other files than experiments: name another --directory")
+        finished = [run for run in self._runs_of(self.all_rows) if run.metrics()]
+        for run in finished:
+            path = run.root / SETTINGS_FILE
+            if not path.is_file() or yaml.safe_load(path.read_text(encoding="utf-8")) != self._settings(run):
+                raise UserError(
+                    f"{run.root} was trained with another {run.row.config} or other flags: name another --directory, "
+                    "or remove this one to train it anew"
+                )
+        self.rows = [row for row in self.all_rows if row in self.rows or row in {run.row for run in finished}]
+        self.directory.mkdir(exist_ok=True)
+
+    def _complete(self, run: Run) -> None:
+        """Train, test and compare a run, as far as that is asked for and not done yet."""
+        assert run.row.config is not None
+        try:
+            if not run.metrics():
+                shutil.rmtree(run.root, ignore_errors=True)
+                run.root.mkdir(parents=True)
+                settings = self._settings(run)
+                with atomic_write(run.root / SETTINGS_FILE) as unfinished:
+                    unfinished.write_text(yaml.safe_dump(settings), encoding="utf-8")
+                defaults, flags = settings["defaults"], settings["flags"]
+                checkpoints = (
+                    launch_fit(run.row.config, run.seed, flags, run.root, defaults=defaults) / CHECKPOINTS_DIRECTORY
+                )
+                if any(checkpoints.glob(f"{BEST_PREFIX}*")):  # last.ckpt, for resuming, is as large
+                    (checkpoints / LAST_CHECKPOINT).unlink(missing_ok=True)
+            if self.arguments.test and TEST not in run.metrics():
+                launch_test(run.root)
+            if self.arguments.baselines and "baselines" not in run.metrics():
+                from spam_classifier.comparing.baselines import compare
+
+                directory = launched_run(run.root)
+                assert directory is not None
+                compare(directory)
+        except UserError as error:
+            self.errors[run] = error.reason if isinstance(error, RunFailed) else str(error)
+            tqdm.write(f"{run} failed: {self.errors[run]}", file=sys.stderr)
+
+    def _write(self) -> str:
+        """Write the tables, the runs and the picture; the tables are returned."""
+        records = []
+        for run in self._runs_of(self.rows):
+            metrics, error, directory = run.metrics(), self.errors.get(run), launched_run(run.root)
+            if metrics or error:
+                splits = splits_digest(directory) if directory else ""
+                what = {"test": self.arguments.test, "splits": splits, "error": error}
+                records += table.run_records(run.row, run.size, run.seed, metrics, **what)
+        runs, seeds = pd.DataFrame(records, columns=table.COLUMNS), self.arguments.seeds
+        parts = [markdown_table(table.accuracy_table(self.rows, runs, seeds, self.sizes))]
+        if figures := table.figure_table(runs):
+            parts.append(markdown_table(figures))
+        if len(seeds) > 1:
+            try:
+                if differences := table.paired_differences(runs):
+                    parts += ["F1, compared seed by seed:", markdown_table(differences)]
+            except ModuleNotFoundError:
+                parts.append("To compare F1 seed by seed: pip install 'spam_classifier[baseline]'")
+        parts.append(table.notes(self.rows, seeds, self.arguments.shrink, self.flags))
+        text = "\n\n".join(parts) + "\n"
+        picture = table.draw_learning_curve(runs) if self.arguments.sizes else table.draw_accuracies(self.rows, runs)
+        with atomic_write(self.directory / TABLE_FILE) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+        with atomic_write(self.directory / "experiments.csv") as unfinished:
+            runs.to_csv(unfinished, index=False)
+        with atomic_write(self.directory / "experiments.png") as unfinished:
+            picture.savefig(unfinished, format="png", dpi=120)
+        return text

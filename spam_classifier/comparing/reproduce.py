@@ -1,0 +1,107 @@
+"""Train a run again and compare it with the first one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from spam_classifier.comparing.launch import OUTPUT_FILE, launch_fit, launch_test
+from spam_classifier.data.datamodule import SpamDataModule
+from spam_classifier.data.splits import TEST
+from spam_classifier.errors import UserError
+from spam_classifier.files import atomic_write, claim_directory
+from spam_classifier.models.pretrained import fetch_weights, weights_sha256
+from spam_classifier.runs.check import read_checkpoint
+from spam_classifier.runs.find import (
+    CHECKPOINTS_DIRECTORY,
+    CONFIG_FILE,
+    LAST_CHECKPOINT,
+    checkpoint_of,
+    read_settings,
+)
+from spam_classifier.runs.metrics import METRICS_FILE, read_metrics
+from spam_classifier.runs.provenance import PROVENANCE, git_revision, versions
+
+DIFFERS_ANYWAY = ("seconds", "peak_memory")
+NOT_COMPARED = (PROVENANCE, "baselines")
+
+
+def reproduce(run: Path, flags: Sequence[str]) -> bool:
+    """Train a run again beside it, test it if the run was tested, and print what differs.
+
+    Args:
+        run: The run directory.
+        flags: Flags of ``fit`` that override the run's settings.
+
+    Returns:
+        Whether weights and figures are equal.
+
+    Raises:
+        UserError: The run is not finished, its corpus or weights have changed, or the new run fails.
+    """
+    settings, metrics = read_settings(run), read_metrics(run)
+    if PROVENANCE not in metrics or "run" not in metrics:
+        raise UserError(f"{run / METRICS_FILE} is not of a finished run: there is nothing to compare with")
+    refuse_other_sources(settings, metrics[PROVENANCE])
+    for line in other_versions(metrics[PROVENANCE]):
+        print(f"not as in the run: {line}")
+    root = claim_directory(run.parent, "rerun_")
+    config = root / CONFIG_FILE
+    with atomic_write(config) as unfinished:  # the run's own file may hold settings of an older version
+        unfinished.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    print(f"training again, see {root / OUTPUT_FILE}", flush=True)
+    again = launch_fit(config, None, flags, root)
+    if TEST in metrics:
+        launch_test(root)
+    same, other = same_weights(run, again), list(differences(metrics, read_metrics(again)))
+    print(f"{again}: {'the same weights, bit for bit' if same else 'other weights'}")
+    print("\n".join(other) if other else "all figures are the same")
+    return same and not other
+
+
+def refuse_other_sources(settings: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
+    """Refuse to train on other messages or from other weights than the run did.
+
+    Args:
+        settings: The run's settings.
+        made_with: Its provenance.
+
+    Raises:
+        UserError: The corpus or the weights are missing or have changed.
+    """
+    data, weights = SpamDataModule(**settings["data"]), settings["model"]["weights"]
+    data.prepare_data()
+    fetch_weights(weights)
+    found = data.sources_sha256() | weights_sha256(weights)
+    for name, sha256 in {**made_with["corpus_sha256"], **(made_with["weights_sha256"] or {})}.items():
+        if found.get(name) != sha256:
+            raise UserError(
+                f"{name} has SHA-256 {found.get(name)}, in the run it had {sha256}: restore it, or train a new run"
+            )
+
+
+def other_versions(made_with: Mapping[str, Any]) -> list[str]:
+    """Versions that differ from the run's, a line each: they may change the last digits."""
+    now = {**versions(), "git": git_revision()}
+    then = {**made_with["versions"], "git": made_with["git"]}
+    return [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
+
+
+def differences(first: object, second: object, name: str = "") -> Iterator[str]:
+    """Differences between the metrics of two runs, a line each."""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        for key in dict.fromkeys((*first, *second)):
+            if key not in (DIFFERS_ANYWAY if name == "run" else NOT_COMPARED if not name else ()):
+                yield from differences(first.get(key), second.get(key), f"{name} {key}".strip())
+    elif first != second:
+        yield f"{name}: {first}, now {second}"
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    """Whether two runs ended with the same weights, bit for bit."""
+    last = [run / CHECKPOINTS_DIRECTORY / LAST_CHECKPOINT for run in (first, second)]
+    paths = last if all(path.is_file() for path in last) else [checkpoint_of(run) for run in (first, second)]
+    one, other = (read_checkpoint(path)["state_dict"] for path in paths)
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
