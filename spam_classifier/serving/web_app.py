@@ -45,7 +45,7 @@ REFUSALS: dict[int | str, dict] = {
     413: {"model": schema.Refusal, "description": "The body, a text, or the number of texts is over the limit."},
     422: {
         "model": schema.Refusal,
-        "description": "The request is malformed, a text is blank, or a file can't be read.",
+        "description": "The request or file is malformed, or a text is blank.",
     },
     503: {"model": schema.Refusal, "description": "The model is loading, or the queue is full: try again."},
     504: {"model": schema.Refusal, "description": "The response took too long."},
