@@ -6,25 +6,34 @@ import socket
 import sys
 import threading
 
-from spam_classifier.errors import UserError, escape_control, one_line_errors
-from spam_classifier.inference.classifier import chosen_device, load_classifier
-from spam_classifier.runs.check import read_checkpoint
+from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
 
-Texts of concurrent requests are computed together, by length. Only this machine can reach the server unless --host says
-otherwise. With SPAM_CLASSIFIER_API_KEY in the environment, requests need it: Authorization: Bearer KEY."""
+Texts of concurrent requests are computed together. Only this machine can reach the server unless --host says otherwise.
+If SPAM_CLASSIFIER_API_KEY is set in the environment, requests need it: Authorization: Bearer KEY."""
 EXAMPLES = """examples:
   python -m spam_classifier.serve
   python -m spam_classifier.serve --ckpt_path lightning_logs/version_3/checkpoints/last.ckpt --port 8080
   SPAM_CLASSIFIER_API_KEY=... python -m spam_classifier.serve --host 0.0.0.0
 
   curl http://127.0.0.1:8000/predict --json '{"texts": ["You have won a prize, call now"]}'
+  curl 'http://127.0.0.1:8000/predict_file?name=inbox.csv' -H 'content-type: application/octet-stream' \\
+    --data-binary @inbox.csv
   curl http://127.0.0.1:8000/health
 
-Ctrl-C, or SIGTERM, answers what has been asked and ends."""
+Ctrl-C and SIGTERM answer pending requests, then end the server."""
 KEY_VARIABLE = "SPAM_CLASSIFIER_API_KEY"
+LIMITS = {  # the most of each: default, unit, and help
+    "max_body": (4 * 2**20, "BYTES", "bytes of a request or file (default: 4 MiB)"),
+    "max_texts": (1_000, "N", "texts of a request (default: 1,000)"),
+    "max_rows": (20_000, "N", "rows of a file (default: 20,000)"),
+    "max_characters": (20_000, "N", "characters of a text (default: 20,000)"),
+    "read_timeout": (10.0, "S", "seconds for a request to arrive (default: 10)"),
+    "timeout": (30.0, "S", "seconds until a request, or each batch of a file, is answered (default: 30)"),
+    "batch": (256, "N", "texts computed together (default: 256)"),
+}
 
 
 def parse() -> argparse.Namespace:
@@ -38,23 +47,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000; 0 takes a free one)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto, a GPU if there is one)")
-    parser.add_argument("--max_body", type=int, default=2**20, metavar="BYTES", help="of a request (default: 1 MiB)")
-    parser.add_argument("--max_texts", type=int, default=1_000, metavar="N", help="of a request (default: 1,000)")
-    parser.add_argument("--max_characters", type=int, default=20_000, metavar="N", help="of a text (default: 20,000)")
-    parser.add_argument(
-        "--read_timeout", type=float, default=10.0, metavar="S", help="seconds for a request to arrive (default: 10)"
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="seconds until it is answered (default: 30)"
-    )
-    parser.add_argument(
-        "--batch", type=int, default=256, metavar="N", help="texts that are computed together (default: 256)"
-    )
+    for name, (default, unit, meaning) in LIMITS.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default, metavar=unit, help=meaning)
     add_checkpoint_flags(parser)
     arguments = parser.parse_args()
-    for name in ("max_body", "max_texts", "max_characters", "read_timeout", "timeout", "batch"):
-        if getattr(arguments, name) <= 0:
-            parser.error(f"argument --{name}: has to be more than 0")
+    for name in LIMITS:
+        if not getattr(arguments, name) > 0:
+            parser.error(f"argument --{name}: must be more than 0")
     return arguments
 
 
@@ -66,27 +65,22 @@ def main() -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-    read_checkpoint(checkpoint)
-    device = chosen_device(arguments.device, "--device")
     try:
-        from spam_classifier.serving.http_server import http_server
-        from spam_classifier.serving.web_app import Service
+        with importing():
+            from spam_classifier.inference.classifier import chosen_device, load_classifier
+            from spam_classifier.serving.web_app import Service, http_server
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is missing: pip install 'spam_classifier[serve]'") from error
+    checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
+    device = chosen_device(arguments.device, "--device")
     local = arguments.host in ("127.0.0.1", "localhost", "::1")
     service = Service(
         api_key=os.environ.get(KEY_VARIABLE) or None,
         host_names=["127.0.0.1", "localhost", "[::1]"] if local else None,
-        most_body_bytes=arguments.max_body,
-        most_texts=arguments.max_texts,
-        most_characters=arguments.max_characters,
-        reading_seconds=arguments.read_timeout,
-        seconds=arguments.timeout,
-        batch_texts=arguments.batch,
+        **{name: getattr(arguments, name) for name in LIMITS},
     )
     if not local and service.api_key is None:
-        print(f"note: whoever reaches {arguments.host} can use it: {KEY_VARIABLE} is not set", file=sys.stderr)
+        print(f"note: anyone who reaches {arguments.host} can use it: set {KEY_VARIABLE}", file=sys.stderr)
     listening = _listen(arguments.host, arguments.port)
     server = http_server(service)
     failures: list[Exception] = []

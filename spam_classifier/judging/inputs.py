@@ -1,6 +1,7 @@
 """Where texts to judge come from: arguments, standard input, files, e-mails."""
 
 import hashlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,53 @@ def open_input(path: Path, text_column: str, into: str | None) -> Input:
         return _opened(path, text_column, into)
     except OSError as error:
         raise UserError(f"cannot read --input {path}: {error.strerror}; name a file that can be read") from error
+
+
+def open_upload(name: str, content: bytes, text_column: str, into: str | None = None) -> Input:
+    """The texts of a file's content.
+
+    Args:
+        name: The file's name; its suffix tells the format.
+        content: Its bytes.
+        text_column: As for ``open_input``.
+        into: As for ``open_input``.
+
+    Raises:
+        UserError: The format is unknown, or the content is empty or lacks the column.
+    """
+    suffix, source = Path(name).suffix.lower(), Source(name, lambda: io.BytesIO(content))
+    columns: Sequence[str] | None = ["text"]
+    if suffix == ".parquet":
+        from spam_classifier.data.parquet_rows import parquet_table
+
+        schema, total, rows = parquet_table(_Named(name, content), text_column)  # type: ignore[arg-type]
+        return Input(name, "row", schema.names, rows, total)
+    if suffix == EMAIL:
+        try:
+            row = checked_row(name, email_text(content), ["text"], [])
+        except ValueError as error:
+            row = Rejected(name, str(error))
+        return Input(name, "file", columns, iter([row]), 1)
+    if suffix not in SUFFIXES:
+        raise UserError(f"{name}: unknown format; accepted are {', '.join(SUFFIXES)}")
+    if suffix == ".csv":
+        columns, rows = csv_table(source, text_column)
+    elif suffix == ".tsv":
+        columns, rows = tsv_table(source, text_column)
+    elif suffix == ".txt":
+        rows = line_rows(source)
+    else:
+        columns, rows = json_lines_table(source, text_column, into)
+    return Input(name, "line", columns, rows)
+
+
+class _Named(io.BytesIO):
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(content)
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def _opened(path: Path, text_column: str, into: str | None) -> Input:

@@ -1,37 +1,35 @@
-"""Limits on what a client may send, under which name, and on the time it may take over it."""
+"""Limits on a request's size and on the time it takes to arrive."""
 
 import asyncio
-import json
-import re
-from collections.abc import Collection
 
 import h11
-from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-DISCARDED_BYTES = 64 * 2**20  # of a body that is too large; a client that still sends does not read its answer
+DISCARDED_BYTES = 64 * 2**20  # read of a body that is too large: most clients read no response while they send
 
 
 class BodyLimits:
-    """Reads each body whole before anything else is done with it, and refuses it if it is too large or too slow.
+    """Reads each body in full before the application sees it; refuses one that is too large (413) or too slow (408).
 
     Args:
-        app: What comes behind.
-        most_bytes: Bytes of a body; more are answered with 413.
-        seconds: Time in which the whole body must have come; 408 behind that.
+        app: The application.
+        most_bytes: Bytes of a body.
+        seconds: Time for the whole body to arrive.
     """
 
     def __init__(self, app: ASGIApp, most_bytes: int, seconds: float) -> None:
         self.app, self.most_bytes, self.seconds = app, most_bytes, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on a request with its body, or refuse it."""
+        """Pass the request on with its body, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = bytearray()
-        size = 0
+        body, size = bytearray(), 0
+        status, detail = 413, f"the body has more than {self.most_bytes:,} bytes: send less at a time"
         try:
             async with asyncio.timeout(self.seconds):
                 more = True
@@ -44,10 +42,9 @@ class BodyLimits:
                         body += message.get("body", b"")
                     more = message.get("more_body", False) and size <= self.most_bytes + DISCARDED_BYTES
         except TimeoutError:
-            await refuse(send, 408, f"the body did not come whole within {self.seconds:g} seconds")
-            return
-        if size > self.most_bytes:
-            await refuse(send, 413, f"the body has more than {self.most_bytes:,} bytes: send fewer or shorter texts")
+            status, detail = 408, f"the body did not arrive within {self.seconds:g} seconds"
+        if status == 408 or size > self.most_bytes:
+            await JSONResponse({"detail": detail}, status, {"connection": "close"})(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -57,54 +54,27 @@ class BodyLimits:
         await self.app(scope, replay, send)
 
 
-class OwnNames:
-    """Refuses requests for a server of another name, as a page sends them whose own name leads to this machine.
-
-    Args:
-        app: What comes behind.
-        names: The names that are ours.
-    """
-
-    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
-        self.app, self.names = app, names
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on a request, or refuse it."""
-        if scope["type"] == "http":
-            found = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?", Headers(scope=scope).get("host", ""))
-            if not found or found[1].lower() not in self.names:
-                await refuse(send, 400, f"the header Host names another server than {', '.join(self.names)}")
-                return
-        await self.app(scope, receive, send)
-
-
-async def refuse(send: Send, status: int, detail: str) -> None:
-    """Answer with a status and a reason, and close the connection."""
-    content = json.dumps({"detail": detail}).encode()
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    headers.append((b"content-length", str(len(content)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-
-
 def with_header_deadline(seconds: float) -> type[H11Protocol]:
-    """Uvicorn's protocol with a time limit for the head of a request, which uvicorn itself waits for without end.
+    """Uvicorn's protocol with a time limit for a request's head, which uvicorn lacks.
 
     Args:
-        seconds: Time in which the head must have come; then the connection ends with 408.
+        seconds: Time for the whole head to arrive; then the connection is closed with 408.
     """
 
     class HeaderDeadline(H11Protocol):
         _deadline: asyncio.TimerHandle | None = None
 
+        @override
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._await_head()
 
+        @override
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             self._await_head()
 
+        @override
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             self._stop_waiting()

@@ -1,100 +1,123 @@
-"""What goes in and out over HTTP."""
+"""The JSON of requests and responses."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Threshold = Annotated[
-    float | None,
-    Field(
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="Probability from which the second of two classes is decided for; default: the model's own.",
-    ),
-]
+THRESHOLD = "Probability of the second of two classes from which it is the label. Default: the model's own."
+Threshold = Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False, description=THRESHOLD)]
 
 
 class Request(BaseModel):
-    """A body in which nothing is ignored."""
+    """A request; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class PredictRequest(Request):
-    """Texts to judge."""
+    """Texts to classify."""
 
     texts: Annotated[list[str], Field(min_length=1, examples=[["You have won a prize, call now", "See you at seven?"]])]
     threshold: Threshold = None
 
 
+class PredictFileQuery(Request):
+    """What the server has to know of a file."""
+
+    name: Annotated[str, Field(description="The file's name. Its ending tells the format.", examples=["inbox.csv"])]
+    text_column: Annotated[str, Field(description="The column of the texts, where columns have names.")] = "text"
+    threshold: Threshold = None
+
+
 class ExplainRequest(Request):
-    """A text whose verdict is to be explained."""
+    """A text whose label is to be explained."""
 
     text: Annotated[str, Field(examples=["You have won a prize, call now"])]
-    label: Annotated[str | None, Field(description="The class to explain; default: the one decided for.")] = None
+    label: Annotated[str | None, Field(description="The class to explain. Default: the predicted one.")] = None
 
 
-class Verdict(BaseModel):
-    """What the model says of a text."""
+class TextPrediction(BaseModel):
+    """The label of a text."""
 
-    label: Annotated[str, Field(description="The class decided for.")]
+    label: Annotated[str, Field(description="The predicted class.")]
     probability: Annotated[float, Field(description="Its calibrated probability.")]
     probabilities: Annotated[dict[str, float], Field(description="Calibrated probability of each class.")]
     truncated: Annotated[bool, Field(description="Whether the text was longer than the model reads.")]
 
 
+class RowPrediction(TextPrediction):
+    """The label of a row's text."""
+
+    place: Annotated[int | str, Field(description="The row's line or number, or the e-mail's name.")]
+    text: str
+
+
+class RejectedRow(BaseModel):
+    """A row that has no label."""
+
+    place: Annotated[int | str, Field(description="As for a prediction.")]
+    reason: str
+
+
 class PredictResponse(BaseModel):
-    """A verdict for each text, in their order."""
+    """A prediction for each text, in the same order."""
 
     threshold: Threshold
-    predictions: list[Verdict]
+    predictions: list[TextPrediction]
+
+
+class PredictFileResponse(BaseModel):
+    """A prediction, or the reason why there is none, for each row of a file."""
+
+    unit: Annotated[str, Field(description="What a place counts: line, row or file.")]
+    labels: Annotated[list[str], Field(description="The classes, in the order of their indices.")]
+    threshold: Threshold
+    predictions: list[RowPrediction]
+    rejected: list[RejectedRow]
 
 
 class Part(BaseModel):
-    """A piece of a text; the pieces make up the whole of it."""
+    """A piece of a text; all pieces in order make up the text."""
 
     text: str
-    influence: Annotated[
-        float | None,
-        Field(description="How far the class's log-odds fall when the piece is left out; null where there is none."),
-    ]
+    influence: Annotated[float | None, Field(description="How far the log-odds fall without it; null if not tried.")]
 
 
 class ExplainResponse(BaseModel):
-    """What each part of a text has to do with its verdict."""
+    """How far each part of a text pushed the model towards a class."""
 
     label: Annotated[str, Field(description="The class explained.")]
-    prediction: Verdict
+    prediction: TextPrediction
     parts: list[Part]
 
 
 class Limits(BaseModel):
-    """What a request may hold."""
+    """The most that a request may hold."""
 
     texts: int
+    rows: Annotated[int, Field(description="Of a file.")]
     characters: Annotated[int, Field(description="Of each text.")]
     body_bytes: int
 
 
 class ModelResponse(BaseModel):
-    """What is served."""
+    """The model that is served."""
 
-    run: Annotated[str, Field(description="The run that the model is from.")]
-    labels: Annotated[list[str], Field(description="The classes in the order of their indices.")]
+    run: Annotated[str, Field(description="The run that trained the model.")]
+    labels: Annotated[list[str], Field(description="The classes, in the order of their indices.")]
     threshold: Threshold
-    max_length: Annotated[int, Field(description="Tokens that longer texts are cut to.")]
+    max_length: Annotated[int, Field(description="Tokens the model reads of a text.")]
     needs_key: Annotated[bool, Field(description="Whether requests need Authorization: Bearer KEY.")]
     limits: Limits
 
 
-class HealthResponse(BaseModel):
-    """Whether texts can be judged."""
+class Health(BaseModel):
+    """The state of the model."""
 
     status: Annotated[str, Field(description="loading or ready.")]
 
 
 class Refusal(BaseModel):
-    """Why a request was not answered."""
+    """Why a request was refused."""
 
     detail: Annotated[str, Field(description="The reason, and what to do, in one line.")]

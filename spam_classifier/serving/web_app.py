@@ -1,41 +1,33 @@
-"""The HTTP API and the web page over a classifier."""
+"""The HTTP API and the web page."""
 
 import asyncio
 import contextlib
+import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from fastapi import Depends, FastAPI, HTTPException
+import uvicorn
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 
-from spam_classifier.data.rows import Rejected, checked_row
-from spam_classifier.errors import UserError
+from spam_classifier.data.rows import Rejected, Row, checked_row
+from spam_classifier.errors import UserError, one_line
 from spam_classifier.inference.classifier import Classifier, Prediction
+from spam_classifier.judging.inputs import open_upload
 from spam_classifier.runs.find import run_directory
+from spam_classifier.serving import schema
 from spam_classifier.serving.batching import Batcher, TooManyWaiting
-from spam_classifier.serving.request_limits import BodyLimits, OwnNames
-from spam_classifier.serving.schema import (
-    ExplainRequest,
-    ExplainResponse,
-    HealthResponse,
-    Limits,
-    ModelResponse,
-    Part,
-    PredictRequest,
-    PredictResponse,
-    Refusal,
-    Verdict,
-)
+from spam_classifier.serving.request_limits import BodyLimits, with_header_deadline
 
-DESCRIPTION = """Judges texts with a fine-tuned GPT-2. Texts of concurrent requests are computed together.
+DESCRIPTION = """Labels texts with a fine-tuned GPT-2. Texts of concurrent requests are computed together.
 
 Every refusal has a `detail` that says what is wrong."""
 PAGE = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
@@ -43,14 +35,20 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+FILE_TYPE = "application/octet-stream"  # pages of other sites can't send it without asking us first (CORS)
+CLOSING_SECONDS = 30  # for pending responses at shutdown
+MOST_CONNECTIONS = 1_000
 RETRY_SECONDS = "2"
 REFUSALS: dict[int | str, dict] = {
-    401: {"model": Refusal, "description": "The key is missing or wrong."},
-    408: {"model": Refusal, "description": "The body came too slowly."},
-    413: {"model": Refusal, "description": "The body, a text or the number of texts is beyond the limits."},
-    422: {"model": Refusal, "description": "The body is malformed, or a text is blank."},
-    503: {"model": Refusal, "description": "The model is loading, or too much is waiting: try again."},
-    504: {"model": Refusal, "description": "The answer took too long."},
+    401: {"model": schema.Refusal, "description": "The key is missing or wrong."},
+    408: {"model": schema.Refusal, "description": "The body arrived too slowly."},
+    413: {"model": schema.Refusal, "description": "The body, a text, or the number of texts is over the limit."},
+    422: {
+        "model": schema.Refusal,
+        "description": "The request or file is malformed, or a text is blank.",
+    },
+    503: {"model": schema.Refusal, "description": "The model is loading, or the queue is full: try again."},
+    504: {"model": schema.Refusal, "description": "The response took too long."},
 }
 
 Result = TypeVar("Result")
@@ -58,89 +56,99 @@ Result = TypeVar("Result")
 
 @dataclass
 class Service:
-    """What is served, and under which limits.
+    """The model, who may use it, and the limits: each is the flag of ``spam_classifier.serve`` with its name.
 
     Attributes:
-        api_key: What requests have to bring along; None where they need nothing.
-        host_names: Names that a browser may know the server by; None where any will do.
-        most_body_bytes: Bytes of a request's body.
-        most_texts: Texts of a request.
-        most_characters: Characters of a text.
-        reading_seconds: Time in which the head of a request has to come, and then its body.
-        seconds: Time until a request is answered.
-        batch_texts: Texts that are computed together.
-        waiting_texts: Texts that may wait to be computed.
+        api_key: Key that requests must send; None if they need none.
+        host_names: Names that a Host header may have; None for any.
+        max_waiting: Texts in the queue.
         classifier: None until it is loaded.
     """
 
     api_key: str | None = None
     host_names: list[str] | None = None
-    most_body_bytes: int = 2**20
-    most_texts: int = 1_000
-    most_characters: int = 20_000
-    reading_seconds: float = 10.0
-    seconds: float = 30.0
-    batch_texts: int = 256
-    waiting_texts: int = 10_000
+    max_body: int = 4 * 2**20
+    max_texts: int = 1_000
+    max_rows: int = 20_000
+    max_characters: int = 20_000
+    read_timeout: float = 10.0
+    timeout: float = 30.0
+    batch: int = 256
+    max_waiting: int = 10_000
     classifier: Classifier | None = None
 
     def loaded(self) -> Classifier:
-        """The classifier.
-
-        Raises:
-            HTTPException: It is not there yet.
-        """
+        """The classifier; 503 while it is loading."""
         if self.classifier is None:
             raise HTTPException(503, "the model is loading: try again", {"Retry-After": RETRY_SECONDS})
         return self.classifier
 
 
-def web_app(service: Service) -> FastAPI:
-    """The application: API, its documentation, and the page."""
-    batcher = Batcher(
-        lambda texts: service.loaded().predict(texts),
-        most_texts=service.batch_texts,
-        most_waiting=service.waiting_texts,
+def http_server(service: Service) -> uvicorn.Server:
+    """A server that ends at SIGINT or SIGTERM, after it has answered pending requests."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            web_app(service),
+            http=with_header_deadline(service.read_timeout),
+            ws="none",
+            log_level="warning",
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=CLOSING_SECONDS,
+        )
     )
+
+
+def web_app(service: Service) -> FastAPI:
+    """The API, its documentation and the page."""
+    batcher = Batcher(lambda texts: service.loaded().predict(texts), service.batch, service.max_waiting)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with batcher.running():
             yield
 
+    async def check_host(request: HttpRequest) -> None:  # another site can point a name of its own at this machine
+        name = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
+        if service.host_names is not None and name not in service.host_names:
+            raise HTTPException(400, f"the Host header names another server: use {', '.join(service.host_names)}")
+
     app = FastAPIOffline(
-        title="spam_classifier", description=DESCRIPTION, lifespan=lifespan, redoc_url=None, favicon_url=None
+        title="spam_classifier",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        dependencies=[Depends(check_host)],
+        redoc_url=None,
+        favicon_url=None,
     )
     _refuse_in_one_line(app)
-    if service.host_names is not None:  # else a page elsewhere could reach it by a name of its own for 127.0.0.1
-        app.add_middleware(OwnNames, names=service.host_names)
-    app.add_middleware(BodyLimits, most_bytes=service.most_body_bytes, seconds=service.reading_seconds)
+    app.add_middleware(BodyLimits, most_bytes=service.max_body, seconds=service.read_timeout)
     _add_page(app)
 
-    @app.get("/health", responses={503: {"model": HealthResponse}})
-    def health(response: Response) -> HealthResponse:
-        """Whether texts can be judged: 503 while the model is loading."""
-        if service.classifier is None:
-            response.status_code = 503
-            return HealthResponse(status="loading")
-        return HealthResponse(status="ready")
+    @app.get("/health", responses={503: {"model": schema.Health}})
+    def health(response: Response) -> schema.Health:
+        """Whether the model is ready: 503 while it is loading."""
+        response.status_code = 503 if service.classifier is None else 200
+        return schema.Health(status="loading" if service.classifier is None else "ready")
 
     @app.get("/model", responses={503: REFUSALS[503]})
-    def model() -> ModelResponse:
-        """What is served, and what a request may hold."""
+    def model() -> schema.ModelResponse:
+        """The model, and the most that a request may hold."""
         classifier = service.loaded()
-        return ModelResponse(
+        return schema.ModelResponse(
             run=run_directory(classifier.checkpoint).name,
             labels=classifier.labels,
             threshold=classifier.threshold,
             max_length=classifier.max_length,
             needs_key=service.api_key is not None,
-            limits=Limits(
-                texts=service.most_texts, characters=service.most_characters, body_bytes=service.most_body_bytes
+            limits=schema.Limits(
+                texts=service.max_texts,
+                rows=service.max_rows,
+                characters=service.max_characters,
+                body_bytes=service.max_body,
             ),
         )
 
-    def check_key(
+    async def check_key(
         sent: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
     ) -> None:
         expected = service.api_key
@@ -151,65 +159,105 @@ def web_app(service: Service) -> FastAPI:
 
     async def in_time(answer: Awaitable[Result]) -> Result:
         try:
-            return await asyncio.wait_for(answer, service.seconds)
+            return await asyncio.wait_for(answer, service.timeout)
         except TimeoutError as error:
-            raise HTTPException(504, f"not answered within {service.seconds:g} seconds") from error
+            raise HTTPException(504, f"not answered within {service.timeout:g} seconds") from error
         except TooManyWaiting as error:
             headers = {"Retry-After": RETRY_SECONDS}
-            raise HTTPException(503, f"{service.waiting_texts:,} texts wait already: try again", headers) from error
+            raise HTTPException(503, f"{service.max_waiting:,} texts wait already: try again", headers) from error
+
+    async def predicted(texts: Sequence[str], threshold: float | None) -> list[Prediction]:
+        predictions = await in_time(batcher.predict(texts))
+        return predictions if threshold is None else service.loaded().decide(predictions, threshold)
 
     @app.post("/predict", dependencies=[Depends(check_key)], responses=REFUSALS)
-    async def predict(request: PredictRequest) -> PredictResponse:
-        """Judge texts; a prediction for each, in their order."""
+    async def predict(request: schema.PredictRequest) -> schema.PredictResponse:
+        """Label texts; a prediction for each, in the same order."""
         classifier = service.loaded()
-        if len(request.texts) > service.most_texts:
-            raise HTTPException(413, f"{len(request.texts):,} texts are more than {service.most_texts:,}: send fewer")
+        classifier.check_threshold(request.threshold)
+        if len(request.texts) > service.max_texts:
+            raise HTTPException(413, f"{len(request.texts):,} texts are more than {service.max_texts:,}: send fewer")
         for number, text in enumerate(request.texts, start=1):
-            _check_text(text, f"text {number}", service.most_characters)
-        threshold = request.threshold
-        if threshold is not None and classifier.threshold is None:
-            labels = ", ".join(classifier.labels)
-            raise HTTPException(422, f"a threshold divides two classes, these are {labels}: leave it out")
-        predictions = await in_time(batcher.predict(request.texts))
-        if threshold is not None:
-            predictions = classifier.decide(predictions, threshold)
-        return PredictResponse(
-            threshold=classifier.threshold if threshold is None else threshold,
-            predictions=[_verdict(prediction) for prediction in predictions],
+            _check_text(text, f"text {number}", service.max_characters)
+        predictions = await predicted(request.texts, request.threshold)
+        return schema.PredictResponse(
+            threshold=classifier.threshold if request.threshold is None else request.threshold,
+            predictions=[schema.TextPrediction(**prediction._asdict()) for prediction in predictions],
+        )
+
+    @app.post("/predict_file", dependencies=[Depends(check_key)], responses=REFUSALS)
+    async def predict_file(
+        request: HttpRequest,
+        query: Annotated[schema.PredictFileQuery, Query()],
+        content_type: Annotated[Literal["application/octet-stream"], Header(include_in_schema=False)],
+        content: Annotated[bytes, Body(media_type=FILE_TYPE)],
+    ) -> schema.PredictFileResponse:
+        """Label the texts of a .csv, .tsv, .jsonl, .ndjson, .parquet, .txt or .eml: its bytes are the body.
+
+        A row that can't be labelled is listed with the reason, and the others are labelled.
+        """
+        classifier = service.loaded()
+        classifier.check_threshold(query.threshold)
+        unit, rows, rejected = await in_time(asyncio.to_thread(_read_rows, query, content, service))
+        predictions: list[Prediction] = []
+        for start in range(0, len(rows), service.batch):  # one batch at a time, so that others get their turn
+            if await request.is_disconnected():
+                raise HTTPException(408, "the client has left")
+            texts = [text for _, text in rows[start : start + service.batch]]
+            predictions += await predicted(texts, query.threshold)
+        return schema.PredictFileResponse(
+            unit=unit,
+            labels=classifier.labels,
+            threshold=classifier.threshold if query.threshold is None else query.threshold,
+            predictions=[
+                schema.RowPrediction(place=place, text=text, **prediction._asdict())
+                for (place, text), prediction in zip(rows, predictions, strict=True)
+            ],
+            rejected=[schema.RejectedRow(place=row.place, reason=row.reason) for row in rejected],
         )
 
     @app.post("/explain", dependencies=[Depends(check_key)], responses=REFUSALS)
-    async def explain(request: ExplainRequest) -> ExplainResponse:
-        """Which parts of a text pushed its verdict: what the model says without each of them."""
+    async def explain(request: schema.ExplainRequest) -> schema.ExplainResponse:
+        """How far each word of a text pushed the model towards a class."""
         classifier = service.loaded()
-        _check_text(request.text, "the text", service.most_characters)
+        _check_text(request.text, "the text", service.max_characters)
         if request.label is not None and request.label not in classifier.labels:
             raise HTTPException(422, f"there is no class {request.label!r}, only {', '.join(classifier.labels)}")
         found = await in_time(batcher.in_thread(lambda: classifier.explain(request.text, request.label)))
-        return ExplainResponse(
+        return schema.ExplainResponse(
             label=found.label,
-            prediction=_verdict(found.prediction),
-            parts=[Part(text=part.text, influence=part.influence) for part in found.parts],
+            prediction=schema.TextPrediction(**found.prediction._asdict()),
+            parts=[schema.Part(**part._asdict()) for part in found.parts],
         )
 
     return app
 
 
-def _check_text(text: str, name: str, most_characters: int) -> None:
-    if len(text) > most_characters:
-        raise HTTPException(413, f"{name} has {len(text):,} characters, more than {most_characters:,}: shorten it")
+def _check_text(text: str, name: str, max_characters: int) -> None:
+    if len(text) > max_characters:
+        raise HTTPException(413, f"{name} has {len(text):,} characters, more than {max_characters:,}: shorten it")
     row = checked_row(name, text, [], [])
     if isinstance(row, Rejected):
         raise HTTPException(422, f"{name}: {row.reason}")
 
 
-def _verdict(prediction: Prediction) -> Verdict:
-    return Verdict(
-        label=prediction.label,
-        probability=prediction.probability,
-        probabilities=prediction.probabilities,
-        truncated=prediction.truncated,
-    )
+def _read_rows(
+    query: schema.PredictFileQuery, content: bytes, service: Service
+) -> tuple[str, list[tuple[int | str, str]], list[Rejected]]:
+    """The unit of a file's places, its places and texts, and its rejected rows."""
+    source = open_upload(query.name, content, query.text_column)
+    rows: list[tuple[int | str, str]] = []
+    rejected: list[Rejected] = []
+    for row in source.rows:
+        if len(rows) + len(rejected) == service.max_rows:
+            raise HTTPException(413, f"{one_line(query.name)} has more than {service.max_rows:,} rows: split it")
+        if isinstance(row, Row) and len(row.text) > service.max_characters:
+            row = Rejected(row.place, f"{len(row.text):,} characters, more than {service.max_characters:,}")
+        if isinstance(row, Row):
+            rows.append((row.place, row.text))
+        else:
+            rejected.append(row)
+    return source.unit, rows, rejected
 
 
 def _refuse_in_one_line(app: FastAPI) -> None:
@@ -224,11 +272,11 @@ def _refuse_in_one_line(app: FastAPI) -> None:
 
     @app.exception_handler(UserError)
     async def refused(_: HttpRequest, error: UserError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 422)
+        return JSONResponse({"detail": one_line(str(error))}, 422)
 
     @app.exception_handler(Exception)
     async def failed(_: HttpRequest, error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": "the server failed at this request; its log says why"}, 500)
+        return JSONResponse({"detail": "the server failed; its log says why"}, 500)
 
 
 def _add_page(app: FastAPI) -> None:

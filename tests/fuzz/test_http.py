@@ -15,7 +15,7 @@ from spam_classifier.serving.web_app import Service, web_app
 from spam_classifier.training.module import SpamClassifier
 
 KEY = "the key"
-LIMITS = {"most_body_bytes": 5_000, "most_texts": 5, "most_characters": 200}
+LIMITS = {"max_body": 5_000, "max_texts": 5, "max_characters": 200}
 
 
 @pytest.fixture(scope="module")

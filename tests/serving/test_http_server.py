@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from spam_classifier import Prediction
-from spam_classifier.serving.http_server import http_server
-from spam_classifier.serving.web_app import Service
+from spam_classifier.serving.web_app import Service, http_server
 
 BODY = b'{"texts": ["a"]}'
 HEAD = b"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
@@ -22,13 +21,16 @@ class Model:
     labels = ("ham", "spam")
     threshold = 0.5
 
+    def check_threshold(self, threshold: float | None) -> None:
+        pass
+
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         return [Prediction("ham", 0.75, {"ham": 0.75, "spam": 0.25}, 0.5, False) for _ in texts]
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    server = http_server(Service(most_body_bytes=2**20, reading_seconds=0.5, classifier=Model()))  # type: ignore[arg-type]
+    server = http_server(Service(max_body=2**20, read_timeout=0.5, classifier=Model()))  # type: ignore[arg-type]
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -511,11 +511,10 @@ def test_nothing_runs_over_a_narrow_screen(page: Page) -> None:
 @pytest.mark.slow
 def test_page_before_the_real_server(tab: Page, trained: Callable[..., Classifier]) -> None:
     pytest.importorskip("fastapi", reason="fastapi is not installed")
-    from spam_classifier.serving.http_server import http_server
-    from spam_classifier.serving.web_app import Service
+    from spam_classifier.serving.web_app import Service, http_server
 
     classifier = trained()
-    service = Service(most_texts=20, api_key="open sesame")
+    service = Service(max_texts=20, api_key="open sesame")
     server = http_server(service)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

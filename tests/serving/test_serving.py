@@ -16,7 +16,7 @@ from spam_classifier.serving.web_app import PAGE, Service, web_app
 pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
 
 TEXTS = [f"{'call now ' * (number % 9)}message {number}" for number in range(40)]
-LIMITS = {"most_body_bytes": 100_000, "most_texts": 50, "most_characters": 1_000}
+LIMITS = {"max_body": 100_000, "max_texts": 50, "max_rows": 60, "max_characters": 1_000}
 
 
 def client_of(classifier: Classifier | None, **settings: Any) -> TestClient:
@@ -40,6 +40,9 @@ class Spy:
         self.batches: list[list[str]] = []
         self.seconds = seconds
         self.begun = threading.Event()
+
+    def check_threshold(self, threshold: float | None) -> None:
+        pass
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         self.batches.append(list(texts))
@@ -85,7 +88,7 @@ def test_requests_at_once_are_answered_as_alone(client: TestClient, trained: Cal
 
 def test_what_waits_is_computed_together() -> None:
     spy = Spy(0.2)
-    with client_of(spy, batch_texts=30) as client, ThreadPoolExecutor(50) as threads:  # type: ignore[arg-type]
+    with client_of(spy, batch=30) as client, ThreadPoolExecutor(50) as threads:  # type: ignore[arg-type]
         first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
         spy.begun.wait()
         others = [threads.submit(client.post, "/predict", json={"texts": [str(n), f"{n} again"]}) for n in range(40)]
@@ -100,7 +103,7 @@ def test_what_waits_is_computed_together() -> None:
 
 def test_large_request_is_not_computed_to_its_end_once_no_one_waits() -> None:
     spy = Spy(0.2)
-    with client_of(spy, batch_texts=2, seconds=0.5) as client:  # type: ignore[arg-type]
+    with client_of(spy, batch=2, timeout=0.5) as client:  # type: ignore[arg-type]
         assert client.post("/predict", json={"texts": [str(number) for number in range(50)]}).status_code == 504
         time.sleep(0.5)
         spy.seconds = 0.0
@@ -128,7 +131,7 @@ def test_one_request_that_fails_leaves_its_neighbours_alone(caplog: pytest.LogCa
 
 def test_time_runs_out_with_504_and_too_much_waiting_with_503() -> None:
     spy = Spy(1.0)
-    limits = {"seconds": 0.3, "waiting_texts": 3}
+    limits = {"timeout": 0.3, "max_waiting": 3}
     with client_of(spy, **limits) as client, ThreadPoolExecutor(10) as threads:  # type: ignore[arg-type]
         first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
         spy.begun.wait()
@@ -168,7 +171,7 @@ def test_the_model_describes_itself(client: TestClient, trained: Callable[..., C
     assert model["threshold"] == trained().threshold
     assert model["max_length"] == trained().max_length
     assert model["needs_key"] is False
-    assert model["limits"] == {"texts": 50, "characters": 1_000, "body_bytes": 100_000}
+    assert model["limits"] == {"texts": 50, "rows": 60, "characters": 1_000, "body_bytes": 100_000}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +259,7 @@ def test_page_and_documentation_need_nothing_from_elsewhere(client: TestClient) 
     documentation = client.get("/docs").text
     assert "https://" not in documentation
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/predict", "/explain", "/health", "/model"}
+    assert set(paths) == {"/predict", "/predict_file", "/explain", "/health", "/model"}
     assert {"401", "413", "422", "503", "504"} <= set(paths["/predict"]["post"]["responses"])
 
 

@@ -1,22 +1,16 @@
-// Judges messages through the API beside this page. Messages are hostile: they enter the page as text and no other way.
+// Labels messages through the API of this server. Messages are hostile: they enter the page only as text.
 
-const ROWS_OF_A_PAGE = 100;
+const ROWS_SHOWN = 100; // at first, and more at each click
+const REJECTED_SHOWN = 100;
 const BINS = 50;
-const FIRST_REQUEST = 32; // texts; twice as many each time while answers come soon
-const SOON = 700; // milliseconds
-const LATE = 4_000;
-const MOST_TRIES = 6; // of a request, while the server is busy
-const LARGEST_FILE = 100 * 2 ** 20;
 const LONGEST_EXCERPT = 300;
-const PLACES_NAMED = 5;
 const STRONGEST_WORDS = 6;
 const FAINTEST = 0.05; // share of the strongest influence from which a word is marked
-const BLANK = /^[\s\x1c-\x1f\x85]*$/; // what the server takes for white space, too
 
 const model = { labels: [], threshold: null, limits: null, ready: false };
-const given = { file: null }; // name, stem, header (null for a .txt), rows of { line, fields }
-const shown = { results: [], header: ["text"], stem: "", label: null, page: 0, threshold: null, rows: [] };
-let running = null; // what aborts the requests under way
+const shown = { results: [], rejected: [], unit: "line", stem: "", label: null, threshold: null, most: ROWS_SHOWN };
+let file = null; // the one chosen; else the box is classified
+let running = null; // aborts the request under way
 
 // ---- elements
 
@@ -49,83 +43,6 @@ function tell(error) {
   at("error").textContent = error;
 }
 
-// ---- CSV
-
-/**
- * The rows of a CSV (RFC 4180), each with the line it starts on. Empty lines are passed over; a quote inside a field
- * that does not begin with one is a character like any other.
- */
-export function csvRows(text) {
-  const rows = [];
-  const unquoted = /[^,\r\n]*/y;
-  const lineEnd = /\r\n|\r|\n/y;
-  let place = 0;
-  let line = 1;
-  let row = { line, fields: [] };
-  let empty = true;
-  const end = () => {
-    if (!empty) rows.push(row);
-  };
-  while (place < text.length) {
-    let value = "";
-    if (text[place] === '"') {
-      empty = false;
-      const opened = line;
-      let closed = false;
-      place += 1;
-      while (!closed) {
-        const quote = text.indexOf('"', place);
-        if (quote < 0) throw new Error(`line ${opened}: a quote is opened and never closed`);
-        value += text.slice(place, quote);
-        closed = text[quote + 1] !== '"';
-        if (!closed) value += '"';
-        place = quote + (closed ? 1 : 2);
-      }
-      line += value.match(/\r\n|\r|\n/g)?.length ?? 0;
-      if (place < text.length && !",\r\n".includes(text[place])) {
-        throw new Error(`line ${line}: something stands behind a closing quote; double each quote in a text`);
-      }
-    } else {
-      unquoted.lastIndex = place;
-      [value] = unquoted.exec(text);
-      place = unquoted.lastIndex;
-    }
-    row.fields.push(value);
-    empty &&= value === "";
-    if (text[place] === ",") {
-      place += 1;
-      empty = false;
-      if (place === text.length) row.fields.push("");
-      continue;
-    }
-    lineEnd.lastIndex = place;
-    if (lineEnd.test(text)) {
-      place = lineEnd.lastIndex;
-      line += 1;
-    }
-    end();
-    row = { line, fields: [] };
-    empty = true;
-  }
-  end();
-  return rows;
-}
-
-const quoted = (value) => `"${String(value).replaceAll('"', '""')}"`;
-
-/** Results as CSV: every text to the letter. */
-function csvOf(results, header) {
-  const columns = [...header, "predicted", "probability", ...model.labels.map((label) => `probability_${label}`)];
-  const lines = [[...columns, "threshold", "truncated"].map(quoted).join(",")];
-  for (const result of results) {
-    const label = verdict(result);
-    const numbers = [result.probabilities[label], ...result.probabilities];
-    const cells = [...result.fields.map(quoted), quoted(model.labels[label]), ...numbers];
-    lines.push([...cells, shown.threshold ?? quoted(""), quoted(result.truncated)].join(","));
-  }
-  return `${lines.join("\n")}\n`;
-}
-
 // ---- the API
 
 class Refusal extends Error {
@@ -135,58 +52,26 @@ class Refusal extends Error {
   }
 }
 
-function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, 1_000 * seconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    });
-  });
-}
-
-function requestHeaders() {
-  const key = model.needs_key && at("key").value;
+/** The response to a body. */
+async function asked(path, type, body, signal) {
+  const headers = { "Content-Type": type };
+  const key = at("key").value;
+  if (/[^\x20-\x7e]/.test(key)) throw new Refusal(401, "The key has characters that cannot be sent.");
+  if (model.needs_key && key) headers.Authorization = `Bearer ${key}`;
+  let response;
+  let answer = {};
   try {
-    return new Headers({ "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) });
-  } catch {
-    throw new Refusal(401, "The key has characters that cannot be sent.");
+    response = await fetch(path, { method: "POST", headers, body, signal });
+    answer = await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    if (!response || response.ok) throw new Refusal(0, "The server does not answer. Is it still running?");
   }
+  if (response.ok) return answer;
+  throw new Refusal(response.status, answer.detail ?? `The server refuses with status ${response.status}.`);
 }
 
-/** The answer to a question; a server that is busy is asked again when it says. */
-async function asked(path, question, signal, onWait = () => {}) {
-  for (let attempt = 1; ; attempt += 1) {
-    const headers = requestHeaders();
-    let response;
-    let answer;
-    try {
-      response = await fetch(path, { method: "POST", headers, body: JSON.stringify(question), signal });
-      answer = await response.json().catch((error) => {
-        if (error.name === "AbortError" || response.ok) throw error;
-        return {};
-      });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Refusal(0, "The server does not answer. Is it still running?");
-    }
-    if (response.ok) return answer;
-    if ((response.status === 429 || response.status === 503) && attempt < MOST_TRIES) {
-      const seconds = Number(response.headers.get("Retry-After")) || 2;
-      onWait(seconds);
-      await pause(seconds, signal);
-      continue;
-    }
-    throw new Refusal(response.status, sentence(answer.detail ?? `The server refuses with status ${response.status}`));
-  }
-}
-
-function sentence(text) {
-  const line = String(text);
-  return line.charAt(0).toUpperCase() + line.slice(1) + (/[.?!]$/.test(line) ? "" : ".");
-}
-
-/** What a refusal says; where the key is at fault, its field is next. */
+/** The reason of a refusal; if the key is at fault, its field gets the focus. */
 function reasonOf(refusal) {
   if (refusal.status === 401) {
     at("key-side").hidden = false;
@@ -215,7 +100,7 @@ async function waitForModel() {
     } catch {
       say("gone", "The server does not answer; trying again");
     }
-    await pause(1);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
   at("key-side").hidden = !model.needs_key;
   at("classify").setAttribute("aria-disabled", "false");
@@ -223,424 +108,208 @@ async function waitForModel() {
   if (inTwo()) {
     at("end-first").textContent = `surely ${model.labels[0]}`;
     at("end-second").textContent = `surely ${model.labels[1]}`;
-    const called = `Probability from which a message counts as ${model.labels[1]}`;
-    at("threshold").setAttribute("aria-label", called);
     at("threshold-label").textContent = `Threshold for ${model.labels[1]}`;
   }
   at("bar-head").textContent = inTwo() ? `probability of ${model.labels[1]}` : "its probability";
-  offerOrders();
-  say("ready", `${model.run} is ready: ${model.labels.join(", ")}; reads ${counted(model.max_length, "token")} of a message`);
+  const reads = `reads ${counted(model.max_length, "token")} of a message`;
+  say("ready", `${model.run} is ready: ${model.labels.join(", ")}; ${reads}`);
 }
 
-// ---- what is to be judged
+// ---- messages
 
-function splitLines(text) {
-  return text.split(/\r?\n/).map((line, index) => ({ line: index + 1, fields: [line] }));
-}
-
-/** The rows given, the names of their columns, and which one holds the text. */
-function rowsGiven() {
-  if (given.file?.header) return { ...given.file, column: Number(at("column").value) };
-  const source = { header: ["text"], column: 0, stem: given.file?.stem ?? "" };
-  if (given.file) return { ...source, rows: given.file.rows };
-  const text = at("box").value;
-  return { ...source, rows: at("whole").checked ? [{ line: 1, fields: [text] }] : splitLines(text) };
-}
-
-function longer(text, most) {
-  return text.length > most && [...text].length > most; // characters, not halves of surrogate pairs
-}
-
-/** Messages to judge, and the lines of those that cannot be. */
-function messagesGiven() {
-  const { rows, header, column, stem } = rowsGiven();
-  const left = { ragged: [], long: [], blank: [] };
-  const messages = [];
-  for (const { line, fields } of rows) {
-    if (fields.length !== header.length) left.ragged.push(line);
-    else if (BLANK.test(fields[column])) left.blank.push(line);
-    else if (longer(fields[column], model.limits.characters)) left.long.push(line);
-    else messages.push({ line, fields, text: fields[column].toWellFormed() });
-  }
-  if (!given.file) left.blank = []; // empty lines in a box are nothing to speak of
-  return { messages, left, header, stem };
-}
-
-function leftOut(left) {
-  const reasons = {
-    ragged: "with another number of fields than the header",
-    long: `of more than ${number(model.limits.characters)} characters`,
-    blank: "without text",
-  };
-  return Object.entries(left)
-    .filter(([, lines]) => lines.length)
-    .map(([kind, lines]) => {
-      const named = lines.slice(0, PLACES_NAMED).map(number).join(", ");
-      const more = lines.length > PLACES_NAMED ? ", \u2026" : "";
-      const where = `${lines.length === 1 ? "line" : "lines"} ${named}${more}`;
-      return `Left out: ${counted(lines.length, "message")} ${reasons[kind]} (${where}).`;
-    })
-    .join(" ");
-}
-
-async function readFile(file) {
-  const stem = file.name.replace(/\.[^.]*$/, "");
-  const kind = /\.csv$/i.test(file.name) ? "csv" : /\.txt$/i.test(file.name) ? "txt" : null;
-  if (!kind) throw new Error(`${file.name}: name a .csv or a .txt.`);
-  if (file.size > LARGEST_FILE) {
-    throw new Error(`${file.name} is too large for a page: python -m spam_classifier.predict --input takes any size.`);
-  }
-  let text;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()); // drops a byte order mark
-  } catch (error) {
-    if (error instanceof TypeError) throw new Error(`${file.name} is not UTF-8: save it as UTF-8.`);
-    throw new Error(`${file.name} cannot be read.`);
-  }
-  if (kind === "txt") return { name: file.name, stem, header: null, rows: splitLines(text) };
-  let rows;
-  try {
-    rows = csvRows(text);
-  } catch (error) {
-    throw new Error(`${file.name}, ${error.message}.`);
-  }
-  if (!rows.length) throw new Error(`${file.name} is empty.`);
-  const [{ fields: header }, ...others] = rows;
-  if (!others.length) throw new Error(`${file.name} has no rows below its first line, which names the columns.`);
-  return { name: file.name, stem, header, rows: others };
-}
-
-/** The column named text, in this case or, if unique, any other; else the one with the longest fields. */
-function textColumn({ header, rows }) {
-  const exact = header.indexOf("text");
-  const similar = header.flatMap((name, column) => (name.toLowerCase() === "text" ? [column] : []));
-  if (exact >= 0) return exact;
-  if (similar.length === 1) return similar[0];
-  const looked = rows.slice(0, 200);
-  const sizes = header.map((_, column) => looked.reduce((sum, row) => sum + (row.fields[column]?.length ?? 0), 0));
-  return sizes.indexOf(Math.max(...sizes));
-}
-
-async function takeFile(file) {
+function takeFile(chosen) {
   tell("");
-  try {
-    given.file = await readFile(file);
-  } catch (error) {
-    tell(error.message);
-    return;
-  }
-  const { name, header, rows } = given.file;
-  at("file-name").textContent = name;
-  const messages = rows.filter((row) => !BLANK.test(row.fields[0]));
-  at("file-size").textContent = header ? counted(rows.length, "row") : counted(messages.length, "message");
-  at("column-side").hidden = !header || header.length < 2;
-  at("column").replaceChildren(...(header ?? []).map((title, index) => new Option(title || `column ${index + 1}`, index)));
-  if (header) at("column").value = textColumn(given.file);
-  showSample();
+  file = chosen;
+  at("file-name").textContent = file.name;
+  at("file-size").textContent = counted(file.size, "byte");
+  at("column-side").hidden = /\.(txt|eml)$/i.test(file.name);
   at("file-side").hidden = false;
   at("box-side").hidden = true;
 }
 
-function showSample() {
-  const first = given.file?.rows[0]?.fields[Number(at("column").value)] ?? "";
-  at("column-sample").textContent = first.slice(0, LONGEST_EXCERPT);
-}
-
 function removeFile() {
-  given.file = null;
+  file = null;
   at("file").value = "";
   at("file-side").hidden = true;
   at("box-side").hidden = false;
-  tell("");
   at("box").focus();
 }
 
-// ---- judging
-
-const encoder = new TextEncoder();
-
-/** How many messages from a place on fit into a request. */
-function fitting(messages, start, most) {
-  let bytes = 100;
-  let end = start;
-  while (end < messages.length && end - start < most) {
-    bytes += encoder.encode(JSON.stringify(messages[end].text)).length + 1;
-    if (bytes > model.limits.body_bytes && end > start) break;
-    end += 1;
-  }
-  return end - start;
-}
-
-async function judge(messages, signal) {
-  let size = Math.min(FIRST_REQUEST, model.limits.texts);
-  let done = 0;
-  while (done < messages.length) {
-    at("progress-text").textContent = `${number(done)} of ${counted(messages.length, "message")}`;
-    at("progress").value = done;
-    const batch = messages.slice(done, done + fitting(messages, done, size));
-    const began = performance.now();
-    let answer;
-    try {
-      answer = await asked("/predict", { texts: batch.map((message) => message.text) }, signal, (seconds) => {
-        at("progress-text").textContent = `The server is busy, asking again in ${counted(seconds, "second")}`;
-      });
-    } catch (error) {
-      if (error.status === 504 && batch.length > 1) {
-        size = Math.ceil(batch.length / 2);
-        continue;
-      }
-      if (error.status === 413 || error.status === 422) {
-        error.message = `Lines ${number(batch[0].line)} to ${number(batch.at(-1).line)}: ${error.message}`;
-      }
-      throw error;
-    }
-    signal.throwIfAborted();
-    answer.predictions.forEach((prediction, index) => {
-      const probabilities = model.labels.map((label) => prediction.probabilities[label]);
-      shown.results.push({ ...batch[index], probabilities, truncated: prediction.truncated });
-    });
-    done += batch.length;
-    const took = performance.now() - began;
-    if (took < SOON) size = Math.min(2 * size, model.limits.texts);
-    else if (took > LATE) size = Math.max(1, Math.floor(size / 2));
-    if (shown.results.length <= 2 * ROWS_OF_A_PAGE || done === messages.length) showAll();
-    else showCounts();
-  }
+/** The file chosen, or the box as one: a .txt has a message on each line, a .jsonl takes line breaks in a message. */
+function given() {
+  if (file) return file;
+  const text = at("box").value;
+  if (!text.trim()) return null;
+  if (!at("whole").checked) return new File([text], "messages.txt");
+  return new File([JSON.stringify({ text: text.toWellFormed() })], "messages.jsonl");
 }
 
 async function classify() {
-  tell("");
   if (running) return;
-  if (!model.ready) {
-    tell("The model is still loading.");
-    return;
+  tell("");
+  if (!model.ready) return tell("The model is still loading.");
+  const sent = given();
+  if (!sent) {
+    at("box").focus();
+    return tell("There is no message yet.");
   }
-  const { messages, left, header, stem } = messagesGiven();
-  if (!messages.length) {
-    tell(`There is nothing to classify: write a message, or choose a file that holds some. ${leftOut(left)}`.trim());
-    return;
+  const most = model.limits.body_bytes;
+  if (sent.size > most) {
+    const remedy = "python -m spam_classifier.predict --input takes any size";
+    return tell(`That is ${counted(sent.size, "byte")}, and this server takes ${number(most)}: ${remedy}.`);
   }
-  if (model.needs_key && !at("key").value) {
-    tell("The server wants a key.");
-    at("key").focus();
-    return;
-  }
-  Object.assign(shown, { results: [], header, stem, label: null, page: 0 });
   running = new AbortController();
-  at("classify").setAttribute("aria-disabled", "true");
-  at("cancel").hidden = false;
-  at("progress-side").hidden = false;
-  at("progress").max = messages.length;
-  at("summary").textContent = at("counts").textContent = "";
-  at("passed-over").textContent = leftOut(left);
-  let ended = "";
+  const lines = file ? null : at("box").value.split("\n");
+  const stem = sent.name.replace(/\.[^.]*$/, "");
+  busy(true);
   try {
-    await judge(messages, running.signal);
+    const content = await sent.arrayBuffer().catch(() => {
+      throw new Refusal(0, `${sent.name} cannot be read.`);
+    });
+    const query = new URLSearchParams({ name: sent.name, text_column: file ? at("column").value : "text" });
+    const answer = await asked(`/predict_file?${query}`, "application/octet-stream", content, running.signal);
+    const rejected = answer.rejected.filter(({ place }) => !lines || at("whole").checked || lines[place - 1].trim());
+    const { predictions: results, unit } = answer;
+    Object.assign(shown, { results, rejected, unit, stem, label: null, most: ROWS_SHOWN });
+    showAll();
   } catch (error) {
-    const done = `${number(shown.results.length)} of ${number(messages.length)} had been judged.`;
-    if (error.name === "AbortError") ended = `Cancelled: ${done}`;
-    else if (error instanceof Refusal) {
-      tell(reasonOf(error));
-      if (shown.results.length) ended = `Stopped: ${done}`;
-    } else throw error;
+    if (error.name === "AbortError") tell("Cancelled.");
+    else if (error instanceof Refusal) tell(reasonOf(error));
+    else throw error;
   } finally {
     running = null;
-    if (document.activeElement === at("cancel")) at("classify").focus();
-    at("cancel").hidden = true;
-    at("progress-side").hidden = true;
-    at("classify").setAttribute("aria-disabled", "false");
-    showAll();
+    busy(false);
   }
-  at("summary").textContent = ended || summary();
-  sayCounts();
-  if (shown.results.length && at("results").getBoundingClientRect().top > 0.8 * innerHeight) {
-    const smooth = matchMedia("(prefers-reduced-motion: no-preference)").matches;
-    at("results").scrollIntoView({ behavior: smooth ? "smooth" : "auto" });
-  }
+}
+
+function busy(on) {
+  if (!on && document.activeElement === at("cancel")) at("classify").focus();
+  at("classify").setAttribute("aria-disabled", String(on));
+  at("cancel").hidden = at("progress-side").hidden = !on;
 }
 
 // ---- results
 
 const inTwo = () => model.labels.length === 2;
 
-/** The place of the class that is decided for. */
-function verdict({ probabilities }) {
-  if (inTwo()) return probabilities[1] >= shown.threshold ? 1 : 0;
-  return probabilities.indexOf(Math.max(...probabilities));
+/** The predicted label, at the threshold that is shown. */
+function labelOf(result) {
+  if (!inTwo()) return result.label;
+  return model.labels[result.probabilities[model.labels[1]] >= shown.threshold ? 1 : 0];
 }
 
-const barOf = (result) => result.probabilities[inTwo() ? 1 : verdict(result)];
-const side = (label) => (inTwo() ? ["first", "second"][label] : "");
+const barOf = (result) => result.probabilities[inTwo() ? model.labels[1] : result.label];
+const side = (label) => (inTwo() ? (["first", "second"][model.labels.indexOf(label)] ?? "") : "");
 
 function tally() {
-  const counts = model.labels.map(() => 0);
-  for (const result of shown.results) counts[verdict(result)] += 1;
+  const counts = new Map(model.labels.map((label) => [label, 0]));
+  for (const result of shown.results) counts.set(labelOf(result), counts.get(labelOf(result)) + 1);
   return counts;
 }
 
-function summary() {
-  const cut = shown.results.filter((result) => result.truncated).length;
-  const read = cut ? ` ${number(cut)} of them cut to the ${counted(model.max_length, "token")} that are read.` : "";
-  return `${counted(shown.results.length, "message")} judged.${read}`;
-}
-
-function sayCounts() {
-  const counts = tally();
-  const named = model.labels.map((label, index) => `${number(counts[index])} ${label}`).join(", ");
-  at("counts").textContent = inTwo() ? `${named} at a threshold of ${short(shown.threshold)}` : named;
-}
-
 function showAll() {
-  const any = shown.results.length > 0;
-  at("judged").hidden = !any;
-  at("empty").hidden = any;
+  const { results, rejected } = shown;
+  const cut = results.filter((result) => result.truncated).length;
+  const read = cut ? ` ${number(cut)} of them cut to the ${counted(model.max_length, "token")} that are read.` : "";
+  at("summary").textContent = `${counted(results.length, "message")} labelled.${read}`;
+  at("rejected-side").hidden = !rejected.length;
+  at("rejected-count").textContent = `${counted(rejected.length, "row")} rejected`;
+  const reasons = rejected.slice(0, REJECTED_SHOWN).map(({ place, reason }) => `${shown.unit} ${place}: ${reason}`);
+  if (rejected.length > REJECTED_SHOWN) reasons.push(`\u2026 and ${number(rejected.length - REJECTED_SHOWN)} more`);
+  at("rejected").replaceChildren(...reasons.map((reason) => made("li", {}, reason)));
+  at("empty").hidden = true;
+  at("labelled").hidden = !results.length;
   at("threshold-side").hidden = !inTwo();
-  if (!any) return;
-  showThreshold();
-  showBins();
+  at("unit-head").textContent = shown.unit;
+  if (!results.length) return;
+  if (inTwo()) {
+    showBins();
+    showThreshold();
+  }
   showCounts();
   showRows();
+  if (at("results").getBoundingClientRect().top > 0.8 * innerHeight) at("results").scrollIntoView();
 }
 
-/** How many each label has; each is a button that shows its messages alone. */
+/** The number of messages with each label; each is a button that shows these messages alone. */
 function showCounts() {
   const counts = tally();
-  const all = [[null, "all", shown.results.length], ...model.labels.map((label, index) => [index, label, counts[index]])];
-  const tiles = at("tiles");
-  if (tiles.children.length !== all.length) {
-    tiles.replaceChildren(
-      ...all.map(([label, name]) => {
-        const tile = made("button", { type: "button", className: label === null ? "" : side(label) });
-        tile.append(made("strong"), name);
-        tile.addEventListener("click", () => {
-          Object.assign(shown, { label, page: 0 });
-          showCounts();
-          showRows();
-        });
-        return tile;
-      }),
-    );
-  }
-  all.forEach(([label, , many], index) => {
-    const tile = tiles.children[index];
-    tile.querySelector("strong").textContent = number(many);
+  const tiles = [[null, shown.results.length], ...counts].map(([label, many]) => {
+    const tile = made("button", { type: "button", className: side(label) });
+    tile.append(made("strong", {}, number(many)), label ?? "all");
     tile.setAttribute("aria-pressed", String(label === shown.label));
+    tile.addEventListener("click", () => {
+      Object.assign(shown, { label, most: ROWS_SHOWN });
+      showCounts();
+      showRows();
+      at("tiles").querySelector('[aria-pressed="true"]').focus();
+    });
+    return tile;
   });
-  if (inTwo()) {
-    const those = `${number(counts[1])} of ${number(shown.results.length)}`;
-    at("threshold-says").textContent = `${those} at ${short(shown.threshold)} or more`;
-  }
+  at("tiles").replaceChildren(...tiles);
+  at("counts").textContent = [...counts].map(([label, many]) => `${number(many)} ${label}`).join(", ");
 }
 
 function showThreshold() {
-  if (!inTwo()) return;
   at("results").style.setProperty("--threshold", shown.threshold);
   at("threshold").value = shown.threshold;
-  at("threshold").setAttribute("aria-valuetext", short(shown.threshold));
-  if (document.activeElement !== at("threshold-number")) at("threshold-number").value = short(shown.threshold);
+  at("threshold-says").textContent = short(shown.threshold);
   at("threshold-reset").disabled = shown.threshold === model.threshold;
   Array.from(at("bins").children).forEach((bin, index) => {
     bin.className = (index + 0.5) / BINS >= shown.threshold ? "second" : "";
   });
 }
 
-/** How many messages there are at each probability; by square roots, or the few in the middle would vanish. */
+/** The number of messages at each probability, as square roots: the few in the middle stay visible. */
 function showBins() {
-  if (!inTwo()) return;
   const counts = new Array(BINS).fill(0);
-  for (const result of shown.results) counts[Math.min(BINS - 1, Math.floor(result.probabilities[1] * BINS))] += 1;
+  for (const result of shown.results) counts[Math.min(BINS - 1, Math.floor(barOf(result) * BINS))] += 1;
   const most = Math.max(...counts);
-  const bins = at("bins");
-  if (!bins.children.length) bins.append(...counts.map(() => made("span")));
-  counts.forEach((many, index) => bins.children[index].style.setProperty("--height", Math.sqrt(many / most)));
-  showThreshold();
+  at("bins").replaceChildren(...counts.map(() => made("span")));
+  counts.forEach((many, index) => at("bins").children[index].style.setProperty("--height", Math.sqrt(many / most)));
 }
 
-let moved = 0;
-
-/** Decide anew, without asking the server. */
+/** Label anew, without asking the server. */
 function moveThreshold(threshold) {
-  if (!(threshold >= 0 && threshold <= 1)) return;
   shown.threshold = threshold;
-  cancelAnimationFrame(moved);
-  moved = requestAnimationFrame(() => {
-    showThreshold();
-    showCounts();
-    sayCounts();
-    if (shown.label !== null) showRows();
-    else shown.rows.forEach((row) => row.decide());
-  });
-}
-
-const ORDERS = {
-  given: () => 0,
-  most: (one, other) => barOf(other) - barOf(one),
-  least: (one, other) => barOf(one) - barOf(other),
-};
-
-function offerOrders() {
-  const names = inTwo()
-    ? { given: "as given", most: `most surely ${model.labels[1]} first`, least: `most surely ${model.labels[0]} first` }
-    : { given: "as given", most: "surest first", least: "least sure first" };
-  at("order").replaceChildren(...Object.entries(names).map(([value, name]) => new Option(name, value)));
+  showThreshold();
+  showCounts();
+  showRows();
 }
 
 function showRows() {
-  const chosen = shown.results.filter((result) => shown.label === null || verdict(result) === shown.label);
-  if (at("order").value !== "given") chosen.sort(ORDERS[at("order").value]);
-  const pages = Math.max(1, Math.ceil(chosen.length / ROWS_OF_A_PAGE));
-  shown.page = Math.min(shown.page, pages - 1);
-  const start = shown.page * ROWS_OF_A_PAGE;
-  shown.rows = chosen.slice(start, start + ROWS_OF_A_PAGE).map((result) => (result.row ??= rowOf(result)));
-  shown.rows.forEach((row) => row.decide());
-  const rows = at("rows");
-  const focused = rows.contains(document.activeElement) ? document.activeElement : null;
-  rows.className = inTwo() ? "rows two" : "rows";
-  at("judged").style.setProperty("--digits", Math.max(3, number(shown.results.at(-1).line).length));
-  at("judged").style.setProperty("--letters", Math.max(...model.labels.map((label) => label.length)));
-  rows.replaceChildren(...shown.rows.map((row) => row.element));
-  focused?.focus({ preventScroll: true });
-  at("pages").hidden = pages === 1;
-  const last = Math.min(chosen.length, start + ROWS_OF_A_PAGE);
-  at("page-says").textContent = `${number(start + 1)} to ${number(last)} of ${number(chosen.length)}`;
-  at("page-before").setAttribute("aria-disabled", String(shown.page === 0));
-  at("page-after").setAttribute("aria-disabled", String(shown.page === pages - 1));
+  const chosen = shown.results.filter((result) => shown.label === null || labelOf(result) === shown.label);
+  const rows = chosen.slice(0, shown.most).map((result) => {
+    result.row ??= rowOf(result);
+    result.row.update();
+    return result.row.element;
+  });
+  at("rows").className = inTwo() ? "rows two" : "rows";
+  at("labelled").style.setProperty("--digits", Math.max(3, ...shown.results.map(({ place }) => String(place).length)));
+  at("labelled").style.setProperty("--letters", Math.max(...model.labels.map((label) => label.length)));
+  at("rows").replaceChildren(...rows);
+  at("more").hidden = chosen.length <= shown.most;
+  at("more").textContent = `Show more (${number(shown.most)} of ${number(chosen.length)})`;
 }
 
-function turnPage(step) {
-  const button = step < 0 ? at("page-before") : at("page-after");
-  if (button.getAttribute("aria-disabled") === "true") return;
-  shown.page += step;
-  showRows();
-  at("tiles").scrollIntoView({ block: "nearest" });
-}
-
-/** A message in the list, and what shows the verdict on it anew. */
+/** A message in the list, and a function that shows its label anew. */
 function rowOf(result) {
-  const panel = made("div", { className: "panel", id: `panel-${result.line}`, hidden: true });
+  const panel = made("div", { className: "panel", hidden: true });
   const chip = made("span", { className: "chip" });
   const bar = made("span", { className: "bar", "aria-hidden": "true" });
   const says = made("span", { className: "percent" });
   const excerpt = result.text.slice(0, LONGEST_EXCERPT) + (result.text.length > LONGEST_EXCERPT ? "\u2026" : "");
-  const line = made(
-    "button",
-    { type: "button", className: "line", "aria-controls": panel.id },
-    made("span", { className: "number" }, number(result.line)),
-    chip,
-    bar,
-    says,
-    made("span", { className: "excerpt" }, excerpt),
-  );
-  if (result.truncated) {
-    line.append(made("span", { className: "cut", title: `Longer than the ${model.max_length} tokens that are read` }, "cut"));
-  }
+  const place = typeof result.place === "number" ? number(result.place) : result.place;
+  const line = made("button", { type: "button", className: "line" }, made("span", { className: "number" }, place));
+  line.append(chip, bar, says, made("span", { className: "excerpt" }, excerpt));
+  const title = `Longer than the ${model.max_length} tokens that are read`;
+  if (result.truncated) line.append(made("span", { className: "cut", title }, "cut"));
   const element = made("li", {}, line, panel);
-  const decide = () => {
-    const label = verdict(result);
+  const update = () => {
+    const label = labelOf(result);
     element.className = side(label);
-    chip.textContent = model.labels[label];
+    chip.textContent = label;
     says.textContent = percent(barOf(result));
-    says.title = inTwo() ? `Probability of ${model.labels[1]}` : "Probability of this label";
     bar.style.setProperty("--probability", barOf(result));
   };
   line.setAttribute("aria-expanded", "false");
@@ -649,18 +318,18 @@ function rowOf(result) {
     line.setAttribute("aria-expanded", String(!panel.hidden));
     if (!panel.hasChildNodes()) showExplanation(panel, result);
   });
-  return { element, decide };
+  return { element, update };
 }
 
-// ---- which words pushed it
+// ---- the words that pushed a label
 
 async function showExplanation(panel, result) {
   const words = made("p", { className: "words" }, result.text);
-  const note = made("p", { className: "note", role: "status" }, "Asking the model what it says without each word \u2026");
+  const note = made("p", { className: "note", role: "status" }, "Trying the message without each word \u2026");
   panel.replaceChildren(words, note);
   try {
-    const label = model.labels[inTwo() ? 1 : verdict(result)];
-    const explanation = await asked("/explain", { text: result.text, label });
+    const question = { text: result.text, label: inTwo() ? model.labels[1] : result.label };
+    const explanation = await asked("/explain", "application/json", JSON.stringify(question));
     panel.replaceChildren(...explained(result, explanation));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -671,53 +340,60 @@ async function showExplanation(panel, result) {
 }
 
 function explained(result, { label, parts }) {
-  const [towards, against] = inTwo()
-    ? [`towards ${label}`, `towards ${model.labels.find((other) => other !== label)}`]
-    : [`towards ${label}`, `against ${label}`];
+  const towards = `towards ${label}`;
+  const against = inTwo() ? `towards ${model.labels[0]}` : `against ${label}`;
   const strongest = Math.max(1, ...parts.map((part) => Math.abs(part.influence)));
   const pushing = parts.filter((part) => Math.abs(part.influence) >= FAINTEST * strongest);
   const words = made("p", { className: "words" });
   for (const { text, influence } of parts) {
     if (influence === null) {
-      words.append(BLANK.test(text) ? text : made("span", { className: "unread", title: "Not read: the message is too long" }, text));
+      const title = "Not read: the message is too long";
+      words.append(text.trim() ? made("span", { className: "unread", title }, text) : text);
       continue;
     }
-    const title = `${signed(influence)} ${influence < 0 ? against : towards}`;
-    const word = made("span", { title }, text);
+    const word = made("span", { title: `${signed(influence)} ${influence < 0 ? against : towards}` }, text);
     if (Math.abs(influence) >= FAINTEST * strongest) {
       word.className = `word ${influence < 0 ? "against" : "towards"}`;
       word.style.setProperty("--strength", Math.abs(influence) / strongest);
     }
     words.append(word);
   }
-  const legend = made(
-    "p",
-    { className: "legend note" },
-    made("span", { className: "word towards" }, towards),
-    made("span", { className: "word against" }, against),
-    made("span", {}, `How far the log-odds of ${label} fall when a word is left out.`),
-  );
+  const legend = made("p", { className: "legend note" }, made("span", { className: "word towards" }, towards));
+  legend.append(made("span", { className: "word against" }, against));
+  legend.append(made("span", {}, `How far the log-odds of ${label} fall when a word is left out.`));
   const lists = made("div", { className: "pushes" });
-  const byStrength = [...pushing].sort((one, other) => Math.abs(other.influence) - Math.abs(one.influence));
+  const byStrength = pushing.sort((one, other) => Math.abs(other.influence) - Math.abs(one.influence));
   for (const [title, wanted] of [[towards, 1], [against, -1]]) {
     const found = byStrength.filter((part) => Math.sign(part.influence) === wanted).slice(0, STRONGEST_WORDS);
     if (!found.length) continue;
-    const items = found.map((part) => {
-      return made("li", {}, made("span", {}, part.text), made("span", {}, signed(part.influence)));
+    const items = found.map(({ text, influence }) => {
+      return made("li", {}, made("span", {}, text), made("span", {}, signed(influence)));
     });
     lists.append(made("section", {}, made("h3", {}, `Most ${title}`), made("ol", {}, ...items)));
   }
   if (!pushing.length) lists.append(made("p", { className: "note" }, "No word makes a difference by itself."));
-  const others = model.labels.map((name, index) => `${name} ${percent(result.probabilities[index])}`);
+  const others = Object.entries(result.probabilities).map(([name, probability]) => `${name} ${percent(probability)}`);
   const all = inTwo() ? [] : [made("p", { className: "note" }, others.join(", "))];
   return [words, legend, ...all, lists];
 }
 
-// ---- what the controls do
+// ---- controls
 
+const quoted = (value) => `"${String(value).replaceAll('"', '""')}"`;
+
+/** The results as CSV, every text exact. */
 function download() {
-  const file = new Blob([csvOf(shown.results, shown.header)], { type: "text/csv;charset=utf-8" });
-  const link = made("a", { href: URL.createObjectURL(file), download: `${shown.stem ? `${shown.stem}-` : ""}judged.csv` });
+  const probabilities = model.labels.map((label) => `probability_${label}`);
+  const names = [shown.unit, "text", "predicted", "probability", ...probabilities, "threshold", "truncated"];
+  const lines = [names.map(quoted).join(",")];
+  for (const result of shown.results) {
+    const label = labelOf(result);
+    const numbers = [label, ...model.labels].map((name) => result.probabilities[name]);
+    const cells = [quoted(result.place), quoted(result.text), quoted(label), ...numbers, shown.threshold ?? quoted("")];
+    lines.push([...cells, quoted(result.truncated)].join(","));
+  }
+  const csv = new Blob([`${lines.join("\n")}\n`], { type: "text/csv;charset=utf-8" });
+  const link = made("a", { href: URL.createObjectURL(csv), download: `${shown.stem}-labelled.csv` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
@@ -740,39 +416,30 @@ at("file").addEventListener("change", () => {
   if (at("file").files.length) takeFile(at("file").files[0]);
 });
 at("file-remove").addEventListener("click", removeFile);
-at("column").addEventListener("change", showSample);
 at("threshold").addEventListener("input", () => moveThreshold(Number(at("threshold").value)));
-at("threshold-number").addEventListener("input", () => {
-  if (at("threshold-number").value !== "") moveThreshold(Number(at("threshold-number").value));
-});
-at("threshold-number").addEventListener("blur", showThreshold);
 at("threshold-reset").addEventListener("click", () => {
   at("threshold").focus();
   moveThreshold(model.threshold);
 });
-at("order").addEventListener("change", () => {
-  shown.page = 0;
+at("more").addEventListener("click", () => {
+  const first = shown.most;
+  shown.most += ROWS_SHOWN;
   showRows();
+  at("rows").children[first].querySelector(".line").focus();
 });
 at("download").addEventListener("click", download);
-at("page-before").addEventListener("click", () => turnPage(-1));
-at("page-after").addEventListener("click", () => turnPage(1));
 at("key").value = sessionStorage.getItem("key") ?? "";
 at("key").addEventListener("input", () => sessionStorage.setItem("key", at("key").value));
 
-let within = 0; // elements that are dragged over, one in another
-for (const [name, step] of [["dragenter", 1], ["dragleave", -1]]) {
-  document.addEventListener(name, (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    within += step;
-    document.body.classList.toggle("dragging", within > 0);
-  });
-}
 document.addEventListener("dragover", (event) => {
-  if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  document.body.classList.add("dragging");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dragging"); // the pointer left the window
 });
 document.addEventListener("drop", (event) => {
-  within = 0;
   document.body.classList.remove("dragging");
   const files = event.dataTransfer?.files ?? [];
   if (!files.length) return; // text that is dropped into the box
