@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spam_classifier.data.encoding import Keep
-from spam_classifier.data.records import has_surrogate
+from spam_classifier.data.rows import has_surrogate
 from spam_classifier.models.backbone_source import PREFIX, SOURCE
 from spam_classifier.models.building import build_structure
 from spam_classifier.models.gpt2 import GPT2Shape
