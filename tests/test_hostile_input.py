@@ -444,5 +444,5 @@ def test_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff"
     Path(os.fsdecode(folder)).mkdir()
     Path(os.fsdecode(folder + b"/1.txt")).write_text("hello")
-    with pytest.raises(UserError, match="not UTF-8: rename it"):
+    with pytest.raises(UserError, match="the folder's name is not UTF-8; rename it"):
         read_corpus(str(tmp_path))
