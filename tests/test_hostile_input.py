@@ -8,7 +8,7 @@ import struct
 import sys
 import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,10 @@ import pytest
 import torch
 
 from spam_classifier.batch import DataDescription
-from spam_classifier.data import download
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.download import MEMBER, read_archive
-from spam_classifier.data.records import LONGEST, Source
-from spam_classifier.data.rows import Rejected, Row
-from spam_classifier.data.table_rows import csv_table, json_lines_table, line_rows, tsv_table
+from spam_classifier.data.rows import LONGEST, Layout, Rejected, Source
+from spam_classifier.data.tables import READERS
 from spam_classifier.errors import LONGEST_LINE, UserError, one_line
 from spam_classifier.evaluation.summary import evaluation_summary
 from spam_classifier.files import atomic_write
@@ -245,20 +243,6 @@ def test_zip_bomb_takes_no_memory(packing: int) -> None:
     assert peak_of(read) < 8 * MEGABYTE
 
 
-def test_archive_without_end_is_not_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Endless:
-        def __init__(self, **_: object) -> None: ...
-
-        def __call__(self, url: str, file: io.BytesIO, _: object) -> None:
-            while True:
-                file.write(bytes(MEGABYTE))
-
-    monkeypatch.setattr(download, "HTTPDownloader", Endless)
-    monkeypatch.setattr(download, "PAUSE", 0)
-    with pytest.raises(UserError, match="over 10,000,000 bytes"):
-        download.fetch_collection(str(tmp_path))
-
-
 def test_large_archive_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "large.zip").open("wb") as file:
         file.truncate(100 * MEGABYTE)
@@ -302,22 +286,14 @@ def test_endless_message_in_a_folder_is_refused(tmp_path: Path) -> None:
         read_corpus(str(tmp_path))
 
 
-ROWS_OF: dict[str, Callable[[Source], Iterator[Row | Rejected]]] = {
-    "csv": lambda source: csv_table(source, "text")[1],
-    "tsv": lambda source: tsv_table(source, "text")[1],
-    "jsonl": lambda source: json_lines_table(source, "text", None)[1],
-    "txt": line_rows,
-}
-
-
-@pytest.mark.parametrize("kind", ROWS_OF)
+@pytest.mark.parametrize("kind", [".csv", ".tsv", ".jsonl", ".txt"])
 def test_endless_line_is_rejected_and_the_next_one_judged(kind: str) -> None:
-    head = {"csv": "text\n", "tsv": "text\n"}.get(kind, "")
+    head = "text\n" if kind in (".csv", ".tsv") else ""
     texts = ["first", "a" * 101, "b" * 5_000, "c" * 99, "last"]
-    lines = [f'{{"text": "{text}"}}\n' if kind == "jsonl" else f"{text}\n" for text in texts]
+    lines = [f'{{"text": "{text}"}}\n' if kind == ".jsonl" else f"{text}\n" for text in texts]
     raw = (head + "".join(lines)).encode()
-    longest = 112 if kind == "jsonl" else 100
-    rows = list(ROWS_OF[kind](Source("it", lambda: io.BytesIO(raw), longest=longest)))
+    longest = 112 if kind == ".jsonl" else 100
+    rows = list(READERS[kind](Source("it", lambda: io.BytesIO(raw), longest), Layout()).rows)
     reasons = [row.reason if isinstance(row, Rejected) else row.text for row in rows]
     too_long = f"longer than {longest} characters"
     assert reasons == ["first", too_long, too_long, "c" * 99, "last"]
@@ -328,7 +304,7 @@ def test_row_of_a_csv_is_no_longer_over_many_lines() -> None:
     """A quote that is never closed swallows so much and no more, in one field or in many."""
     for cell in ('"', '"a\n","', '"a\r\n",\n"'):
         raw = ("text\nfirst\n" + cell * 2_000 + "\nlast").encode()
-        rows = list(csv_table(Source("it", lambda raw=raw: io.BytesIO(raw), longest=100), "text")[1])
+        rows = list(READERS[".csv"](Source("it", lambda raw=raw: io.BytesIO(raw), longest=100), Layout()).rows)
         assert isinstance(rows[1], Rejected)
         assert rows[-1].text == "last" or isinstance(rows[-1], Rejected)
 
@@ -442,5 +418,5 @@ def test_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff"
     Path(os.fsdecode(folder)).mkdir()
     Path(os.fsdecode(folder + b"/1.txt")).write_text("hello")
-    with pytest.raises(UserError, match="not UTF-8: rename it"):
+    with pytest.raises(UserError, match="the folder's name is not UTF-8; rename it"):
         read_corpus(str(tmp_path))

@@ -605,7 +605,7 @@ def empty_directory() -> Sequence[str]:
         (existing_output, "out.csv is there already"),
         (existing_rejected, "out.csv.rejected.csv is there already"),
         (input_as_output, "is the input"),
-        (judged_again, "has a column 'probability_x', as verdicts have"),
+        (judged_again, "has a column 'probability_x', which the output adds"),
         (without("in.csv", b""), "in.csv is empty"),
         (without("in.csv", b"text\n"), "holds no texts"),
         (without("in.jsonl", b"\n \n"), "holds no texts"),

@@ -17,30 +17,23 @@ import hashlib
 import io
 import os
 import reprlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 
-from spam_classifier.data.class_folders import class_folders, folder_records
-from spam_classifier.data.delimited import csv_records, tsv_records
+from spam_classifier.data.class_folders import class_folders, folder_messages
 from spam_classifier.data.download import fetch_collection, read_archive, read_collection
-from spam_classifier.data.json_lines import json_lines_records
-from spam_classifier.data.records import Record, Source
+from spam_classifier.data.rows import Input, Layout, Rejected, Row, Source
+from spam_classifier.data.tables import open_table, tsv_table
 from spam_classifier.errors import UserError
 from spam_classifier.files import file_sha256
 
 UCI, SAMPLE = "uci", "sample"
 LABELS = ("ham", "spam")  # of uci and sample
-TEXT_READERS: dict[str, Callable[[Source, str, str], Iterator[Record]]] = {
-    ".tsv": tsv_records,
-    ".csv": csv_records,
-    ".jsonl": json_lines_records,
-    ".ndjson": json_lines_records,
-}
-SUFFIXES = (".zip", *TEXT_READERS, ".parquet")
+SUFFIXES = (".zip", ".tsv", ".csv", ".jsonl", ".ndjson", ".parquet")
 ROWS_AT_ONCE = 50_000  # that are Python objects before they go into the frame
 
 
@@ -88,26 +81,17 @@ def read_corpus(
         UserError: The corpus is missing or malformed, or a message has no text or no expected label. Names
             the line as a text editor counts them, the row of a .parquet, or the message's file.
     """
-    unit = "line"
+    layout = Layout(text_column, label_column, "name them with --data.label_column and --data.text_column")
     if corpus in (UCI, SAMPLE):
         labels = labels or LABELS
-        raw = read_collection(cache_dir) if corpus == UCI else _sample()
-        records = tsv_records(Source(corpus, partial(io.BytesIO, raw)), label_column, text_column)
+    raw = _collection(corpus, cache_dir, flag)
+    if raw is not None:
+        source = tsv_table(Source(corpus, partial(io.BytesIO, raw)), layout)
     elif (path := _checked_path(corpus, flag)).is_dir():
-        unit, records = "file", folder_records(path, labels)
-    elif (suffix := path.suffix.lower()) == ".parquet":
-        from spam_classifier.data.parquet import parquet_records  # an extra, which others need not have
-
-        unit, records = "row", parquet_records(path, label_column, text_column)
-    elif suffix == ".zip":
-        records = tsv_records(Source(corpus, partial(io.BytesIO, _own_archive(path))), label_column, text_column)
+        source = folder_messages(path, labels)
     else:
-        records = TEXT_READERS[suffix](Source(corpus, lambda: path.open("rb")), label_column, text_column)
-
-    def where(place: int | str) -> str:
-        return str(place) if unit == "file" else f"{corpus}, {unit} {place}"
-
-    pieces = list(_checked_pieces(records, where, labels))
+        source = open_table(Source(corpus, lambda: path.open("rb")), path.suffix.lower(), layout)
+    pieces = list(_checked_pieces(source, labels))
     if not pieces:
         raise UserError(f"{corpus} has no messages: add labelled ones, or name another file")
     return pd.concat(pieces, ignore_index=True)
@@ -131,22 +115,34 @@ def corpus_sha256(
     Raises:
         UserError: The corpus is missing.
     """
-    if corpus in (UCI, SAMPLE):
-        return hashlib.sha256(read_collection(cache_dir) if corpus == UCI else _sample()).hexdigest()
+    raw = _collection(corpus, cache_dir, flag)
+    if raw is not None:
+        return hashlib.sha256(raw).hexdigest()
     path = _checked_path(corpus, flag)
-    if path.is_dir():
-        digest = hashlib.sha256()
-        for message, label, text in folder_records(path, labels):
-            name, content = os.fsencode(f"{label}/{Path(str(message)).name}"), text.encode()
-            digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
-        return digest.hexdigest()
-    if path.suffix.lower() == ".zip":
-        return hashlib.sha256(_own_archive(path)).hexdigest()
-    return file_sha256(path)
+    if not path.is_dir():
+        return file_sha256(path)
+    digest = hashlib.sha256()
+    for row in _accepted(folder_messages(path, labels)):
+        name, content = os.fsencode("/".join(Path(str(row.place)).parts[-2:])), row.text.encode()
+        digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
+    return digest.hexdigest()
 
 
-def _sample() -> bytes:
-    return resources.files("spam_classifier.data").joinpath("sample.tsv").read_bytes()
+def _collection(corpus: str, cache_dir: str | None, flag: str) -> bytes | None:
+    """The bytes of ``uci``, of ``sample`` or of the UCI archive; None for any other corpus."""
+    if corpus == UCI:
+        return read_collection(cache_dir)
+    if corpus == SAMPLE:
+        return resources.files("spam_classifier.data").joinpath("sample.tsv").read_bytes()
+    path = _checked_path(corpus, flag)
+    if path.is_dir() or path.suffix.lower() != ".zip":
+        return None
+    try:
+        return read_archive(path, corpus)
+    except UserError as error:
+        raise UserError(
+            f"{error}; a .zip has to be the UCI archive, messages of your own go in as .tsv or .csv"
+        ) from error
 
 
 def _checked_path(corpus: str, flag: str) -> Path:
@@ -168,38 +164,32 @@ def _checked_path(corpus: str, flag: str) -> Path:
     return path
 
 
-def _own_archive(path: Path) -> bytes:
-    try:
-        return read_archive(path, str(path))
-    except UserError as error:
-        raise UserError(
-            f"{error}; a .zip has to be the UCI archive, messages of your own go in as .tsv or .csv"
-        ) from error
+def _accepted(source: Input) -> Iterator[Row]:
+    """The rows of an input.
+
+    Raises:
+        UserError: One is rejected.
+    """
+    for row in source.rows:
+        if isinstance(row, Rejected):
+            raise UserError(f"{source.where(row.place)}: {row.reason}; {row.remedy}")
+        yield row
 
 
-def _checked_pieces(
-    records: Iterator[Record], where: Callable[[int | str], str], labels: Collection[str] | None
-) -> Iterator[pd.DataFrame]:
-    """The messages as frames of ROWS_AT_ONCE; blank texts and labels are refused, and labels that are not expected."""
-    own_labels, texts = [], []
-    # One at a time: a million records kept at once would cost the garbage collector seconds.
-    for place, label, text in records:
-        label = label.strip()
-        if not label or not text or text.isspace():
-            raise UserError(f"{where(place)}: empty {'text' if label else 'label'}; fill it in or delete the message")
-        if labels and label not in labels:
+def _checked_pieces(source: Input, expected: Collection[str] | None) -> Iterator[pd.DataFrame]:
+    """The messages as frames of ROWS_AT_ONCE; labels that are not expected are refused."""
+    labels, texts = [], []
+    # One at a time: a million rows kept at once would cost the garbage collector seconds.
+    for row in _accepted(source):
+        if expected and row.label not in expected:
             raise UserError(
-                f"{where(place)}: label {reprlib.repr(label)} is none of {', '.join(labels)}; correct it, or name all "
-                "labels with --data.labels"
+                f"{source.where(row.place)}: label {reprlib.repr(row.label)} is none of {', '.join(expected)}; correct "
+                "it, or name all labels with --data.labels"
             )
-        own_labels.append(label)
-        texts.append(text)
+        labels.append(row.label)
+        texts.append(row.text)
         if len(texts) == ROWS_AT_ONCE:
-            yield _frame(own_labels, texts)
-            own_labels, texts = [], []
+            yield pd.DataFrame({"label": labels, "text": texts}, dtype="str")
+            labels, texts = [], []
     if texts:
-        yield _frame(own_labels, texts)
-
-
-def _frame(labels: list[str], texts: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"label": labels, "text": texts}, dtype="str")
+        yield pd.DataFrame({"label": labels, "text": texts}, dtype="str")

@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -13,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from pooch import HTTPDownloader, os_cache
-from tqdm import tqdm
+from platformdirs import user_cache_dir
 
 from spam_classifier.errors import UserError
 
@@ -24,38 +22,36 @@ UCI_URLS = (
 )
 ARCHIVE_NAME = "sms+spam+collection.zip"
 CACHE_VARIABLE = "SPAM_CLASSIFIER_CACHE"
-ROUNDS = 2  # each URL is tried this often
-PAUSE = 1.0  # seconds between two rounds
 TIMEOUT = 20.0  # seconds without a connection, or without a further byte
-LIMIT = 60.0  # seconds for one download: a server that sends a byte now and then is no better than one that stalls
+LIMIT = 60.0  # seconds for one download
 MOST_BYTES = 10_000_000  # of an archive, which has 200 kB
-PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile has the others unpack all they are given at once
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others as a whole, whatever their size
 
 
 @dataclass(frozen=True)
 class ExpectedFile:
-    """What a file has to be. Size in bytes, SHA-256 in hexadecimal."""
+    """A file's name, its size in bytes and its SHA-256 in hexadecimal."""
 
     name: str
     size: int
     sha256: str
 
 
-# The archive is packed anew now and then, so only the file in it can be told by its hash.
+# The archive is packed anew now and then, so only the hash of the file in it is known.
 MEMBER = ExpectedFile("SMSSpamCollection", 477_907, "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d")
 
 
 def cache_directory(cache_dir: str | None = None) -> Path:
-    """Where downloads are kept: ``cache_dir``, else $SPAM_CLASSIFIER_CACHE, else the user's own cache."""
-    chosen = cache_dir or os.environ.get(CACHE_VARIABLE) or os_cache("spam_classifier")
+    """Where downloads are kept: ``cache_dir``, else $SPAM_CLASSIFIER_CACHE, else the user's cache directory."""
+    chosen = cache_dir or os.environ.get(CACHE_VARIABLE) or user_cache_dir("spam_classifier")
     return Path(os.path.expanduser(chosen))  # noqa: PTH111  (Path.expanduser fails for a user it cannot find)
 
 
 def fetch_collection(cache_dir: str | None = None) -> None:
-    """Make sure that the verified ``SMSSpamCollection`` lies in the cache directory.
+    """Make sure that the verified ``SMSSpamCollection`` is in the cache directory.
 
-    It stays if it is there and right. Else it is taken out of an archive placed there by hand, or out of a
-    downloaded one, and put in place in one step: other processes never see a part of it.
+    If it is not there, or wrong, it is taken from an archive placed there by hand, from the UCI or from the mirror.
+    It is renamed into place when complete: other processes never see a part of it.
 
     Args:
         cache_dir: As for ``cache_directory``.
@@ -65,6 +61,7 @@ def fetch_collection(cache_dir: str | None = None) -> None:
     """
     cache = cache_directory(cache_dir)
     member, archive = cache / MEMBER.name, cache / ARCHIVE_NAME
+    sources: list[Callable[[], bytes]] = [partial(_download, url) for url in UCI_URLS]
     failures: list[str] = []
     try:
         if member.exists():
@@ -73,15 +70,20 @@ def fetch_collection(cache_dir: str | None = None) -> None:
                 return
             except UserError as error:
                 failures.append(str(error))
-        sources: list[Callable[[], bytes]] = [partial(_download, url) for url in UCI_URLS]
         if archive.exists():
             sources.insert(0, partial(read_archive, archive, str(archive)))
-        _place(_first_success(sources, failures, cache), member)
+        for source in sources:
+            try:
+                _place(source(), member)
+                return
+            except UserError as error:
+                failures.append(str(error))
     except OSError as error:
         raise UserError(
             f"cannot use the cache directory {cache}: {error.strerror}; choose another with "
             f"--data.cache_dir or the environment variable {CACHE_VARIABLE}"
         ) from error
+    raise _unavailable(failures, cache)
 
 
 def read_collection(cache_dir: str | None = None) -> bytes:
@@ -98,10 +100,10 @@ def read_collection(cache_dir: str | None = None) -> bytes:
 
 
 def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
-    """``SMSSpamCollection`` out of the zip archive, verified. No other member is read and no file written.
+    """The verified ``SMSSpamCollection`` of a zip archive. No other member is read, and no file is written.
 
     Args:
-        archive: Path, or the open archive.
+        archive: Its path, or the open archive.
         source: What error messages call it.
 
     Raises:
@@ -117,12 +119,12 @@ def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
             except KeyError:
                 raise UserError(f"{source}: holds no file {MEMBER.name}") from None
             if member.compress_type not in PACKINGS:
-                raise UserError(f"{source}: {MEMBER.name} is packed by another method than deflation, and not unpacked")
+                raise UserError(f"{source}: {MEMBER.name} is packed by another method than deflation")
             with members.open(member) as file:
                 return _read_verified(file, member.file_size, f"{source}: {MEMBER.name}")
     except UserError:
         raise
-    except Exception as error:  # damage surfaces as whatever exception the zip reader or a decompressor meets
+    except Exception as error:  # what the zip reader or a decompressor raises at damage
         raise UserError(f"{source}: not a readable zip archive ({error})") from error
 
 
@@ -135,7 +137,7 @@ def _read_member(path: Path) -> bytes:
 
 
 def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
-    """All of the file if it is ``MEMBER``; never more than one byte over, whatever ``size`` declares."""
+    """The file, if it is ``MEMBER``. Reads one byte more at most, whatever ``size`` declares."""
     if size != MEMBER.size:
         raise UserError(f"{source} has {size} bytes instead of {MEMBER.size} (SHA-256 {MEMBER.sha256})")
     data = file.read(MEMBER.size + 1)
@@ -145,52 +147,27 @@ def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
     return data
 
 
-class _Archive(io.BytesIO):
-    """An archive on its way, which stops the download where it can't be the one that is wanted."""
-
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
-        """Take more of it."""
-        written = super().write(data)
-        if self.tell() > MOST_BYTES:
-            raise UserError(f"over {MOST_BYTES:,} bytes")
-        return written
-
-
 def _download(url: str) -> bytes:
-    archive, failures = _Archive(), [f"not here after {LIMIT:.0f} seconds"]
-    # A thread can be left behind, wherever it waits: for a name, a connection, a header or a byte.
-    download = threading.Thread(target=_download_into, args=(archive, url, failures), daemon=True)
-    download.start()
-    download.join(LIMIT)
-    if failures:
-        raise UserError(f"{url}: {failures[-1]}")
+    """The collection from an archive at a URL. What the server sends is bounded in size and time."""
+    from huggingface_hub.utils import get_session  # the client that GPT-2 is downloaded with
+
+    archive, end = io.BytesIO(), time.monotonic() + LIMIT
+    try:
+        headers = {"Accept-Encoding": "identity"}
+        with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as response:
+            if response.status_code != 200:
+                raise UserError(f"{url}: HTTP {response.status_code}")
+            for piece in response.iter_raw():
+                archive.write(piece)
+                if archive.tell() > MOST_BYTES:
+                    raise UserError(f"{url}: over {MOST_BYTES:,} bytes")
+                if time.monotonic() > end:
+                    raise UserError(f"{url}: not here after {LIMIT:.0f} seconds")
+    except UserError:
+        raise
+    except Exception as error:  # the client and the sockets below it have many kinds
+        raise UserError(f"{url}: {type(error).__name__}") from error
     return read_archive(archive, url)
-
-
-def _download_into(archive: IO[bytes], url: str, failures: list[str]) -> None:
-    """Download; ``failures`` ends in the reason where that fails, and is empty where it does not."""
-    # The total is a guess until the response tells it; pooch takes a bar without one for no bar.
-    with tqdm(desc=MEMBER.name, total=MEMBER.size, unit="B", unit_scale=True, leave=False, disable=None) as progress:
-        try:
-            HTTPDownloader(progressbar=progress, timeout=TIMEOUT)(url, archive, None)
-        except Exception as error:  # of whatever kind, its place is in the list
-            response = getattr(error, "response", None)
-            told = str(error) if isinstance(error, UserError) else type(error).__name__
-            failures.append(told if response is None else f"HTTP {response.status_code}")
-        else:
-            failures.clear()
-
-
-def _first_success(sources: list[Callable[[], bytes]], failures: list[str], cache: Path) -> bytes:
-    """What the first source that works returns; ``failures`` holds what was tried before."""
-    for round_number in range(ROUNDS):
-        time.sleep(round_number * PAUSE)
-        for source in sources:
-            try:
-                return source()
-            except UserError as error:
-                failures.append(str(error))
-    raise _unavailable(failures, cache)
 
 
 def _unavailable(failures: list[str], cache: Path) -> UserError:

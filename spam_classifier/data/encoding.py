@@ -15,7 +15,7 @@ from tiktoken_ext.openai_public import r50k_pat_str
 from torch import Tensor
 
 from spam_classifier.batch import Batch
-from spam_classifier.data.records import has_surrogate
+from spam_classifier.data.rows import has_surrogate
 
 ENDOFTEXT = "<|endoftext|>"
 PADDING_ID = 50256  # <|endoftext|>: GPT-2 has no padding token of its own

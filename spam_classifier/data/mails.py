@@ -1,4 +1,4 @@
-"""The text of an e-mail: its subject on a line of its own, then what a reader of mail shows."""
+"""The text of an e-mail: its subject on a line, then the text that a mail program shows."""
 
 import re
 from email import message_from_bytes, policy
@@ -7,28 +7,44 @@ from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
+from typing_extensions import override
+
+from spam_classifier.data.rows import Rejected, Row, Source, checked_row
+
 HIDDEN = {"script", "style", "title", "template"}
 LINES = {"address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3", "h4"}
 LINES |= {"h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"}
 SPACES = {"td", "th"}
 
-# The libraries take time that grows with the square of what they read, or the product of two of these:
+# The libraries' time grows with the square of the size, or the product of two of these:
 MOST_BYTES = 2**25
 MOST_LINES = 1_000_000
 MOST_MULTIPARTS = 100
 MOST_PARTS = 1_000
-LONGEST_HEADER = 10_000  # characters; what stands behind them is cut off
-UNCLOSED = 1_000_000  # tags that are never closed, times characters from the first of them to the end
+LONGEST_HEADER = 10_000  # characters; the rest is cut off
+UNCLOSED = 1_000_000  # number of "<" after the last closed tag, times the characters there
 SLOW_CHARSETS = ("punycode", "idna")
 
 
-def email_text(raw: bytes) -> str:
-    """Subject and text of a message: of alternatives the plain one, else the HTML as text; attachments are left out.
+def email_row(source: Source) -> Row | Rejected:
+    """The row of an e-mail's file, with its path and its text."""
+    try:
+        with source.open() as file:
+            text = email_text(file.read(MOST_BYTES + 1))
+    except OSError as error:
+        return Rejected(source.name, str(error.strerror))
+    except ValueError as error:
+        return Rejected(source.name, str(error))
+    return checked_row(source.name, text, ["file", "text"], [source.name, text])
 
-    Bytes that are not what the message says they are become U+FFFD.
+
+def email_text(raw: bytes) -> str:
+    """Subject and text of a message; of alternatives the plain one, else the HTML as text. No attachments.
+
+    Bytes that don't fit the stated encoding become U+FFFD.
 
     Raises:
-        ValueError: It can't be read as an e-mail, or is larger than any is.
+        ValueError: It can't be read as an e-mail, or is too large.
     """
     _refuse_unbounded(raw)
     try:
@@ -37,12 +53,12 @@ def email_text(raw: bytes) -> str:
         subject = " ".join(str(subject).split())
         parts = sum(1 for _ in message.walk())
         body = _shown(message) if parts <= MOST_PARTS else ""
-    except Exception as error:  # the library raises all sorts of exceptions at mail that is broken enough
+    except Exception as error:  # broken mail raises exceptions of many kinds
         raise ValueError(f"cannot be read as an e-mail ({type(error).__name__})") from error
     if parts > MOST_PARTS:
         raise ValueError(f"cannot be read as an e-mail (more than {MOST_PARTS:,} parts)")
     text = "\n".join(part for part in (subject, body) if part)
-    return text.encode("utf-8", "replace").decode()  # some codecs give halves of surrogate pairs
+    return text.encode("utf-8", "replace").decode()  # some codecs give surrogates
 
 
 def _refuse_unbounded(raw: bytes) -> None:
@@ -56,14 +72,14 @@ def _refuse_unbounded(raw: bytes) -> None:
 
 
 class _BoundedHeaders(policy.Compat32):
-    """Reads the headers that tell of parts by the old rules: the new ones take minutes for a long header."""
+    """Parses the headers that describe parts by the old rules: by the new ones a long header takes minutes."""
 
+    @override
     def header_fetch_parse(self, name: str, value: str) -> Any:
         return super().header_fetch_parse(name, value[:LONGEST_HEADER])
 
 
 def _source_of(message: Message, name: str) -> str:
-    """A header as it stands in the message."""
     found = (value for own, value in message.raw_items() if own.lower() == name)
     return str(next(found, ""))[:LONGEST_HEADER]
 
@@ -89,13 +105,13 @@ def _decoded(part: Message) -> str:
     try:
         charset = part.get_content_charset("utf-8")
         text = raw.decode("utf-8" if charset in SLOW_CHARSETS else charset, "replace")
-    except (LookupError, ValueError):  # no such charset, or no bytes of it
+    except (LookupError, ValueError):  # no such charset, or a codec that is none of text
         text = raw.decode("utf-8", "replace")
     return text.replace("\r\n", "\n").strip()
 
 
 def html_text(markup: str) -> str:
-    """HTML as text: entities decoded, a line for each block, scripts and styles dropped."""
+    """HTML as text: entities decoded, a line for each block, no scripts and styles."""
     try:
         return _Text.of(markup)
     except AssertionError:  # a declaration that the parser does not know
@@ -120,19 +136,23 @@ class _Text(HTMLParser):
         lines = (re.sub(r"\s+", " ", line).strip() for line in "".join(parser.pieces).split("\0"))
         return "\n".join(line for line in lines if line)
 
+    @override
     def handle_starttag(self, tag: str, attrs: object) -> None:
         if not self.hidden and tag in HIDDEN:
             self.hidden = tag
         self._divide(tag)
 
+    @override
     def handle_startendtag(self, tag: str, attrs: object) -> None:
         self._divide(tag)
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         if tag == self.hidden:
             self.hidden = ""
         self._divide(tag)
 
+    @override
     def handle_data(self, data: str) -> None:
         if not self.hidden:
             self.pieces.append(data.replace("\0", " "))

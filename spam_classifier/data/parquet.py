@@ -1,9 +1,11 @@
-"""Messages out of .parquet files."""
+"""Rows of .parquet files."""
 
+import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import contextmanager
+from typing import Any
 
-from spam_classifier.data.records import Record, find_columns, missing_columns
+from spam_classifier.data.rows import Input, Layout, Rejected, Rows, Source, checked_row
 from spam_classifier.errors import UserError
 
 try:
@@ -15,52 +17,87 @@ except ModuleNotFoundError as error:
         "a .parquet needs pyarrow: pip install 'spam_classifier[parquet]', or in a checkout pip install -e '.[parquet]'"
     ) from error
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 4_096
 MOST_AT_ONCE = 2**28  # bytes of the rows that are unpacked at once
-MOST_UNPACKED = 100  # times the size of a file are its texts, if they are more than MOST_AT_ONCE
+MOST_UNPACKED = 100  # times the size of the file: the texts of a corpus, if they are more than MOST_AT_ONCE
+_UNDECODABLE = object()
 
 
-def parquet_records(path: Path, label_column: str, text_column: str) -> Iterator[Record]:
-    """The messages of a .parquet, by their row; a label may be a string, an integer or a boolean.
+def parquet_table(source: Source, layout: Layout) -> Input:
+    """The rows of a .parquet; a label may be a string, an integer or a boolean.
 
     Raises:
         UserError: The file can't be read, lacks the columns, or they are of other types.
     """
+    with _readable(source):
+        with source.open() as opened, pa.parquet.ParquetFile(opened) as file:
+            schema, total = file.schema_arrow, file.metadata.num_rows
+        names = schema.names
+        columns = layout.find_or_refuse(source.name, names)
+    text, label = columns
+    if not _holds_strings(schema.field(text).type):
+        raise UserError(f"{source.name}: the texts are of type {schema.field(text).type}: make them strings")
+    if label is not None and not _holds_labels(schema.field(label).type):
+        kind = schema.field(label).type
+        raise UserError(f"{source.name}: the labels are of type {kind}: make them strings, integers or booleans")
+    if label is not None:  # nothing else is used in training
+        names, columns = [names[text], names[label]], (0, 1)
+    return Input(source.name, "row", names, _rows(source, schema, names, columns), total, schema=schema)
+
+
+@contextmanager
+def _readable(source: Source) -> Iterator[None]:
+    """Refuse a file that is no Parquet, or a damaged one."""
     try:
-        with pa.parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-        yield from _records(path, schema, label_column, text_column)
+        yield
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise unreadable(path, error) from error
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{source.name} cannot be read as Parquet ({reason}): write it anew") from error
 
 
-def batches(
-    path: Path, schema: "pa.Schema", rows: int, columns: Sequence[str] | None = None
+def _rows(source: Source, schema: "pa.Schema", names: Sequence[str], columns: tuple[int, int | None]) -> Rows:
+    text, label = columns
+    place, size = 0, 0
+    with _readable(source), source.open() as file:
+        most = max(MOST_AT_ONCE, MOST_UNPACKED * file.seek(0, io.SEEK_END))
+        for batch in _batches(source, file, schema, None if label is None else names):
+            size += batch.nbytes
+            if label is not None and size > most:  # in training all of them are held
+                raise _too_large(source)
+            for values in zip(*map(_values, batch.columns), strict=True):
+                place += 1
+                if any(value is _UNDECODABLE for value in values):
+                    yield Rejected(place, "not UTF-8")
+                else:
+                    own_label = None if label is None else _written(values[label])
+                    yield checked_row(place, values[text], names, values, own_label)
+
+
+def _batches(
+    source: Source, file: Any, schema: "pa.Schema", columns: Sequence[str] | None
 ) -> Iterator["pa.RecordBatch"]:
-    """The rows of a file, so many at a time.
+    """The rows, ROWS_AT_ONCE at a time.
 
-    A string that repeats stands in the file once. It is repeated only after a look at how much that makes: a few
-    kilobytes may stand for more than any memory holds.
+    A string that repeats is stored once. It is repeated here only after a look at the size that this makes: a few
+    kilobytes may unpack to more than any memory holds.
 
     Args:
-        path: The file.
+        source: The file.
+        file: The same, opened.
         schema: Its columns' types.
-        rows: Most rows of a batch.
-        columns: The columns to read; default: all.
-
-    Raises:
-        UserError: The rows of a batch are larger than any texts are.
+        columns: The columns to read, in the order of the result; default: all.
     """
     strings = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    with pa.parquet.ParquetFile(path, read_dictionary=strings) as file:
-        for batch in file.iter_batches(rows, columns=columns):
-            if sum(map(_unpacked, batch.columns)) > MOST_AT_ONCE:
-                raise _too_large(path)
-            whole = [
-                column.dictionary_decode() if name in strings and pa.types.is_dictionary(column.type) else column
-                for name, column in zip(batch.schema.names, batch.columns, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(whole, names=batch.schema.names)
+    for batch in pa.parquet.ParquetFile(file, read_dictionary=strings).iter_batches(ROWS_AT_ONCE, columns=columns):
+        if columns is not None:
+            batch = batch.select(columns)
+        if sum(map(_unpacked, batch.columns)) > MOST_AT_ONCE:
+            raise _too_large(source)
+        whole = [
+            column.dictionary_decode() if name in strings and pa.types.is_dictionary(column.type) else column
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(whole, names=batch.schema.names)
 
 
 def _unpacked(column: "pa.Array") -> int:
@@ -73,48 +110,32 @@ def _unpacked(column: "pa.Array") -> int:
     return column.nbytes
 
 
-def _too_large(path: Path) -> UserError:
-    return UserError(f"{path} unpacks to far more than its size: it is no file of messages, or write it as .csv")
+def _too_large(source: Source) -> UserError:
+    return UserError(f"{source.name} unpacks to far more than its size: it is no file of messages, or write it as .csv")
 
 
-def unreadable(path: Path, error: Exception) -> UserError:
-    """The refusal of a file that is no Parquet, or a damaged one."""
-    reason = str(error).partition("\n")[0]
-    return UserError(f"{path} cannot be read as Parquet ({reason}): write it anew")
-
-
-def _records(path: Path, schema: "pa.Schema", label_column: str, text_column: str) -> Iterator[Record]:
-    name = str(path)
-    columns = find_columns(schema.names, label_column, text_column)
-    if columns is None:
-        raise missing_columns(name, schema.names, label_column, text_column)
-    label, text = (schema.field(column) for column in columns)
-    if not holds_strings(label.type):
-        kind = _values(label.type)
-        if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-            raise UserError(f"{name}: the labels are of type {label.type}: make them strings, integers or booleans")
-    if not holds_strings(text.type):
-        raise UserError(f"{name}: the texts are of type {text.type}: make them strings")
-    row = 0
-    room = max(MOST_AT_ONCE, MOST_UNPACKED * path.stat().st_size)
-    for batch in batches(path, schema, ROWS_AT_ONCE, [label.name, text.name]):
-        room -= batch.nbytes
-        if room < 0:
-            raise _too_large(path)
-        labels, texts = (batch.column(column.name).to_pylist() for column in (label, text))
-        for own_label, own_text in zip(labels, texts, strict=True):
-            row += 1
-            yield row, _written(own_label), own_text or ""
-
-
-def _values(kind: "pa.DataType") -> "pa.DataType":
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def holds_strings(kind: "pa.DataType") -> bool:
-    """Whether a column of this type holds strings."""
-    kind = _values(kind)
+def _holds_strings(kind: "pa.DataType") -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _holds_labels(kind: "pa.DataType") -> bool:
+    own = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return _holds_strings(kind) or pa.types.is_integer(own) or pa.types.is_boolean(own)
+
+
+def _values(column: "pa.Array") -> list[Any]:
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: "pa.Scalar") -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return _UNDECODABLE
 
 
 def _written(label: str | int | bool | None) -> str:

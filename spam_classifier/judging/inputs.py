@@ -1,21 +1,22 @@
-"""Where texts to judge come from: arguments, standard input, files, e-mails."""
+"""Where texts to classify come from: arguments, standard input, files, e-mails, uploads."""
 
 import hashlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import Any
 
-from spam_classifier.data.mails import MOST_BYTES, email_text
-from spam_classifier.data.records import Source
-from spam_classifier.data.rows import Input, Rejected, Row, checked_row
-from spam_classifier.data.table_rows import csv_table, json_lines_table, line_rows, tsv_table
+from spam_classifier.data.mails import email_row
+from spam_classifier.data.rows import Input, Layout, Rejected, Row, Rows, Source, checked_row, listed
+from spam_classifier.data.tables import READERS, open_table, text_lines
 from spam_classifier.errors import UserError
+from spam_classifier.judging.columns import is_prediction_column
 
 EMAIL = ".eml"
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt", EMAIL)
+SUFFIXES = (*READERS, ".parquet", EMAIL)
 
 
 def argument_input(texts: Sequence[str]) -> Input:
@@ -26,8 +27,7 @@ def argument_input(texts: Sequence[str]) -> Input:
 
 def standard_input() -> Input:
     """A text on each line of standard input."""
-    name = "standard input"
-    return Input(name, "line", ["text"], line_rows(Source(name, lambda: sys.stdin.buffer)))
+    return text_lines(Source("standard input", lambda: sys.stdin.buffer), Layout())
 
 
 def open_input(path: Path, text_column: str, into: str | None) -> Input:
@@ -35,93 +35,85 @@ def open_input(path: Path, text_column: str, into: str | None) -> Input:
 
     Args:
         path: The file or directory.
-        text_column: Column of the text where columns have names, in this case or, if unique, in any other.
-        into: Suffix of the file that the verdicts go into, if any: the rows of a table all have the same columns.
+        text_column: Column of the text, in this case or, if unique, in any other.
+        into: Suffix of the file that the labels go into, if any: all rows of a table need the same columns.
 
     Raises:
         UserError: It can't be read, is of another kind, is empty, or lacks the column.
     """
     try:
-        return _opened(path, text_column, into)
+        status = path.stat()
+        if path.is_dir():
+            return _emails(path)
+        suffix = _suffix(path, f"--input {path}", f" and a directory of {EMAIL}")
+        path.open("rb").close()
+        found = _opened(_file(path), suffix, Layout(text_column), into)
     except OSError as error:
         raise UserError(f"cannot read --input {path}: {error.strerror}; name a file that can be read") from error
+    identity = {"path": str(path.resolve()), "bytes": status.st_size, "changed": status.st_mtime_ns}
+    return replace(found, identity=identity)
 
 
 def open_upload(name: str, content: bytes, text_column: str, into: str | None = None) -> Input:
-    """The texts of a file's content.
+    """The texts of an uploaded file, whose kind is told by the suffix of its name.
 
     Args:
-        name: The file's name; its suffix tells the format.
+        name: Its name, for the suffix and for messages; no file of this name is opened.
         content: Its bytes.
-        text_column: As for ``open_input``.
+        text_column: Column of the text, in this case or, if unique, in any other.
         into: As for ``open_input``.
 
     Raises:
-        UserError: The format is unknown, or the content is empty or lacks the column.
+        UserError: It can't be read, is of another kind, is empty, or lacks the column.
     """
-    suffix, source = Path(name).suffix.lower(), Source(name, lambda: io.BytesIO(content))
-    columns: Sequence[str] | None = ["text"]
-    if suffix == ".parquet":
-        from spam_classifier.data.parquet_rows import parquet_table
+    suffix = _suffix(PurePath(name), name)
+    layout = Layout(text_column, remedy="name that of the texts")
+    return _opened(Source(name, lambda: io.BytesIO(content)), suffix, layout, into)
 
-        schema, total, rows = parquet_table(_Named(name, content), text_column)  # type: ignore[arg-type]
-        return Input(name, "row", schema.names, rows, total)
-    if suffix == EMAIL:
-        try:
-            row = checked_row(name, email_text(content), ["text"], [])
-        except ValueError as error:
-            row = Rejected(name, str(error))
-        return Input(name, "file", columns, iter([row]), 1)
+
+def _file(path: Path) -> Source:
+    return Source(str(path), lambda: path.open("rb"))
+
+
+def _suffix(path: PurePath, name: str, others: str = "") -> str:
+    suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UserError(f"{name}: unknown format; accepted are {', '.join(SUFFIXES)}")
-    if suffix == ".csv":
-        columns, rows = csv_table(source, text_column)
-    elif suffix == ".tsv":
-        columns, rows = tsv_table(source, text_column)
-    elif suffix == ".txt":
-        rows = line_rows(source)
-    else:
-        columns, rows = json_lines_table(source, text_column, into)
-    return Input(name, "line", columns, rows)
+        raise UserError(f"{name}: unknown format; accepted are {', '.join(SUFFIXES)}{others}")
+    return suffix
 
 
-class _Named(io.BytesIO):
-    def __init__(self, name: str, content: bytes) -> None:
-        super().__init__(content)
-        self.name = name
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def _opened(path: Path, text_column: str, into: str | None) -> Input:
-    name, suffix, status = str(path), path.suffix.lower(), path.stat()
-    if path.is_dir():
-        return _emails(path)
-    if suffix not in SUFFIXES:
-        raise UserError(
-            f"--input {path}: unknown format; accepted are {', '.join(SUFFIXES)} and a directory of {EMAIL}"
-        )
-    path.open("rb").close()
-    identity: dict[str, Any] = {"path": str(path.resolve()), "bytes": status.st_size, "changed": status.st_mtime_ns}
-    source = Source(name, lambda: path.open("rb"))
-    if suffix == ".parquet":
-        from spam_classifier.data.parquet_rows import parquet_table  # an extra, which others need not have
-
-        schema, total, rows = parquet_table(path, text_column)
-        return Input(name, "row", schema.names, rows, total, identity, schema)
+def _opened(source: Source, suffix: str, layout: Layout, into: str | None) -> Input:
     if suffix == EMAIL:
-        return Input(name, "file", ["file", "text"], _email_rows([name]), 1, identity)
-    columns: Sequence[str] | None
-    if suffix == ".csv":
-        columns, rows = csv_table(source, text_column)
-    elif suffix == ".tsv":
-        columns, rows = tsv_table(source, text_column)
-    elif suffix == ".txt":
-        columns, rows = ["text"], line_rows(source)
-    else:
-        columns, rows = json_lines_table(source, text_column, into)
-    return Input(name, "line", columns, rows, identity=identity)
+        return Input(source.name, "file", ["file", "text"], iter([email_row(source)]), 1)
+    found = open_table(source, suffix, layout)
+    if found.columns is not None or into is None:
+        return found
+    if into == ".jsonl":
+        return replace(found, rows=_without_own_labels(found.rows))
+    # The first object with a text decides on the columns of the table.
+    first = next((row for row in found.rows if isinstance(row, Row)), None)
+    columns = list(first.names) if first else [layout.text]
+    return replace(found, columns=columns, rows=_aligned(open_table(source, suffix, layout).rows, columns))
+
+
+def _without_own_labels(rows: Rows) -> Rows:
+    for row in rows:
+        own = next(filter(is_prediction_column, row.names), None) if isinstance(row, Row) else None
+        yield row if own is None else Rejected(row.place, f"has a member {own!r}, which the output adds itself")
+
+
+def _aligned(rows: Rows, columns: list[str]) -> Rows:
+    """A member that is missing is None, and a row with another one is rejected."""
+    own = set(columns)
+    for row in rows:
+        if isinstance(row, Row):
+            members: dict[str, Any] = dict(zip(row.names, row.values, strict=True))
+            other = [name for name in members if name not in own]
+            if other:
+                yield Rejected(row.place, f"{listed(other)} is no column of the first row (a .jsonl takes any)")
+                continue
+            row = row._replace(names=columns, values=[members.get(name) for name in columns])
+        yield row
 
 
 def _emails(directory: Path) -> Input:
@@ -134,19 +126,6 @@ def _emails(directory: Path) -> Input:
     if not found:
         raise UserError(f"--input {directory} holds no {EMAIL} files: name the directory that does")
     digest = hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()
-    paths = [os.path.join(directory, name) for name, *_ in found]  # noqa: PTH118  (a Path for each takes seconds)
-    identity = {"path": str(directory.resolve()), "files": len(paths), "digest": digest}
-    return Input(str(directory), "file", ["file", "text"], _email_rows(paths), len(paths), identity)
-
-
-def _email_rows(paths: Sequence[str]) -> Iterator[Row | Rejected]:
-    for path in paths:
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123
-                text = email_text(file.read(MOST_BYTES + 1))
-        except OSError as error:
-            yield Rejected(path, str(error.strerror))
-        except ValueError as error:
-            yield Rejected(path, str(error))
-        else:
-            yield checked_row(path, text, ["file", "text"], [path, text])
+    identity = {"path": str(directory.resolve()), "files": len(found), "digest": digest}
+    rows = (email_row(_file(directory / name)) for name, *_ in found)
+    return Input(str(directory), "file", ["file", "text"], rows, len(found), identity)

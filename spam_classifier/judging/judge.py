@@ -136,9 +136,7 @@ class Desk:
     def _report(self) -> None:
         reported = 1 if self.strict else max(0, REPORTED - self.tally.rejected)
         for row in self._rejected[:reported]:
-            source = self.source
-            where = row.place if source.unit == "file" else f"{source.name}, {source.unit} {row.place}"
-            line = one_line(f"{where}: {row.reason}")
+            line = one_line(f"{self.source.where(row.place)}: {row.reason}")
             if self.strict:
                 raise UserError(f"{line}; correct it, or leave out --strict to go on without it")
             tqdm.write(f"rejected: {line}", file=sys.stderr)

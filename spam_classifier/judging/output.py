@@ -1,11 +1,12 @@
-"""A file of verdicts: whole or not there, and gone on with where a run was killed.
+"""A file of predictions: complete or not there, and resumed after a kill.
 
-What is written stands in FILE.incomplete until it is whole. Beside it FILE.incomplete.json says of what it is, and how
-far it goes; a run of the same goes on from there. What was rejected stands in FILE.rejected.csv. Meanwhile
-FILE.incomplete.lock is held: two runs that write the same file would spoil it.
+Rows are written to FILE.incomplete, which is renamed when it is complete. FILE.incomplete.json holds the input, the
+settings and the size so far, so that the same command can resume it. Rejected rows are listed in FILE.rejected.csv.
+FILE.incomplete.lock is held meanwhile: two commands that write the same file would spoil it.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,22 +15,21 @@ from typing import Any, NamedTuple
 
 from spam_classifier.data.rows import Input, Rejected, Row
 from spam_classifier.errors import UserError
-from spam_classifier.files import locked, writing
+from spam_classifier.files import atomic_write, locked, writing
 from spam_classifier.inference.classifier import Prediction
-from spam_classifier.judging.growing_file import GrowingFile
-from spam_classifier.judging.verdict_columns import (
+from spam_classifier.judging.columns import (
     csv_lines,
-    is_verdict_column,
+    is_prediction_column,
     json_lines,
-    verdict_columns,
-    verdict_values,
+    prediction_columns,
+    with_prediction,
 )
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 class Tally(NamedTuple):
-    """How far a run is: rows read, judged and rejected, and of the judged ones those whose text was cut."""
+    """Numbers of rows: read, judged and rejected, and of the judged ones those whose text was cut."""
 
     read: int = 0
     judged: int = 0
@@ -41,12 +41,12 @@ def check_output(path: Path, input_path: Path | None, overwrite: bool) -> None:
     """Refuse what can't be written, before any work.
 
     Args:
-        path: Where verdicts are to go.
-        input_path: Where the texts come from, if from a file.
+        path: The file to write.
+        input_path: The file that is read, if any.
         overwrite: Whether a file may be replaced.
 
     Raises:
-        UserError: The format is unknown, the directory is missing, or the file is there already or is the input.
+        UserError: The format is unknown, the directory is missing, or the file exists or is the input.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {path}: unknown format; accepted are {', '.join(SUFFIXES)}")
@@ -63,26 +63,26 @@ def check_output(path: Path, input_path: Path | None, overwrite: bool) -> None:
 
 
 def rejected_path(path: Path) -> Path:
-    """Where the rows stand that could not be judged."""
+    """The list of the rejected rows."""
     return path.with_name(path.name + ".rejected.csv")
 
 
 class Output:
-    """Verdicts on their way into a file.
+    """A file of predictions that is being written.
 
     Args:
         path: The file.
-        source: Where the rows come from.
+        source: The input.
         classes: Names of the classes in the order of their indices.
-        settings: All that the verdicts hang on besides the input; as JSON.
-        overwrite: Whether an unfinished file of something else may be replaced.
+        settings: All that the predictions depend on besides the input; as JSON.
+        overwrite: Whether an unfinished file of another run may be replaced.
 
     Attributes:
-        tally: How far the file goes that is gone on with; zero where it is begun.
+        tally: The rows that are in the file. Not zero at the start if it is resumed.
 
     Raises:
-        UserError: The columns can't be written side by side, there is an unfinished file that can't be gone on with, or
-            another process is writing it, or has written it since ``check_output``.
+        UserError: The columns can't be written, there is an unfinished file that can't be resumed, or another command
+            is writing the file, or has written it since ``check_output``.
     """
 
     def __init__(
@@ -90,16 +90,14 @@ class Output:
     ) -> None:
         self.path, self.rejected = path, rejected_path(path)
         self.incomplete, self.incomplete_rejected = _incomplete(path), _incomplete(self.rejected)
-        self.state_file, self._new_state_file, lock = (
-            self.incomplete.with_name(self.incomplete.name + suffix) for suffix in (".json", ".json.new", ".lock")
-        )
-        self.kind, self.columns = path.suffix.lower(), verdict_columns(classes)
+        self.state_file = self.incomplete.with_name(f"{self.incomplete.name}.json")
+        self.kind, self.columns = path.suffix.lower(), prediction_columns(classes)
         _check_names(source, self.kind)
         own = {"input": source.identity, "columns": source.columns and list(source.columns)}
         self.settings = json.loads(json.dumps({**own, **settings}))
         self.resumable = source.identity is not None and self.kind != ".parquet"
         busy = f"another command is writing {path}: wait for it, or name another --output"
-        self._lock = locked(lock, path, busy).lock
+        self._lock = locked(self.incomplete.with_name(f"{self.incomplete.name}.lock"), path, busy).lock
         try:
             if path.exists() and not overwrite:
                 raise UserError(f"{path} is there by now: another command has written it; name another --output")
@@ -119,14 +117,14 @@ class Output:
             if self.resumable:
                 self._keep(state)
             if self.kind == ".parquet":
-                from spam_classifier.judging.parquet_output import ParquetOutput  # an extra, not always there
+                from spam_classifier.judging.parquet_output import ParquetOutput  # an extra, which may be missing
 
                 assert source.columns is not None
                 self.incomplete.unlink(missing_ok=True)
                 self._table = ParquetOutput(self.incomplete, source.columns, source.schema, classes)
             else:
-                self._lines = GrowingFile(self.incomplete, state["bytes"])
-            self._rejections = GrowingFile(self.incomplete_rejected, state["rejected_bytes"])
+                self._lines = _GrowingFile(self.incomplete, state["bytes"])
+            self._rejections = _GrowingFile(self.incomplete_rejected, state["rejected_bytes"])
             if not state["bytes"] and self.kind == ".csv":
                 self._lines.append(csv_lines([[*(source.columns or []), *self.columns]]))
             if not state["rejected_bytes"]:
@@ -135,24 +133,22 @@ class Output:
     def append(
         self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
     ) -> None:
-        """Write a chunk, and how far the file goes with it."""
+        """Write a chunk, and ``tally``, which includes it."""
         with writing(self.path):
             if self.kind == ".parquet":
                 self._table.append(rows, predictions)
             elif self.kind == ".csv":
-                self._lines.append(
-                    csv_lines([[*row.values, *verdict_values(own)] for row, own in zip(rows, predictions, strict=True)])
-                )
+                self._lines.append(csv_lines(list(map(with_prediction, rows, predictions))))
             else:
                 self._lines.append(json_lines(rows, predictions, self.columns))
-            self._rejections.append(csv_lines(rejected))
+            self._rejections.append(csv_lines([(row.place, row.reason) for row in rejected]))
             if self.resumable:
                 sizes = {"bytes": self._lines.sync(), "rejected_bytes": self._rejections.sync()}
                 self._keep({**sizes, "tally": tally})
         self.tally = tally
 
     def finish(self) -> None:
-        """Give the file its name, now that it is whole."""
+        """Rename the complete file."""
         with writing(self.path):
             self._close()
             if self.tally.rejected:
@@ -165,23 +161,21 @@ class Output:
         self._unlock()
 
     def leave(self) -> None:
-        """Leave off before the end: keep what another run can go on with, and nothing else."""
-        with suppress(OSError):  # as of a full disk, which has been told by now
+        """Stop before the end: keep what another run can resume, and nothing else."""
+        with suppress(OSError):  # a full disk, which the user knows of by now
             self._close()
         self._clear()
         self._unlock()
 
     def _clear(self) -> None:
-        """Remove what no run can go on with."""
-        own = [self._new_state_file]
+        """Remove what no run can resume."""
         if not self.resumable or not self.tally.read:
-            own += [self.incomplete, self.incomplete_rejected, self.state_file]
-        for path in own:
-            with suppress(OSError):
-                path.unlink()
+            for path in (self.incomplete, self.incomplete_rejected, self.state_file):
+                with suppress(OSError):
+                    path.unlink()
 
     def _unlock(self) -> None:
-        """Give the file free; who has opened its lock by now finds it without a name, and makes another."""
+        """Release the lock. It is removed first: who has opened it by now finds that, and makes another."""
         with suppress(OSError):
             Path(self._lock.lock_file).unlink()
         self._lock.release()
@@ -191,18 +185,18 @@ class Output:
         self._rejections.close()
 
     def _keep(self, state: dict[str, Any]) -> None:
-        self._new_state_file.unlink(missing_ok=True)
-        self._new_state_file.write_text(json.dumps({"settings": self.settings, **state}), encoding="utf-8")
-        self._new_state_file.replace(self.state_file)
+        with atomic_write(self.state_file) as unfinished:
+            unfinished.write_text(json.dumps({"settings": self.settings, **state}), encoding="utf-8")
 
     def _state(self, overwrite: bool) -> dict[str, Any]:
-        """What the unfinished file says of itself, if there is one of the same; else that of a new one."""
+        """The state of the unfinished file, if there is one and it can be resumed; else that of a new one."""
         begin = {"bytes": 0, "rejected_bytes": 0, "tally": Tally()}
         if not self.incomplete.exists():
             return begin
         state = _read_state(self.state_file)
         if self.resumable and state is not None and state["settings"] == self.settings:
-            self._undo_half_a_finish()
+            if not self.incomplete_rejected.exists() and self.rejected.exists():  # killed while finishing
+                self.rejected.replace(self.incomplete_rejected)
             if self._reaches(state):
                 return state
         if overwrite:
@@ -210,22 +204,41 @@ class Output:
         remedy = "delete it, name another --output, or replace it with --overwrite"
         if not self.resumable:
             what = "a .parquet" if self.kind == ".parquet" else "a run on typed or piped texts"
-            raise UserError(
-                f"{self.incomplete} is of a run that was stopped, and {what} can't be gone on with: {remedy}"
-            )
+            raise UserError(f"{self.incomplete} is of a run that was stopped, and {what} can't be resumed: {remedy}")
         raise UserError(
             f"{self.incomplete} is of another run (another input, checkpoint or setting), or damaged: {remedy}"
         )
 
-    def _undo_half_a_finish(self) -> None:
-        if not self.incomplete_rejected.exists() and self.rejected.exists():
-            self.rejected.replace(self.incomplete_rejected)
-
     def _reaches(self, state: dict[str, Any]) -> bool:
+        """Whether both files are as long as the state says; a link is not a file of ours."""
         paths = ((self.incomplete, "bytes"), (self.incomplete_rejected, "rejected_bytes"))
-        if any(path.is_symlink() for path, _ in paths):  # no run of ours made it
+        if any(path.is_symlink() for path, _ in paths):
             return False
         return all((path.stat().st_size if path.exists() else 0) >= state[size] for path, size in paths)
+
+
+class _GrowingFile:
+    """Text appended to a file, after its first ``offset`` bytes; what follows them is cut off."""
+
+    def __init__(self, path: Path, offset: int) -> None:
+        if not offset:
+            path.unlink(missing_ok=True)  # where it is a link, it may lead anywhere
+        self._file = path.open("r+b" if offset else "xb")
+        self._file.truncate(offset)
+        self._file.seek(offset)
+
+    def append(self, text: str) -> None:
+        # What UTF-8 can't hold, as in the name of a file, is written as an escape.
+        self._file.write(text.encode("utf-8", "backslashreplace"))
+
+    def sync(self) -> int:
+        """Write it to the disk; returns its size in bytes."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _incomplete(path: Path) -> Path:
@@ -233,10 +246,10 @@ def _incomplete(path: Path) -> Path:
 
 
 def _check_names(source: Input, kind: str) -> None:
-    names = [] if source.columns is None else source.columns
+    names = source.columns or []
     for name in names:
-        if is_verdict_column(name):
-            raise UserError(f"{source.name} has a column {name!r}, as verdicts have: rename it first")
+        if is_prediction_column(name):
+            raise UserError(f"{source.name} has a column {name!r}, which the output adds itself: rename it first")
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled and kind != ".csv":
         raise UserError(f"{source.name} has several columns {doubled[0]!r}, and {kind} takes one: make --output a .csv")

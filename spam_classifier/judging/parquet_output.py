@@ -1,4 +1,4 @@
-"""Verdicts beside a row's own columns, in a .parquet."""
+"""Rows with their predictions in a .parquet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from spam_classifier.data.parquet import pa
 from spam_classifier.data.rows import Row
 from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Prediction
-from spam_classifier.judging.verdict_columns import verdict_columns, verdict_values
+from spam_classifier.judging.columns import prediction_columns, with_prediction
 
 
 class ParquetOutput:
-    """A .parquet that is written a chunk at a time, a row group for each.
+    """A .parquet that grows by a row group for each chunk.
 
     Args:
         path: The file.
@@ -21,12 +21,10 @@ class ParquetOutput:
     """
 
     def __init__(self, path: Path, columns: Sequence[str], schema: "pa.Schema | None", classes: Sequence[str]) -> None:
-        self.own = schema or pa.schema([(name, pa.string()) for name in columns])
-        self.as_strings = schema is None
+        own = schema or pa.schema([(name, pa.string()) for name in columns])
+        self.as_strings = len(own) if schema is None else 0  # so many columns are written as strings
         kinds = [pa.string(), *[pa.float64()] * (len(classes) + 2), pa.bool_()]
-        verdicts = [pa.field(name, kind) for name, kind in zip(verdict_columns(classes), kinds, strict=True)]
-        self.schema = pa.schema([*(self.own.field(index) for index in range(len(self.own))), *verdicts])
-        self.path = path
+        self.schema = pa.schema([*own, *map(pa.field, prediction_columns(classes), kinds)])
         self._writer = pa.parquet.ParquetWriter(path, self.schema)
 
     def append(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> None:
@@ -37,11 +35,9 @@ class ParquetOutput:
         """
         if not rows:
             return
-        table = [[*row.values, *verdict_values(own)] for row, own in zip(rows, predictions, strict=True)]
-        columns = [list(column) for column in zip(*table, strict=True)]
-        if self.as_strings:
-            for index in range(len(self.own)):
-                columns[index] = [None if value is None else str(value) for value in columns[index]]
+        columns = [list(column) for column in zip(*map(with_prediction, rows, predictions), strict=True)]
+        for index in range(self.as_strings):
+            columns[index] = [None if value is None else str(value) for value in columns[index]]
         try:
             arrays = [pa.array(column, field.type) for column, field in zip(columns, self.schema, strict=True)]
             self._writer.write_batch(pa.record_batch(arrays, schema=self.schema))
@@ -52,5 +48,5 @@ class ParquetOutput:
             ) from error
 
     def close(self) -> None:
-        """Write what the file ends with."""
+        """Write the end of the file."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Verdicts for the eye: texts may be hostile, so that nothing in them reaches the terminal as a command."""
+"""Predictions on a terminal. Texts may be hostile: their control characters are printed as escapes."""
 
 import shutil
 import unicodedata
@@ -10,11 +10,11 @@ from spam_classifier.errors import escape_control
 from spam_classifier.inference.classifier import Prediction
 from spam_classifier.judging.output import Tally
 
-NARROWEST = 20  # columns that a text gets at least
+NARROWEST = 20  # columns of a text, at least
 
 
 def shortened(text: str, width: int) -> str:
-    """The text's beginning, in at most so many columns of a terminal."""
+    """The beginning of a text, at most ``width`` columns of a terminal."""
     if sum(map(_columns, text)) <= width:
         return text
     taken, end = 0, 0
@@ -30,7 +30,7 @@ def _columns(character: str) -> int:
 
 
 class Screen:
-    """A table on a terminal, shortened to its width; elsewhere label, probability and text between tabs.
+    """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs.
 
     Args:
         stream: Where to print.
@@ -63,7 +63,6 @@ class Screen:
         self.tally = tally
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Nothing to do."""
 
-    def leave(self) -> None:
-        """Nothing is left to do."""
+    leave = finish

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spam_classifier.data.encoding import Keep
-from spam_classifier.data.records import has_surrogate
+from spam_classifier.data.rows import has_surrogate
 from spam_classifier.errors import UserError
 from spam_classifier.models.backbone_source import BACKBONE, SOURCE
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Shape

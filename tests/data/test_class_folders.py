@@ -42,8 +42,8 @@ def test_order_labels_and_texts_to_the_letter(reviews: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("neg/empty.txt", b"", "empty text"),
-        ("neg/blank.txt", b" \n", "empty text"),
+        ("neg/empty.txt", b"", "no text"),
+        ("neg/blank.txt", b" \n", "no text"),
         ("neg/latin.txt", "é".encode("latin-1"), "not UTF-8"),
         ("neg/mail.eml", b"hello", "not a .txt"),
         ("neg/deeper/a.txt", b"hello", "not a .txt"),

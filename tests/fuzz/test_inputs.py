@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from spam_classifier.data.mails import email_text, html_text
 from spam_classifier.data.rows import Rejected, Row
+from spam_classifier.judging.columns import csv_lines
 from spam_classifier.judging.inputs import open_input
-from spam_classifier.judging.verdict_columns import csv_lines
 
 TEXTS = ["See you at 7", 'WIN "1,000" now\ncall', "café, at noon", "prize"]
 TOKENS = (

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from spam_classifier import Classifier
-from spam_classifier.judging.verdict_columns import csv_lines
+from spam_classifier.judging.columns import csv_lines
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import ConsoleMessage, Error, Page, expect, sync_playwright  # noqa: E402

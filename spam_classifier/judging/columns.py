@@ -1,4 +1,4 @@
-"""How verdicts stand beside a row's own columns, in a .csv or a .jsonl."""
+"""The columns that a prediction adds to a row, and rows with them as CSV and JSON lines."""
 
 import csv
 import io
@@ -8,28 +8,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from spam_classifier.data.rows import Json, Row
-from spam_classifier.evaluation.predictions import PREFIX
 from spam_classifier.inference.classifier import Prediction
 
+PREFIX = "probability_"  # as in a run's own predictions
 
-def verdict_columns(classes: Sequence[str]) -> list[str]:
-    """The columns of a verdict: the class, its probability, each class's, the threshold, whether the text was cut."""
+
+def prediction_columns(classes: Sequence[str]) -> list[str]:
+    """The label, its probability, each class's, the threshold, and whether the text was cut."""
     return ["predicted", "probability", *(f"{PREFIX}{name}" for name in classes), "threshold", "truncated"]
 
 
-def is_verdict_column(name: str) -> bool:
-    """Whether verdicts have such a column, whatever the classes are."""
-    return name in verdict_columns([]) or name.startswith(PREFIX)
+def is_prediction_column(name: str) -> bool:
+    """Whether predictions add such a column, whatever the classes are."""
+    return name in prediction_columns([]) or name.startswith(PREFIX)
 
 
-def verdict_values(prediction: Prediction) -> list[Any]:
-    """What stands in them."""
+def with_prediction(row: Row, prediction: Prediction) -> list[Any]:
+    """The values of a row, and of ``prediction_columns``."""
     probabilities = prediction.probabilities.values()
-    return [prediction.label, prediction.probability, *probabilities, prediction.threshold, prediction.truncated]
+    own = [prediction.label, prediction.probability, *probabilities, prediction.threshold, prediction.truncated]
+    return [*row.values, *own]
 
 
 def csv_lines(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as CSV: strings in quotes, to the letter; whatever is no number is a string."""
+    """Rows as CSV: strings in quotes, exactly as they are; whatever is not a number is a string."""
     written = io.StringIO()
     writer = csv.writer(written, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerows([_csv_cell(value) for value in row] for row in rows)
@@ -47,10 +49,10 @@ def _csv_cell(value: Any) -> str | int | float:
 
 
 def json_lines(rows: Sequence[Row], predictions: Sequence[Prediction], columns: Sequence[str]) -> str:
-    """Rows and their verdicts as JSON, an object on each line; ``columns`` are those of ``verdict_columns``."""
+    """Rows with their predictions, a JSON object on each line; ``columns`` are the ``prediction_columns``."""
     lines = []
     for row, prediction in zip(rows, predictions, strict=True):
-        pairs = zip([*row.names, *columns], [*row.values, *verdict_values(prediction)], strict=True)
+        pairs = zip([*row.names, *columns], with_prediction(row, prediction), strict=True)
         members = (f"{json.dumps(name, ensure_ascii=False)}: {_json_cell(value)}" for name, value in pairs)
         lines.append(f"{{{', '.join(members)}}}\n")
     return "".join(lines)
