@@ -125,7 +125,7 @@ def _settings(config: Path) -> list[tuple[str, Any]]:
     if not config.is_file():
         return []
     table = pd.json_normalize(yaml.safe_load(config.read_text(encoding="utf-8")))
-    return [(name, value) for name, value in table.iloc[0].items() if value is not None]
+    return [(str(name), value) for name, value in table.iloc[0].items() if value is not None]
 
 
 def _provenance(made: dict[str, Any] | None) -> list[tuple[str, Any]]:
