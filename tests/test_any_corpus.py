@@ -68,8 +68,7 @@ def test_four_classes_keep_their_names(
     assert "économie" in report
     texts = [f"the plot of a night, {TOPICS[name]}" for name in names]
     assert classify(monkeypatch, capsys, *texts) == names
-    assert train("predict").code == 0
-    table = pd.read_csv(run / "predictions.csv")
+    table = pd.read_csv(run / "predictions/test.csv")
     assert [name.removeprefix("probability_") for name in table.columns[-4:]] == names
 
 

@@ -86,7 +86,7 @@ def test_malicious_checkpoint_runs_nothing(here: Path, failing: Callable, kind: 
     checkpoint = str(malicious(kind))
     Path("config.yaml").write_text("{}")
     for command in (
-        *([("train", subcommand) for subcommand in ("fit", "validate", "test", "predict")]),
+        *([("train", subcommand) for subcommand in ("fit", "validate", "test")]),
         *[("predict", "hello"), ("export", "onnx", "out.onnx"), ("export", "transformers", "out"), ("serve",)],
     ):
         assert "evil.ckpt is not a checkpoint" in failing(*command, "--ckpt_path", checkpoint)
@@ -123,7 +123,7 @@ def checkpoint_with(changes: dict[str, Any], state: dict[str, Any] | None = None
     model.describe_data(DataDescription(["ham", "spam"], [1.0, 1.0], max_length=8, padded_length=8))
     model.configure_model()
     content = {
-        "state_dict": {name: tensor.clone() for name, tensor in model.state_dict().items()} | (state or {}),
+        "state_dict": {name: tensor.clone() for name, tensor in model.net.state_dict().items()} | (state or {}),
         "global_step": 1,
         "hyper_parameters": {**model.hparams, **changes},
     }

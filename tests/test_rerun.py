@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from spam_classifier.comparing.reproduce import differences, other_versions, refuse_other_sources, same_weights
 from spam_classifier.data.corpora import corpus_sha256
 from spam_classifier.errors import UserError
-from spam_classifier.rerun import differences, main, other_versions, refuse_other_sources, same_weights
+from spam_classifier.rerun import main
 from spam_classifier.runs.provenance import git_revision, versions
 
 SMALL = [

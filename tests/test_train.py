@@ -117,9 +117,7 @@ def test_evaluations_rebuild_model_and_data_of_the_newest_run(
     curves = scalars(run)
     assert train("validate", "--ckpt_path", "last").code == 0
     assert scalars(run) == curves  # a second look adds no points to the curves of training
-    predicted = train("predict", f"--ckpt_path={best}")
-    assert predicted.code == 0
-    table = pd.read_csv(run / "predictions.csv")
+    table = pd.read_csv(run / "predictions/test.csv")
     assert table[["label", "text"]].equals(pd.read_csv(run / "test.csv"))
     assert (table["predicted"] == table["label"]).mean() == pytest.approx(accuracy)
     probabilities = table[["probability_news", "probability_sport", "probability_weather"]]
@@ -127,7 +125,6 @@ def test_evaluations_rebuild_model_and_data_of_the_newest_run(
 
     report = (run / "report.html").read_text()
     assert "has not been looked at" not in report
-    assert len(pd.read_csv(run / "predictions/test.csv")) == 19
 
     # later flags win over the run's settings
     other = train("test", "--data.train_fraction", 0.5, "--data.validation_fraction", 0.3)
@@ -164,9 +161,7 @@ def test_interrupted_run_continues_exactly(
     fit_topics += ["--trainer.max_epochs", "4", "--model.dropout", "0.1", "--model.schedule", "cosine", *flags]
     assert train(*fit_topics, "--trainer.default_root_dir", "whole").code == 0
 
-    from spam_classifier import train as module
-
-    monkeypatch.setattr(module, "StopAtNaN", lambda: StopAt(step))
+    monkeypatch.setattr("spam_classifier.training.module.StopAtNaN", lambda: StopAt(step))
     stopped = train(*fit_topics)
     last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
     assert stopped.code == 1
@@ -357,12 +352,14 @@ def test_book_position_on_another_corpus_pads_as_in_training(
     rows = pd.read_csv(tmp_path / "topics.csv")
     rows["body"] = rows["body"].str.slice(0, 8)
     rows.to_csv(tmp_path / "short.csv", index=False)
-    assert train("predict", "--data.corpus", "short.csv").code == 0
-    table = pd.read_csv(tmp_path / "lightning_logs/version_0/predictions.csv")
+    assert train("test", "--data.corpus", "short.csv", "--data.max_length", 8).code == 1  # it would be padded to 8
 
     from spam_classifier import load_classifier
 
-    best = next((tmp_path / "lightning_logs/version_0/checkpoints").glob("best-*.ckpt"))
+    assert train("test").code == 0
+    run = tmp_path / "lightning_logs/version_0"
+    table = pd.read_csv(run / "predictions/test.csv")
+    best = next((run / "checkpoints").glob("best-*.ckpt"))
     alone = torch.cat([load_classifier(best).probabilities([text]) for text in table["text"]])
     columns = ["probability_news", "probability_sport", "probability_weather"]
     assert torch.allclose(torch.tensor(table[columns].to_numpy()).float(), alone, atol=1e-5)
@@ -427,9 +424,8 @@ def test_real_corpus_with_a_small_model(train: Callable, tmp_path: Path, uci_arc
     assert fit.code == 0, fit.err
     assert "1,045 / 149 / 300 (train / validation / test), up to 120 tokens" in fit.out
     assert train("test").code == 0
-    assert train("predict").code == 0
     run = tmp_path / "lightning_logs/version_0"
-    assert len(pd.read_csv(run / "predictions.csv", keep_default_na=False)) == 300
+    assert len(pd.read_csv(run / "predictions/test.csv", keep_default_na=False)) == 300
     assert json.loads((run / "metrics.json").read_text())["test"]["acc"] > 0.8
 
 

@@ -208,12 +208,12 @@ def assert_same_run(run: Path, other: Path) -> None:
 
 @pytest.mark.slow
 def test_commands_leave_the_same_run(pair: Path, train: Callable, tmp_path: Path) -> None:
-    for arguments in (["fit", *COMMAND, "--trainer.devices", "1"], ["test"], ["predict"]):
+    for arguments in (["fit", *COMMAND, "--trainer.devices", "1"], ["test"]):
         done = train(*arguments)
         assert done.code == 0, done.err
     alone, run = (directory / "lightning_logs/version_0" for directory in (tmp_path, pair))
     assert_same_run(alone, run)
-    tables = [pd.read_csv(directory / "predictions.csv") for directory in (alone, run)]
+    tables = [pd.read_csv(directory / "predictions/test.csv") for directory in (alone, run)]
     assert tables[1][["label", "text"]].equals(pd.read_csv(run / "test.csv"))
     pd.testing.assert_frame_equal(*tables, atol=1e-5)
 

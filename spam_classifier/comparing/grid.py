@@ -18,7 +18,7 @@ from spam_classifier.comparing import table
 from spam_classifier.comparing.launch import RunFailed, launch_fit, launch_test, launched_run, splits_digest
 from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
-from spam_classifier.errors import UserError
+from spam_classifier.errors import UserError, one_line
 from spam_classifier.evaluation.text_tables import markdown_table
 from spam_classifier.files import atomic_write, locked, writing
 from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT
@@ -166,7 +166,7 @@ class Grid:
                 assert directory is not None
                 compare(directory)
         except UserError as error:
-            self.errors[run] = error.reason if isinstance(error, RunFailed) else str(error)
+            self.errors[run] = error.reason if isinstance(error, RunFailed) else one_line(str(error))
             tqdm.write(f"{run} failed: {self.errors[run]}", file=sys.stderr)
 
     def _write(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 MISSING = "-"
 MARKUP = re.compile(r"([\\`*_\[\]#|<>~&@$]|[.:](?=\S))")  # the last for links that need no brackets
 BARE_PIPE = re.compile(r"(?<!\\)\|")
+NUMBER = re.compile(r"-$|[-+]?[\d.,]+%?( |$)")
 
 
 def escape_markdown(text: str) -> str:
@@ -27,7 +28,7 @@ def markdown_table(rows: Iterable[Mapping[str, object]]) -> str:
     columns = []
     for name in names:
         cells = [_cell(row.get(name)) for row in rows]
-        is_number = all(cell[:1] in "+-0123456789" for cell in cells)
+        is_number = all(NUMBER.match(cell) for cell in cells)
         width = max(3, *map(len, (name, *cells)))
         if is_number:
             columns.append([text.rjust(width) for text in (name, "-" * (width - 1) + ":", *cells)])

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from spam_classifier import Classifier, load_classifier
-from spam_classifier.exporting.model_card import ONNX, TRANSFORMERS, escaped, model_card
+from spam_classifier.exporting.model_card import model_card
 
 pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
 
@@ -38,17 +36,7 @@ def front_matter(card: str) -> dict:
     return yaml.safe_load(card.split("---\n")[1])
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])) | st.text("<>[]()`*_~|\\&#;!:/.a1 -=+@", max_size=30))
-def test_escaped_text_is_shown_to_the_letter(text: str) -> None:
-    tokens = MARKDOWN.parse(f"x {escaped(text)} y")
-    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
-    assert {child.type for child in tokens[1].children or []} <= {"text", "text_special"}
-    letters = "".join(child.content for child in tokens[1].children or [])
-    expected = "".join(character if character.isprintable() else " " for character in text)
-    assert letters.split() == ["x", *expected.split(), "y"]
-
-
-@pytest.mark.parametrize("kind", [TRANSFORMERS, ONNX])
+@pytest.mark.parametrize("kind", ["transformers", "onnx"])
 def test_hostile_names_stay_text(trained: Callable[..., Classifier], three_classes: Path, kind: str) -> None:
     classifier = trained(corpus=str(three_classes))
     card = model_card(classifier, kind, 'out"\n```', [])
@@ -72,7 +60,7 @@ def test_figures_of_the_run_and_whose_they_are(trained: Callable[..., Classifier
     (run / "checkpoints").mkdir(parents=True)
     for name in ("best.ckpt", "other.ckpt"):
         (run / "checkpoints" / name).write_bytes(source.read_bytes())
-    unknown = model_card(load_classifier(run / "checkpoints/best.ckpt"), ONNX, "m.onnx", [])
+    unknown = model_card(load_classifier(run / "checkpoints/best.ckpt"), "onnx", "m.onnx", [])
     assert "keeps no figures" in unknown
     metrics = {
         "validation": SPLIT,
@@ -82,14 +70,15 @@ def test_figures_of_the_run_and_whose_they_are(trained: Callable[..., Classifier
     }
     del metrics["natural"]["checkpoint"]
     (run / "metrics.json").write_text(json.dumps(metrics))
-    own = model_card(load_classifier(run / "checkpoints/best.ckpt"), ONNX, "m.onnx", ["A note."])
-    assert "| validation | 300 | 95.00% | 91.90% to 96.90% | - | 90.00% |" in own
-    assert "| test, classes in their natural shares | 300 | 50.00% |" in own
+    own = model_card(load_classifier(run / "checkpoints/best.ckpt"), "onnx", "m.onnx", ["A note."])
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in own.splitlines()]
+    assert ["validation", "300", "95.00%", "91.90% to 96.90%", "-", "90.00%"] in [line[:6] for line in cells]
+    assert ["test, classes in their natural shares", "300", "50.00%"] in [line[:3] for line in cells]
     assert own.count("3 of 150, 2.00% (1.00% to 5.00%)") == 3
     assert "All are of the exported checkpoint." in own
     assert "torch 9.9" in own
     assert "A note" in own
-    other = model_card(load_classifier(run / "checkpoints/other.ckpt"), ONNX, "m.onnx", [])
+    other = model_card(load_classifier(run / "checkpoints/other.ckpt"), "onnx", "m.onnx", [])
     assert "All are of the exported checkpoint." not in other
     assert "Exported was other.ckpt" in shown(other)
     assert "best.ckpt" in shown(other)
@@ -102,25 +91,25 @@ def test_hostile_names_in_the_table(trained: Callable[..., Classifier], tmp_path
     classifier.checkpoint.parent.mkdir()
     classifier.checkpoint.write_bytes(trained().checkpoint.read_bytes())
     (tmp_path / "metrics.json").write_text(json.dumps({"test": SPLIT}))
-    html = MARKDOWN.render(model_card(classifier, ONNX, "m.onnx", []).split("---\n", 2)[2])
-    assert html.count("<th>") == 8
-    assert html.count("<td>") == 8
+    html = MARKDOWN.render(model_card(classifier, "onnx", "m.onnx", []).split("---\n", 2)[2])
+    assert html.count("</th>") == 8
+    assert html.count("</td>") == 8
     assert 'e.example"' not in html
     assert "<img" not in html
 
 
 def test_what_is_known_of_the_sample(trained: Callable[..., Classifier]) -> None:
-    card = model_card(trained(), TRANSFORMERS, "out", [])
+    card = model_card(trained(), "transformers", "out", [])
     assert "Synthetic messages" in card
     assert "language" not in front_matter(card)
     assert "license" not in front_matter(card)
     assert "temperature 1.7, fitted on the validation split" in card
-    assert "spam, is decided for from a probability of 0.5" in card
+    assert "labelled spam, the second class, from a probability of 0.5" in card
     assert "A text of more than 24 tokens" in card
 
 
 def test_what_is_known_of_the_real_messages(trained: Callable[..., Classifier], uci_archive: Path) -> None:
-    card = model_card(trained(corpus=str(uci_archive)), TRANSFORMERS, "out", [])
+    card = model_card(trained(corpus=str(uci_archive)), "transformers", "out", [])
     assert front_matter(card)["language"] == "en"
     assert "license" not in front_matter(card)
     assert "CC BY 4.0" in card
