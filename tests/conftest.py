@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; tests run side by side
 
+import io
 import logging
 import multiprocessing
 import runpy
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -57,7 +59,7 @@ def no_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 class Outcome(NamedTuple):
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -66,7 +68,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(scope="session")
 def uci_archive() -> Path:
-    """The real SMS Spam Collection, where the environment says it is."""
+    """The archive of the real SMS Spam Collection."""
     path = os.environ.get("SPAM_CLASSIFIER_UCI_ARCHIVE")
     if path and Path(path).is_file():
         return Path(path).resolve()
@@ -77,31 +79,36 @@ def uci_archive() -> Path:
 
 
 @pytest.fixture
-def train(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
-    """Run ``python -m spam_classifier.train ...`` in this process and in an empty directory."""
-    monkeypatch.chdir(tmp_path)
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Call a command's ``main`` with arguments and standard input, in this process."""
 
-    def run(*arguments: object) -> Outcome:
-        from spam_classifier.train import main
-
-        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+    def call(main: Callable[[], None], *arguments: object, stdin: bytes = b"") -> Outcome:
+        monkeypatch.setattr(sys, "argv", [main.__module__, *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capsys.readouterr()
         code = 0
         try:
             main()
         except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # the Trainer ignores it once interrupted
         return Outcome(code, *capsys.readouterr())
 
-    return run
+    return call
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Run ``python -m spam_classifier.train ...`` in this process and in an empty directory."""
+    from spam_classifier.train import main
+
+    monkeypatch.chdir(tmp_path)
+    return partial(call, main)
 
 
 class Running(NamedTuple):
-    """A command that was started, and the files that it prints to."""
+    """A command that was started, and the files of its output."""
 
     process: Any
     out: Path
@@ -112,7 +119,7 @@ class Running(NamedTuple):
         return self.process.pid
 
     def wait(self, timeout: float = 300) -> int:
-        """The exit code; of a process that was killed, the signal's number below zero."""
+        """The exit code, or minus the number of the signal that killed the process."""
         if isinstance(self.process, subprocess.Popen):
             return self.process.wait(timeout)
         self.process.join(timeout)
@@ -124,7 +131,7 @@ class Running(NamedTuple):
 
 
 def run_module(module: str, arguments: list[str], cwd: Path, environment: dict[str, str], *paths: Path) -> None:
-    """In a forked child: what ``python -m <module> ...`` does, with the paths as its three standard streams."""
+    """Do what ``python -m <module> ...`` does, in a forked child, with files as the three standard streams."""
     os.chdir(cwd)
     os.environ.update(environment)
     for number, (path, flags) in enumerate(zip(paths, [os.O_RDONLY, os.O_WRONLY, os.O_WRONLY], strict=True)):
@@ -137,7 +144,7 @@ def run_module(module: str, arguments: list[str], cwd: Path, environment: dict[s
                 handler.stream = sys.stderr  # the old one may be closed
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.excepthook = threading.__excepthook__
+    threading.excepthook, sys.unraisablehook = threading.__excepthook__, sys.__unraisablehook__
     sys.argv = [module, *arguments]
     sys.modules.pop(module, None)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -145,9 +152,9 @@ def run_module(module: str, arguments: list[str], cwd: Path, environment: dict[s
 
 @pytest.fixture
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
-    """Start ``python -m <module> ...`` in a fork of this process: an interpreter of its own imports for six seconds.
+    """Start ``python -m <module> ...`` in a fork of this process, which saves six seconds of imports.
 
-    Where a fork is not safe, as on macOS, and with ``fresh``, it is an interpreter of its own.
+    With ``fresh``, and on macOS, where forks are not safe, it is a new interpreter.
     """
     started: list[Running] = []
 
@@ -180,13 +187,13 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., R
 
 @pytest.fixture
 def command(forked: Callable[..., Running]) -> Callable[..., Outcome]:
-    """Run ``python -m <module> ...`` to its end, in a process of its own."""
+    """Run ``python -m <module> ...`` in another process, and wait for its end."""
     return lambda *arguments, **options: forked(*arguments, **options).outcome()
 
 
 @pytest.fixture
 def forked_runs(forked: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fork the trainings that a command launches, too."""
+    """Fork the trainings that a command launches."""
 
     def run(command: list[str], stdout: Any, **_: Any) -> SimpleNamespace:
         done = forked(*command[2:]).outcome()
@@ -199,11 +206,11 @@ def forked_runs(forked: Callable[..., Running], monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(scope="session")
 def children() -> Callable[[int], list[int]]:
-    """The processes that a process has started."""
+    """The child processes of a process."""
 
     def children(process: int) -> list[int]:
         known = Path(f"/proc/{process}/task/{process}/children")
-        command = ["pgrep", "-P", str(process)]  # where there is no such file
+        command = ["pgrep", "-P", str(process)]  # where there is no /proc
         listed = known.read_text() if known.exists() else subprocess.check_output(command, text=True)
         return [int(number) for number in listed.split()]
 
@@ -212,12 +219,12 @@ def children() -> Callable[[int], list[int]]:
 
 @pytest.fixture(scope="session")
 def wait_until() -> Callable[[Callable[[], object]], None]:
-    """Wait for something to be true, or fail after minutes."""
+    """Wait for a condition, at most four minutes."""
 
     def wait_until(true: Callable[[], object]) -> None:
         deadline = time.monotonic() + 240
         while not true():
-            assert time.monotonic() < deadline, "it never came about"
+            assert time.monotonic() < deadline, "the condition was never true"
             time.sleep(0.02)
 
     return wait_until
@@ -225,7 +232,7 @@ def wait_until() -> Callable[[Callable[[], object]], None]:
 
 @pytest.fixture(scope="session")
 def is_gone() -> Callable[[int], bool]:
-    """Whether a process has ended; one that nobody has taken note of since (a zombie) has, too."""
+    """Whether a process has ended, or is a zombie."""
 
     def is_gone(process: int) -> bool:
         try:

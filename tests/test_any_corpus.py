@@ -40,18 +40,13 @@ def reviews(directory: Path, number: int, longest: int) -> None:
                 (directory / part / label / f"{row}_7.txt").write_text(" ".join(words) + "<br /><br />")
 
 
-def classify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *texts: str) -> list[str]:
+def classify(call: Callable, *texts: str) -> list[str]:
     from spam_classifier.predict import main
 
-    monkeypatch.setattr(sys, "argv", ["predict", *texts])
-    main()
-    return [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    return [line.split("\t")[0] for line in call(main, *texts).out.splitlines()[1:]]
 
 
-@pytest.mark.report
-def test_four_classes_keep_their_names(
-    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_four_classes_keep_their_names(train: Callable, call: Callable) -> None:
     four_classes(Path("topics.csv"), 240)
     columns = ["--data.text_column", "body", "--data.label_column", "topic"]
     fitted = train("fit", *SMALL, "--data.corpus", "topics.csv", *columns, "--trainer.max_epochs", 6)
@@ -67,15 +62,13 @@ def test_four_classes_keep_their_names(
     assert "arts &amp; &lt;culture&gt;" in report
     assert "économie" in report
     texts = [f"the plot of a night, {TOPICS[name]}" for name in names]
-    assert classify(monkeypatch, capsys, *texts) == names
+    assert classify(call, *texts) == names
     table = pd.read_csv(run / "predictions/test.csv")
     assert [name.removeprefix("probability_") for name in table.columns[-4:]] == names
 
 
 @pytest.mark.slow
-def test_reviews_in_folders_with_their_own_test_split(
-    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reviews_in_folders_with_their_own_test_split(train: Callable, call: Callable) -> None:
     reviews(Path("imdb"), 160, longest=120)
     split = ["--data.corpus", "imdb/train", "--data.test_corpus", "imdb/test", "--data.labels", '["neg", "pos"]']
     cut = ["--data.max_length", 32, "--data.keep", "tail", "--data.balance", "none"]
@@ -90,7 +83,7 @@ def test_reviews_in_folders_with_their_own_test_split(
     assert metrics["audit"]["splits"]["test"]["truncated"] > 40
     assert metrics["audit"]["keep"] == "tail"
     endings = [" ".join(WORDS * 30 + OPINIONS[label] * 2) for label in ("pos", "neg")]
-    assert classify(monkeypatch, capsys, *endings) == ["pos", "neg"]
+    assert classify(call, *endings) == ["pos", "neg"]
 
 
 if __name__ == "__main__":  # 2,000 reviews of up to 2,500 words, to try it by hand

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -259,9 +258,7 @@ def test_accelerator_the_machine_lacks(train: Callable) -> None:
     assert "the Trainer refuses its flags" in done.err
 
 
-def test_predict_command_errors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_predict_command_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable) -> None:
     from spam_classifier.predict import main
 
     monkeypatch.chdir(tmp_path)
@@ -270,11 +267,9 @@ def test_predict_command_errors(
         (["hello", "--ckpt_path", "nothing.ckpt"], "no such file"),
         (["hello", "--ckpt_path", str(foreign_checkpoint())], "is not a checkpoint of this classifier"),
     ):
-        monkeypatch.setattr(sys, "argv", ["predict", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == 1
-        assert message in capsys.readouterr().err
+        done = call(main, *arguments)
+        assert done.code == 1
+        assert message in done.err
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
-"""The ready-made configs, and the defaults that live in the signatures."""
+"""The configs, and the defaults of ``fit``."""
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,22 +11,25 @@ from spam_classifier.train import main
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
-def settings(*arguments: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> dict:
+@pytest.fixture
+def settings(call: Callable) -> Callable[..., dict]:
     """What ``fit`` would run with."""
-    monkeypatch.setattr(sys, "argv", ["train", "fit", *map(str, arguments), "--print_config"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code in (0, None)
-    return yaml.safe_load(capsys.readouterr().out)
+
+    def settings(*arguments: object) -> dict:
+        done = call(main, "fit", *arguments, "--print_config")
+        assert done.code == 0, done.err
+        return yaml.safe_load(done.out)
+
+    return settings
 
 
-def test_book_config_is_the_default(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    defaults = settings(capsys=capsys, monkeypatch=monkeypatch)
-    book = settings("--config", CONFIGS / "book.yaml", capsys=capsys, monkeypatch=monkeypatch)
+def test_book_config_is_the_default(settings: Callable) -> None:
+    defaults = settings()
+    book = settings("--config", CONFIGS / "book.yaml")
     assert book == defaults
     assert book["seed_everything"] == 123
     assert book["trainer"]["max_epochs"] == 5
-    # each setting of the recipe stands in the file, so that it can be read there
+    # users read the recipe in this file: it has every setting
     stated = yaml.safe_load((CONFIGS / "book.yaml").read_text())
     sizes_of_the_weights = {"layers", "width", "heads", "context"}
     assert set(stated["model"]) == set(defaults["model"]) - sizes_of_the_weights
@@ -35,13 +38,11 @@ def test_book_config_is_the_default(capsys: pytest.CaptureFixture[str], monkeypa
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_config_is_accepted(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    settings("--config", path, capsys=capsys, monkeypatch=monkeypatch)
+def test_config_is_accepted(path: Path, settings: Callable) -> None:
+    settings("--config", path)
 
 
-def test_recommended_reads_the_last_real_token(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recommended = settings("--config", CONFIGS / "recommended.yaml", capsys=capsys, monkeypatch=monkeypatch)
+def test_recommended_reads_the_last_real_token(settings: Callable) -> None:
+    recommended = settings("--config", CONFIGS / "recommended.yaml")
     assert recommended["model"]["token_position"] == "last_real"
     assert recommended["data"]["padding"] == "batch"

@@ -3,8 +3,8 @@
 import json
 import re
 import shlex
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,17 +22,8 @@ REAL_TOKEN = shlex.split("--model.token_position last_real --data.padding batch 
 
 
 @pytest.fixture
-def export(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["export", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-        except SystemExit as stop:
-            return int(stop.code or 0), *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return run
+def export(call: Callable) -> Callable[..., tuple[int, str, str]]:
+    return partial(call, main)
 
 
 def test_from_training_to_another_tool(train: Callable, export: Callable) -> None:

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import lightning.pytorch as pl
 import pandas as pd
@@ -34,14 +34,6 @@ from spam_classifier.judging.screen import Screen, escape_control, shortened
 HOSTILE = ["\x1b[31mred\x1b]0;title\x07", "=1+1", "two\nlines", 'a "quoted", text', "\u202egnp", "日本語 " * 60, "a\tb"]
 TEXTS = [*(f"message {n} of many {'words ' * (n % 9)}" for n in range(40)), *HOSTILE, "prize " * 90]
 OWN = ["predicted", "probability", "probability_ham", "probability_spam", "threshold", "truncated"]
-
-
-class Outcome(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
@@ -69,28 +61,13 @@ def classifier(checkpoint: Path) -> Classifier:
 
 
 @pytest.fixture
-def predict(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
+def predict(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable) -> Callable:
     """Run the command in this process, with chunks of eight rows."""
     from spam_classifier.predict import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(judging, "CHUNK_ROWS", 8)
-
-    def run(*arguments: object, stdin: bytes = b"") -> Outcome:
-        command = ["predict", "--ckpt_path", str(checkpoint), "--accelerator", "cpu", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", command)
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        return Outcome(code, *capsys.readouterr())
-
-    return run
+    return partial(call, main, "--ckpt_path", checkpoint, "--accelerator", "cpu")
 
 
 def write_csv(path: Path | str, texts: Sequence[str] = TEXTS) -> None:
@@ -661,7 +638,7 @@ PIECES += [b'{"text": "a"}\n', b'{"text": "b", "id": 1}\n', b"\\ud800", b"1e999"
 CONTENTS = st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(head=True, raw=b'"', kind=".csv", into=".csv")
 @example(head=True, raw=b'a\n"b\nc', kind=".csv", into=".csv")
 @given(

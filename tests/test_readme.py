@@ -1,10 +1,8 @@
 """What the README tells people to type."""
 
 import ast
-import io
 import re
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,9 +68,7 @@ def test_fit_commands(train: Callable, tmp_path: Path, command: str) -> None:
     assert "python -m spam_classifier.train test" in done.out
 
 
-def test_commands_after_fit(
-    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_after_fit(train: Callable, call: Callable) -> None:
     from spam_classifier.predict import main as predict
 
     assert train("fit", *SMALL).code == 0
@@ -91,17 +87,14 @@ def test_commands_after_fit(
     assert len(use) >= 5
     for arguments in use:
         own, lines = (arguments[:-2], arguments[-1]) if "<" in arguments else (arguments, "inbox.txt")
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(lines).read_bytes())))
-        monkeypatch.setattr(sys, "argv", own)
-        predict()
-        printed = capsys.readouterr().out.splitlines()
+        printed = call(predict, *own[1:], stdin=Path(lines).read_bytes()).out.splitlines()
         if "--output" in own:
             printed += Path(own[own.index("--output") + 1]).read_text().splitlines()[-2:]
         assert len(printed) == 3
 
 
 @pytest.mark.slow
-def test_exports(train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exports(train: Callable, call: Callable, capsys: pytest.CaptureFixture[str]) -> None:
     """Each runs after the recommended training, and transformers opens what it left."""
     from spam_classifier.export import main as export
 
@@ -109,8 +102,8 @@ def test_exports(train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert [words[1] for words in exports] == ["transformers", "onnx"]
     assert train("fit", "--config", ROOT / "configs/recommended.yaml", *SMALL).code == 0
     for words in exports:
-        monkeypatch.setattr(sys, "argv", words)
-        export()
+        done = call(export, *words[1:])
+        assert done.code == 0, done.err
     (pipeline,) = (block for kind, block in BLOCKS if kind == "python" and "transformers" in block)
     capsys.readouterr()
     exec(compile(pipeline, "README.md", "exec"), {})
@@ -119,15 +112,13 @@ def test_exports(train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 @pytest.mark.slow
-def test_baseline(train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_baseline(train: Callable, call: Callable) -> None:
     from spam_classifier import baseline
 
     assert train("fit", *SMALL).code == 0
-    (words,) = (shlex.split(line)[2:] for line in COMMANDS if "spam_classifier.baseline" in line)
-    monkeypatch.setattr(sys, "argv", words)
-    capsys.readouterr()
-    baseline.main()
-    assert "words, logistic regression" in capsys.readouterr().out
+    (words,) = (shlex.split(line)[3:] for line in COMMANDS if "spam_classifier.baseline" in line)
+    done = call(baseline.main, *words)
+    assert "words, logistic regression" in done.out, done.err
 
 
 def test_experiments(monkeypatch: pytest.MonkeyPatch) -> None:

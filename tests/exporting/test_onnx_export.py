@@ -127,6 +127,7 @@ def test_the_card_works_as_it_stands(
         assert shown == pytest.approx(classifier.probabilities([text])[0].tolist(), abs=1e-4)
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_large_weights_lie_beside_the_file(
     trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
