@@ -42,12 +42,6 @@ def write_zip(**members: bytes) -> Path:
     return path
 
 
-def truncated_zip() -> Path:
-    path = write_zip(SMSSpamCollection=b"ham\thello\n" * 100)
-    path.write_bytes(path.read_bytes()[:-40])
-    return path
-
-
 def latin1_csv() -> Path:
     path = write_csv(ROWS)
     path.write_bytes(path.read_bytes() + "ham,café\n".encode("latin-1"))
@@ -90,22 +84,13 @@ BAD_INPUT: dict[str, tuple[Callable[[], list], str]] = {
         lambda: [*FIT, CORPUS, write_zip(SMSSpamCollection=b"x" * 477_907)],
         r"archive\.zip: SMSSpamCollection has the SHA-256 .* instead of 7d039a24",
     ),
-    "truncated zip": (lambda: [*FIT, CORPUS, truncated_zip()], r"archive\.zip: not a readable zip archive"),
     "zip without the member": (
         lambda: [*FIT, CORPUS, write_zip(readme=b"hello")],
-        r"archive\.zip: holds no file SMSSpamCollection",
-    ),
-    "zip with a path upwards": (
-        lambda: [*FIT, CORPUS, write_zip(**{"../SMSSpamCollection": b"ham\thello\n"})],
         r"archive\.zip: holds no file SMSSpamCollection",
     ),
     "no text column": (
         lambda: [*FIT, CORPUS, write_csv(ROWS, header="label,message")],
         r"columns are 'label', 'message'.*--data\.text_column",
-    ),
-    "no label column": (
-        lambda: [*FIT, CORPUS, write_csv(ROWS, header="class,text")],
-        r"columns are 'class', 'text'.*--data\.label_column",
     ),
     "unknown label": (
         lambda: [*FIT, CORPUS, write_csv([*ROWS, "eggs,hello"]), "--data.labels", '["ham", "spam"]'],

@@ -16,7 +16,17 @@ from spam_classifier.data import encoding
 from spam_classifier.data.encoding import EncodedMessages, gpt2_tokenizer
 
 ENDOFTEXT = 50256
-texts = st.text(min_size=1, max_size=40) | st.sampled_from(["<|endoftext|>", "win £££ now", "d'you  know\n\n it's"])
+texts = st.text(min_size=1, max_size=40) | st.sampled_from(
+    [
+        "<|endoftext|>",
+        "Free entry in 2 a wkly comp to win FA Cup final tkts 21st May 2005.",
+        "I'll  be   there,\tdon't\r\nworry!!! ",
+        "£1000 prïze — 免费 🎉👩‍👩‍👧 Ünïcödé",
+        "call 08001234567 / txt STOP&GO to 85555 @ http://example.com/?a=b#c",
+        "\u200bzero\u00a0width\ufeff \x00\x07",
+        "a" * 1000,
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +57,7 @@ def test_text_is_never_a_special_token(text: str) -> None:
 
 
 @given(texts)
-def test_decoding_gives_the_text_back(text: str) -> None:
-    ids = ids_of(text)
-    assert gpt2_tokenizer().decode(ids) == text
-    assert all(0 <= token < ENDOFTEXT for token in ids)
-
-
-@given(texts)
 def test_ids_equal_transformers_tokenizer(reference: transformers.GPT2Tokenizer, text: str) -> None:
-    assert ids_of(text) == reference(text)["input_ids"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Free entry in 2 a wkly comp to win FA Cup final tkts 21st May 2005.",
-        "I'll  be   there,\tdon't\r\nworry!!! ",
-        "£1000 prïze — 免费 🎉👩‍👩‍👧 Ünïcödé",
-        "call 08001234567 / txt STOP&GO to 85555 @ http://example.com/?a=b#c",
-        "\u200bzero\u00a0width\ufeff \x00\x07",
-        "a" * 1000,
-    ],
-)
-def test_ids_of_message_like_texts_equal_transformers(reference: transformers.GPT2Tokenizer, text: str) -> None:
     assert ids_of(text) == reference(text)["input_ids"]
 
 
@@ -87,28 +75,19 @@ def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         gpt2_tokenizer.cache_clear()
 
 
-@given(st.lists(texts, min_size=1, max_size=8))
-def test_messages_are_kept_whole_and_in_order(messages: list[str]) -> None:
-    encoded = EncodedMessages.from_texts(messages)
+@given(st.lists(texts, max_size=20), st.integers(1, 5))
+def test_messages_are_kept_whole_and_in_order_though_encoded_in_pieces(messages: list[str], at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "TEXTS_AT_ONCE", at_once)
+        encoded = EncodedMessages.from_texts(messages)
     expected = [gpt2_tokenizer().encode_ordinary(text) for text in messages]
     assert len(encoded) == len(messages)
     assert encoded.tokens.dtype == torch.int32
     assert encoded.offsets.dtype == encoded.labels.dtype == torch.int64
     assert encoded.lengths.tolist() == [len(ids) for ids in expected]
-    assert encoded.longest == max(len(ids) for ids in expected)
-    pieces = encoded.tokens.tensor_split(encoded.offsets[1:-1])
-    assert [piece.tolist() for piece in pieces] == expected
-    assert encoded.labels.tolist() == [-1] * len(messages)
-
-
-@given(st.lists(texts, max_size=20), st.integers(1, 5))
-def test_texts_encoded_in_pieces(messages: list[str], at_once: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "TEXTS_AT_ONCE", at_once)
-        encoded = EncodedMessages.from_texts(messages)
-    expected = [gpt2_tokenizer().encode_ordinary(text) for text in messages]
-    assert encoded.lengths.tolist() == [len(ids) for ids in expected]
     assert encoded.tokens.tolist() == [token for ids in expected for token in ids]
+    assert encoded.labels.tolist() == [-1] * len(messages)
+    assert not messages or encoded.longest == max(map(len, expected))
 
 
 @pytest.mark.parametrize("storage", ["python", "pyarrow"])

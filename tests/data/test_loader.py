@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.batch import Batch
-from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.encoding import PADDING_ID, EncodedMessages
 from spam_classifier.data.loader import BatchLoader, EpochOrder
 
 rows_counts = st.integers(1, 60)
@@ -134,21 +134,12 @@ def test_a_batch_carries_its_rows_content() -> None:
         assert batch.lengths.tolist() == [1] * len(batch.index)
 
 
-@pytest.mark.parametrize(("padded_length", "width"), [(6, 6), (12, 12), (None, 1)])
-def test_padding_is_passed_on(padded_length: int | None, width: int) -> None:
-    padded = BatchLoader(
-        one_token_messages(3),
-        EpochOrder(3, None),
-        batch_size=2,
-        max_length=6,
-        padded_length=padded_length,
-    )
-    assert [batch.input_ids.shape[1] for batch in padded] == [width, width]
-
-
 @pytest.mark.parametrize(("keep", "tokens"), [("head", [0, 1]), ("tail", [3, 4]), ("both", [0, 4])])
-def test_what_is_kept_is_passed_on(keep: str, tokens: list[int]) -> None:
+def test_lengths_and_what_is_kept_are_passed_on(keep: str, tokens: list[int]) -> None:
     message = EncodedMessages(torch.arange(5, dtype=torch.int32), torch.tensor([0, 5]), torch.tensor([0]))
-    cut = BatchLoader(message, EpochOrder(1, None), batch_size=1, max_length=2, padded_length=None, keep=keep)
-    assert next(iter(cut)).input_ids.tolist() == [tokens]
+    for padded_length, padding in ((4, 2), (None, 0)):
+        cut = BatchLoader(
+            message, EpochOrder(1, None), batch_size=1, max_length=2, padded_length=padded_length, keep=keep
+        )
+        assert next(iter(cut)).input_ids.tolist() == [[*tokens, *[PADDING_ID] * padding]]
     assert cut.gather(torch.tensor([0]), None).input_ids.tolist() == [tokens]

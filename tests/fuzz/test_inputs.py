@@ -1,4 +1,4 @@
-"""Hostile texts to judge: tables, lines, e-mails."""
+"""Hostile files: tables and lines, as corpora and as input of ``predict``, and e-mails."""
 
 import io
 import json
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.mails import email_text, html_text
 from spam_classifier.data.rows import Rejected, Row
 from spam_classifier.judging.columns import csv_lines
@@ -19,8 +20,9 @@ from spam_classifier.judging.inputs import open_input
 
 TEXTS = ["See you at 7", 'WIN "1,000" now\ncall', "café, at noon", "prize"]
 TOKENS = (
-    *(b'""', b'"\n"', b",", b"\t", b"text", b'{"text":', b"null", b"1e999999", b"NaN", b"\\ud800", b"[" * 20_000),
-    *(b'{"a":' * 20_000, b"9" * 5_000, b'"predicted"', b" " * 200_000, b"\xe2\x80\xa8", b'"' * 999, b"," * 999),
+    *(b'""', b'"\n"', b",", b"\t", b"text", b"label", b'{"text":', b"null", b"1e999999", b"NaN", b"\\ud800"),
+    *(b'{"a":' * 20_000, b"[" * 20_000, b"9" * 5_000, b'"predicted"', b" " * 200_000, b"\xe2\x80\xa8", b'"' * 999),
+    *(b"," * 999, b'{"label": "a", "label": 1, "text": 2}'),
 )
 MAIL = (
     b"From: a@example.com\r\nSubject: =?utf-8?q?Caf=C3=A9?= prize\r\nMIME-Version: 1.0\r\n"
@@ -47,15 +49,17 @@ MAIL_TOKENS = (
 
 @cache
 def valid(suffix: str) -> bytes:
-    frame = pd.DataFrame({"id": ["1", "2", "3", "4"], "text": TEXTS})
+    frame = pd.DataFrame({"label": ["1", "2", "1", "2"], "text": TEXTS})
     if suffix == ".eml":
         return MAIL
     if suffix == ".csv":
         return frame.to_csv(index=False).encode()
     if suffix == ".tsv":
-        return b"id\ttext\n" + b"".join(f"1\t{text.splitlines()[0]}\n".encode() for text in TEXTS)
+        return b"label\ttext\n" + b"".join(f"1\t{text.splitlines()[0]}\n".encode() for text in TEXTS)
     if suffix == ".jsonl":
-        return b"".join(json.dumps({"id": [1, {"a": None}], "text": text}).encode() + b"\n" for text in TEXTS)
+        return b"".join(
+            json.dumps({"label": 1, "id": [1, {"a": None}], "text": text}).encode() + b"\n" for text in TEXTS
+        )
     if suffix == ".txt":
         return "\n".join(TEXTS).encode()
     written = io.BytesIO()
@@ -80,6 +84,10 @@ def test_files(
     for row in unharmed(rows) or []:
         assert isinstance(row, Row | Rejected)
         assert isinstance(row, Rejected) or row.text.strip()
+    frame = unharmed(lambda: read_corpus(str(path))) if suffix not in (".txt", ".eml") else None
+    if frame is not None:
+        assert (frame["label"].str.strip() != "").all()
+        assert (frame["text"].str.strip() != "").all()
 
 
 @given(data=st.data())
