@@ -14,15 +14,8 @@ TINY = GPT2Shape(layers=3, width=48, heads=3, context=64, vocabulary=300)
 
 def peer_of(shape: GPT2Shape) -> GPT2Model:
     """A randomly initialised transformers model of the same shape, biases and norms drawn too."""
-    config = GPT2Config(
-        n_layer=shape.layers,
-        n_embd=shape.width,
-        n_head=shape.heads,
-        n_positions=shape.context,
-        vocab_size=shape.vocabulary,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
+    sizes = {"n_layer": shape.layers, "n_embd": shape.width, "n_head": shape.heads, "n_positions": shape.context}
+    config = GPT2Config(**sizes, vocab_size=shape.vocabulary, bos_token_id=0, eos_token_id=0)
     peer = GPT2Model(config).eval()
     for name, parameter in peer.named_parameters():
         if name.endswith("bias") or "ln_" in name:

@@ -22,7 +22,7 @@ SHAPE = GPT2Shape(layers=2, width=32, heads=2, context=32)
 
 
 def adapted(targets: tuple[str, ...] = ("c_attn", "c_proj", "c_fc"), **options: float) -> GPT2Backbone:
-    """A backbone with updates that are not zero any more."""
+    """A backbone with low-rank updates that are not zero."""
     torch.manual_seed(0)
     backbone = GPT2Backbone(SHAPE).eval()
     add_lora(backbone, **{"rank": 4, "alpha": 6.0, "dropout": 0.0, **options}, targets=targets)
@@ -102,7 +102,7 @@ def test_only_updates_and_head_learn() -> None:
     assert sum(backbone.get_parameter(name).numel() for name in learning) == 2 * 4 * (128 + 64 + 160 + 160)
 
 
-def test_dropout_falls_on_the_updates_alone_and_in_training_alone() -> None:
+def test_dropout_acts_on_the_updates_only_and_in_training_only() -> None:
     backbone = adapted(dropout=0.5)
     with torch.no_grad():
         assert torch.equal(backbone(tokens()), backbone(tokens()))
