@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from spam_classifier.errors import UserError
-from spam_classifier.models.decision import (
-    Decision,
-    best_f1_threshold,
-    fit_temperature,
-    threshold_by_false_positives,
-)
+from spam_classifier.models.decision import Decision, best_f1_threshold, fit_temperature, threshold_by_false_positives
 
 SCORED = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=1, max_size=30)
 
