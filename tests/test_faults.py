@@ -1,4 +1,4 @@
-"""A full disk, a directory that can't be written, numbers that are none: one line, and nothing is lost."""
+"""A full disk, a directory that can't be written, NaN: one line, and no checkpoint is lost."""
 
 import resource
 import subprocess
@@ -29,7 +29,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def one_line(outcome: object) -> str:
-    """What the command ended with, if that is how it should end."""
+    """The error of a command, which must fail with one line and no traceback."""
     code, _, err = outcome  # type: ignore[misc]
     assert code == 1, err
     assert "Traceback" not in err
@@ -39,7 +39,7 @@ def one_line(outcome: object) -> str:
 
 @contextmanager
 def no_file_over(size: int) -> Iterator[None]:
-    """A disk that is full as soon as a file has so many bytes, wherever tests run."""
+    """Let writes fail once a file has this many bytes, as on a full disk."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
     try:
@@ -50,7 +50,7 @@ def no_file_over(size: int) -> Iterator[None]:
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Mount a disk at ``disk``, or mount it anew, with options; skips where that is not allowed."""
+    """Mount a disk at ``disk``, or remount it, with options; skips if that is not allowed."""
 
     def mount_with(options: str) -> None:
         where.mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], None]]:
             subprocess.run(["umount", "-l", where], check=True)
 
 
-def test_a_full_disk_leaves_the_former_checkpoint(train: Callable, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_previous_checkpoint(train: Callable, tmp_path: Path) -> None:
     assert train(*FIT, "--trainer.max_epochs", 1).code == 0
     before = contents(tmp_path / RUN / "checkpoints")
     with no_file_over(1_000_000):
@@ -114,7 +114,7 @@ def test_a_directory_that_cannot_be_written(train: Callable, mount: Callable, tm
 
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
-    """Spoil a number of the training: its loss, or the gradients of a sound loss, at one of its batches."""
+    """Make the loss of one training batch NaN, or its gradients infinite."""
     former, batches = SpamClassifier.cross_entropy, 0
 
     def choose(what: str, place: int) -> None:
@@ -144,7 +144,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
         ("loss", EPOCH + 2, ["--trainer.precision", "bf16-mixed"], f"the loss of step {EPOCH + 2} (epoch 2) is not"),
     ],
 )
-def test_numbers_that_are_none(
+def test_training_stops_at_nan_and_keeps_the_last_good_checkpoint(
     train: Callable, poison: Callable, what: str, batch: int, flags: list[str], told: str
 ) -> None:
     poison(what, batch)

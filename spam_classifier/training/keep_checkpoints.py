@@ -44,9 +44,7 @@ def best_checkpoint() -> RunCheckpoint:
 def last_checkpoint() -> RunCheckpoint:
     """Keeps the checkpoint of the last epoch; ``save_last`` of the best one would write it only when that improves."""
     return RunCheckpoint(
-        filename=LAST_CHECKPOINT.removesuffix(".ckpt"),
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
+        filename=LAST_CHECKPOINT.removesuffix(".ckpt"), save_on_train_epoch_end=True, enable_version_counter=False
     )
 
 

@@ -36,11 +36,7 @@ class RunLogger(TensorBoardLogger):
         continued_step: int | None = None,
     ) -> None:
         super().__init__(
-            runs_directory.parent,
-            runs_directory.name,
-            version=run,
-            default_hp_metric=False,
-            purge_step=continued_step,
+            runs_directory.parent, runs_directory.name, version=run, default_hp_metric=False, purge_step=continued_step
         )
         self.evaluated_step = evaluated_step
 

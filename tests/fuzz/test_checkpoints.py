@@ -30,7 +30,7 @@ DATA = {
 
 
 def contents() -> dict[str, Any]:
-    """A checkpoint that is right."""
+    """A valid checkpoint."""
     backbone = backbone_structure(MODEL.shape, MODEL.hparams).state_dict()
     decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
     return {
@@ -97,77 +97,17 @@ HOSTILE_PICKLES = [
     b"cbuiltins\nset\n(ctorch\nTensor\nI1000000000000\ntR.",
 ]
 TOKENS = (
-    b"cos\nsystem\n",
-    b"R",
-    b"b",
-    b"\x81",
-    b"Q",
-    b"(",
-    b"t",
-    b"}",
-    b"s",
-    b"u",
-    b"h\x00",
-    b"q\x00",
-    b"\x86",
-    b"]",
-    b"a",
+    *(b"cos\nsystem\n", b"R", b"b", b"\x81", b"Q", b"(", b"t", b"}"),
+    *(b"s", b"u", b"h\x00", b"q\x00", b"\x86", b"]", b"a"),
 )
 VALUES = st.sampled_from(
     [
-        *(
-            None,
-            True,
-            0,
-            1,
-            -1,
-            2,
-            10**6,
-            10**9,
-            10**12,
-            10**5_000,
-            -(10**9),
-            0.0,
-            -1.0,
-            1e308,
-            float("inf"),
-            float("nan"),
-        ),
-        *(
-            "",
-            "random",
-            "gpt2",
-            "/etc/passwd",
-            "last",
-            "lora",
-            "\ud800",
-            "x" * 10_000,
-            "\x1b[2J",
-            b"bytes",
-            [],
-            {},
-            (),
-            set(),
-        ),
-        *(
-            [1],
-            ["ham"],
-            ["ham", "ham"],
-            ["ham", "spam", "eggs"],
-            ["c_attn"],
-            ["nothing"],
-            [[]],
-            [10**400, 1],
-            ["\ud800", "a"],
-        ),
-        *(
-            torch.zeros(1),
-            torch.zeros(1).expand(10**6, 10**6),
-            torch.zeros(0),
-            torch.tensor(0.0),
-            torch.zeros(2, dtype=torch.int64),
-        ),
-        *(torch.zeros(2, 1, device="meta"), torch.tensor(float("nan"))),
+        *(None, True, 0, 1, -1, 2, 10**6, 10**9, 10**12, 10**5_000, -(10**9), 0.0, -1.0, 1e308),
+        *(float("inf"), float("nan"), "", "random", "gpt2", "/etc/passwd", "last", "lora", "\ud800", "x" * 10_000),
+        *("\x1b[2J", b"bytes", [], {}, (), set(), [1], ["ham"], ["ham", "ham"], ["ham", "spam", "eggs"]),
+        *(["c_attn"], ["nothing"], [[]], [10**400, 1], ["\ud800", "a"], torch.zeros(1), torch.zeros(0)),
+        *(torch.zeros(1).expand(10**6, 10**6), torch.tensor(0.0), torch.tensor(float("nan"))),
+        *(torch.zeros(2, dtype=torch.int64), torch.zeros(2, 1, device="meta")),
     ]
 )
 PATHS = st.one_of(
@@ -206,8 +146,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("checkpoints") / "hostile.ckpt"
 
 
-def judged(path: Path) -> object:
-    """What a classifier makes of a text; all of its settings are at work in it."""
+def classified(path: Path) -> object:
+    """What a classifier predicts, which uses all of its settings."""
     return load_classifier(path).predict(["See you at seven", "x " * 20])
 
 
@@ -221,7 +161,7 @@ def test_damaged(data: st.DataObject, damaged: Callable, unharmed: Callable, pat
     else:
         raw = data.draw(damaged(VALID[:3_000])) + VALID[3_000:]
     path.write_bytes(raw)
-    unharmed(lambda: judged(path))
+    unharmed(lambda: classified(path))
 
 
 @given(
@@ -234,16 +174,16 @@ def test_pickles(
 ) -> None:
     pickled = pickled if data.draw(st.booleans()) else data.draw(damaged(pickled, TOKENS))
     path.write_bytes(pickled if packing is None else packed(pickled, packing))
-    unharmed(lambda: judged(path))
+    unharmed(lambda: classified(path))
     assert not Path("executed").exists()
 
 
 @given(CHANGES)
 def test_settings(unharmed: Callable, path: Path, changes: list) -> None:
     path.write_bytes(changed(changes))
-    unharmed(lambda: judged(path))
+    unharmed(lambda: classified(path))
 
 
 def test_the_valid_file_is_read(unharmed: Callable, path: Path) -> None:
     path.write_bytes(packed(PICKLE))
-    assert len(unharmed(lambda: judged(path))) == 2
+    assert len(unharmed(lambda: classified(path))) == 2

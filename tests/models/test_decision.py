@@ -1,4 +1,4 @@
-"""Temperature and threshold against exhaustive searches."""
+"""Temperature and threshold against exhaustive search."""
 
 import pytest
 import torch
@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from spam_classifier.errors import UserError
-from spam_classifier.models.decision import (
-    Decision,
-    best_f1_threshold,
-    fit_temperature,
-    threshold_by_false_positives,
-)
+from spam_classifier.models.decision import Decision, best_f1_threshold, fit_temperature, threshold_by_false_positives
 
 SCORED = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=1, max_size=30)
 
@@ -84,7 +79,7 @@ def test_without_mistakes_the_temperature_stays_one() -> None:
     assert fit_temperature(logits, torch.tensor([0, 1, 0])) == 1.0
 
 
-def test_calibration_changes_no_verdict_of_the_plain_rule() -> None:
+def test_calibration_changes_no_label_at_threshold_one_half() -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(200, 2), torch.randint(0, 2, (200,))
     decision = Decision()
@@ -93,7 +88,7 @@ def test_calibration_changes_no_verdict_of_the_plain_rule() -> None:
     assert torch.equal(decision.verdict(decision.probabilities(logits)), logits.argmax(-1))
 
 
-def test_decision_travels_with_the_weights() -> None:
+def test_decision_is_saved_with_the_weights() -> None:
     decision, restored = Decision(), Decision()
     logits = torch.tensor([[1.0, 0], [0, 1.0], [0.2, 0.0], [0.0, 0.1]])
     decision.fit(logits, torch.tensor([0, 1, 1, 0]), "best_f1", 0.01, step=7)
@@ -121,7 +116,7 @@ def test_threshold_leaves_room_on_both_sides() -> None:
     assert threshold_by_false_positives(scores, torch.tensor([True, True, False]), 0.0) == pytest.approx(0.9)
 
 
-def test_scores_next_to_each_other_are_told_apart() -> None:
+def test_adjacent_scores_are_separated() -> None:
     high = torch.nextafter(torch.tensor(0.9), torch.tensor(1.0))
     scores, positive = torch.stack([torch.tensor(0.9), high]), torch.tensor([False, True])
     for threshold in (best_f1_threshold(scores, positive), threshold_by_false_positives(scores, positive, 0.0)):

@@ -14,15 +14,8 @@ TINY = GPT2Shape(layers=3, width=48, heads=3, context=64, vocabulary=300)
 
 def peer_of(shape: GPT2Shape) -> GPT2Model:
     """A randomly initialised transformers model of the same shape, biases and norms drawn too."""
-    config = GPT2Config(
-        n_layer=shape.layers,
-        n_embd=shape.width,
-        n_head=shape.heads,
-        n_positions=shape.context,
-        vocab_size=shape.vocabulary,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
+    sizes = {"n_layer": shape.layers, "n_embd": shape.width, "n_head": shape.heads, "n_positions": shape.context}
+    config = GPT2Config(**sizes, vocab_size=shape.vocabulary, bos_token_id=0, eos_token_id=0)
     peer = GPT2Model(config).eval()
     for name, parameter in peer.named_parameters():
         if name.endswith("bias") or "ln_" in name:
@@ -98,21 +91,10 @@ def test_hidden_states_equal_transformers_at_124m() -> None:
     shape = PUBLISHED_SHAPES["gpt2"]
     peer, backbone = peer_of(shape), GPT2Backbone(shape).eval()
     copy_weights(peer, backbone)
-    assert sum(parameter.numel() for parameter in backbone.parameters()) == 124_439_808
     input_ids = tokens(2, 12, shape)
     with torch.no_grad():
         difference = backbone(input_ids) - peer(input_ids).last_hidden_state
     assert difference.abs().max() <= 1e-5
-
-
-def test_blocks_can_be_run_one_by_one(tiny_pair: tuple[GPT2Model, GPT2Backbone]) -> None:
-    _, backbone = tiny_pair
-    input_ids = tokens(2, 5)
-    with torch.no_grad():
-        x = backbone.embed(input_ids)
-        for block in backbone.h:
-            x = block(x)
-        assert torch.equal(backbone.ln_f(x), backbone(input_ids))
 
 
 @pytest.mark.parametrize("changed", [1, 20, 39])
@@ -139,15 +121,6 @@ def test_initialisation_is_that_of_gpt2() -> None:
             std = 0.02 / math.sqrt(8) if name.endswith("c_proj.weight") else 0.02
             assert parameter.std().item() == pytest.approx(std, rel=0.02), name
             assert abs(parameter.mean().item()) < 0.02 * std, name
-
-
-def test_initialisation_follows_the_global_seed() -> None:
-    def drawn(seed: int) -> Tensor:
-        torch.manual_seed(seed)
-        return nn.utils.parameters_to_vector(GPT2Backbone(TINY).parameters())
-
-    assert torch.equal(drawn(1), drawn(1))
-    assert not torch.equal(drawn(1), drawn(2))
 
 
 def test_dropout_acts_in_training_only() -> None:

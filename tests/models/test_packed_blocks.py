@@ -1,4 +1,4 @@
-"""Blocks with packed weights give the plain blocks' numbers."""
+"""Blocks with packed weights give the same results as plain blocks."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def backbone() -> GPT2Backbone:
 
 @pytest.fixture
 def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Counts the blocks that are packed."""
+    """Records each block that is packed."""
     made: list[int] = []
 
     class Counting(packed_blocks.PackedBlock):
@@ -66,7 +66,7 @@ def test_groups_hold_a_bounded_number_of_tokens_in_order(
 
     states = states_before_block(backbone, stream(), 2)
     first = next(states)
-    assert taken == [0, 1]  # 80 + 90 tokens are too many for one group
+    assert taken == [0, 1]  # 80 + 90 tokens exceed a group
     for of_batch, plain in zip([first, *states], plain_states(backbone, batches, 2), strict=True):
         assert torch.allclose(of_batch, plain, rtol=1e-5, atol=1e-4)
 
@@ -77,7 +77,7 @@ def test_few_tokens_are_not_worth_packing(backbone: GPT2Backbone, packed: list[i
     assert not packed
 
 
-def test_other_numbers_than_plain_float32_are_left_to_pytorch(backbone: GPT2Backbone) -> None:
+def test_only_plain_float32_is_packed(backbone: GPT2Backbone) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert not can_pack(backbone)
     assert not can_pack(backbone.train())  # dropout draws anew for each token

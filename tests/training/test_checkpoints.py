@@ -1,4 +1,4 @@
-"""Which checkpoint is meant, and what is refused as one."""
+"""Which checkpoint a command takes, and what is refused as one."""
 
 import os
 import zipfile
@@ -18,7 +18,7 @@ from spam_classifier.training.module import SpamClassifier
 
 
 def tensors() -> dict[str, torch.Tensor]:
-    """Those of the smallest model there is."""
+    """The state of the smallest possible model."""
     model = SpamClassifier("random", layers=1, width=1, heads=1)
     backbone = backbone_structure(model.shape, model.hparams).state_dict()
     decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
@@ -55,42 +55,26 @@ def put(root: Path, run: str, name: str, modified: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("which", [None, "best"])
-def test_best_is_the_best_of_the_newest_run(tmp_path: Path, which: str | None) -> None:
-    put(tmp_path, "version_9", "best-epoch0-val_loss0.1.ckpt", 1)
-    put(tmp_path, "version_9", "last.ckpt", 2)
-    best = put(tmp_path, "version_2", "best-epoch3-val_loss0.3.ckpt", 3)
-    put(tmp_path, "version_2", "last.ckpt", 4)
-    assert find_checkpoint(which, tmp_path) == best
+@pytest.mark.parametrize(
+    ("which", "files", "found"),  # names from the oldest to the newest
+    [
+        *((which, ["9/best-0", "9/last", "2/best-3", "2/last"], "2/best-3") for which in (None, "best")),
+        ("last", ["0/best-0", "1/best-0", "1/last", "0/last"], "0/last"),  # the newest run is the one written to last
+        ("best", ["0/best-2", "0/best-1"], "0/best-1"),
+        *((which, ["0/last"], "0/last") for which in (None, "best")),  # no validation yet
+        *((which, ["0/epoch=0", "0/epoch=1"], "0/epoch=1") for which in (None, "best")),  # a Trainer of the user's own
+    ],
+)
+def test_best_and_last_of_the_newest_run(tmp_path: Path, which: str | None, files: list[str], found: str) -> None:
+    paths = {}
+    for modified, file in enumerate(files):
+        run, _, name = file.partition("/")
+        paths[file] = put(tmp_path, f"version_{run}", f"{name}.ckpt", modified)
+    (tmp_path / "lightning_logs" / "version_10" / "checkpoints").mkdir(parents=True)  # of a run without a checkpoint
+    assert find_checkpoint(which, tmp_path) == paths[found]
 
 
-def test_the_newest_run_is_the_one_written_to_last(tmp_path: Path) -> None:
-    put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
-    continued = put(tmp_path, "version_0", "last.ckpt", 9)
-    put(tmp_path, "version_1", "best-epoch0.ckpt", 5)
-    put(tmp_path, "version_1", "last.ckpt", 6)
-    assert find_checkpoint("last", tmp_path) == continued
-
-
-def test_a_run_without_a_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    best = put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
-    (tmp_path / "lightning_logs" / "version_1").mkdir()  # as testing leaves one
-    (tmp_path / "lightning_logs" / "version_2" / "checkpoints").mkdir(parents=True)
-    assert find_checkpoint(None, tmp_path) == best
-
-
-def test_the_newest_of_several_best_ones(tmp_path: Path) -> None:
-    newest = put(tmp_path, "version_0", "best-epoch1.ckpt", 3)
-    put(tmp_path, "version_0", "best-epoch2.ckpt", 2)
-    assert find_checkpoint("best", tmp_path) == newest
-
-
-def test_last_stands_in_for_a_best_that_is_not_there_yet(tmp_path: Path) -> None:
-    last = put(tmp_path, "version_0", "last.ckpt", 1)
-    assert find_checkpoint("best", tmp_path) == find_checkpoint(None, tmp_path) == last
-
-
-def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_path(tmp_path: Path) -> None:
     put(tmp_path, "version_0", "last.ckpt", 1)
     elsewhere = tmp_path / "elsewhere.ckpt"
     elsewhere.touch()
@@ -104,7 +88,7 @@ def test_no_run_at_all(tmp_path: Path, which: str | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.ckpt", "."])
-def test_a_path_that_is_no_file(tmp_path: Path, name: str) -> None:
+def test_a_path_without_a_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(UserError) as refusal:
         find_checkpoint(str(path), tmp_path)
@@ -133,13 +117,6 @@ def test_last_of_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Pat
     assert find_checkpoint("last", tmp_path) == own
 
 
-@pytest.mark.parametrize("which", [None, "best"])
-def test_best_of_a_run_that_has_other_checkpoints_only(tmp_path: Path, which: str | None) -> None:
-    put(tmp_path, "version_0", "epoch=0-step=7.ckpt", 1)
-    newest = put(tmp_path, "version_0", "epoch=1-step=14.ckpt", 2)  # as a Trainer of the user's own names them
-    assert find_checkpoint(which, tmp_path) == newest
-
-
 def test_the_run_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = put(tmp_path, "version_0", "last.ckpt", 1)
     monkeypatch.chdir(checkpoint.parent)
@@ -163,7 +140,7 @@ def refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", bytes(range(256)) * 40, b"PK\x03\x04 cut short"])
-def test_bytes_that_are_no_checkpoint_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bytes.ckpt"
     path.write_bytes(content)
     refused(path)
@@ -201,12 +178,8 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
         {"hyper_parameters": OURS["hyper_parameters"]},
         {"state_dict": {}, "hyper_parameters": None},
         {"state_dict": {}, "hyper_parameters": {"label_names": ["ham", "spam"]}},
-        [1, 2],
-        "text",
-        None,
-        pytest.param(
-            torch.zeros(2, 2),
-        ),
+        torch.nn.Linear(2, 2),
+        *([1, 2], "text", None, torch.zeros(2, 2)),
     ],
     ids=str,
 )
@@ -217,23 +190,14 @@ def test_other_torch_files_are_refused(tmp_path: Path, content: object) -> None:
     refused(path)
 
 
-def test_a_pickled_model_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.pt"
-    torch.save(torch.nn.Linear(2, 2), path)
-    refused(path)
-
-
 def test_another_projects_lightning_checkpoint_is_refused(tmp_path: Path) -> None:
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_steps=1,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer = pl.Trainer(accelerator="cpu", devices=1, max_steps=1, limit_val_batches=0, **quiet)
     trainer.fit(BoringModel())
     trainer.save_checkpoint(tmp_path / "boring.ckpt")
     refused(tmp_path / "boring.ckpt")

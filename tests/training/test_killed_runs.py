@@ -108,11 +108,7 @@ def deadly_moment(place: str, call: int) -> None:
     ids=["frozen prefix, stopped early", "dropout, schedule, accumulation"],
 )
 def test_a_killed_run_ends_as_if_nothing_had_happened(
-    train: Callable,
-    corpus: Path,
-    caplog: pytest.LogCaptureFixture,
-    flags: list[str],
-    moments: list[tuple[str, int]],
+    train: Callable, corpus: Path, caplog: pytest.LogCaptureFixture, flags: list[str], moments: list[tuple[str, int]]
 ) -> None:
     fit = ["fit", *SMALL, *flags, "--data.corpus", corpus]
     assert train(*fit, "--trainer.default_root_dir", "whole").code == 0
