@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
+from typing_extensions import override
 
 from spam_classifier.batch import DataDescription
 from spam_classifier.data.audit import audit_corpus, audit_splits
@@ -49,37 +50,36 @@ class SpamDataModule(pl.LightningDataModule):
         label_column: Column of the message's label, in a file with named columns.
         labels: The labels in the order of their class indices; default: those of the corpus, sorted.
         cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
-        deduplicate: ``exact`` drops messages that repeat an earlier one, ``near`` also those that nearly do, so
-            that no split holds what another has; ``none``, as in the book, keeps the leak. Of a given split only what
-            repeats a message in itself is dropped, or in validation one of the test split.
+        deduplicate: ``exact`` drops messages that repeat an earlier one, ``near`` also near-duplicates, so that no
+            message is in two splits; ``none``, as in the book, keeps the leak. A given test split only loses its own
+            repeats, and a given validation split also those of test messages.
         balance: ``undersample`` draws from each class as many messages as the smallest has, and keeps the others
             for the evaluation; ``class_weight`` keeps all and weights the loss; ``none`` keeps all.
         train_fraction: Share of the messages for training.
-        validation_fraction: Share of the messages for validation; the rest is the test split. Where one of the two is
-            given, the other and the train split share the corpus in proportion.
+        validation_fraction: Share of the messages for validation; the rest is the test split. If one of the two is
+            given, the other and the train split divide the corpus in proportion.
         stratify: Split each class by itself, so that all splits hold the same shares of the classes.
         split_seed: Seed of the balancing and of the split.
         train_per_class: Train on at most this many messages of each class; default: all.
-        max_length: Cut messages to this many tokens; default: the longest training message, but no more than the
-            backbone can take, or just that with ``padding`` ``context``.
-        keep: What is kept of a message that is longer: ``head``, its first tokens, ``tail``, its last ones, or
-            ``both``, half of each.
-        padding: ``longest`` pads every message to the maximum length, as the book does; ``context`` to as many tokens
-            as the backbone can take; ``batch`` only to the longest message of the batch, which is faster and needs
+        max_length: Cut messages to this many tokens; default: the longest training message, at most the backbone's
+            context; with ``padding`` ``context``, the context.
+        keep: What is kept of a longer message: ``head``, its first tokens, ``tail``, its last ones, or ``both``, half
+            of each.
+        padding: ``longest`` pads every message to the maximum length, as the book does; ``context`` to the backbone's
+            context; ``batch`` only to the longest message of the batch, which is faster and needs
             ``--model.token_position last_real``; ``none`` not at all, which needs batches of one message.
         batch_size: Messages per batch and device.
-        batch_by_length: Make up training batches of messages of like length, in shuffled order.
+        batch_by_length: Group training messages by length; the batches are shuffled.
 
     Attributes:
-        label_names: The classes in the order of their indices, once ``setup`` has run.
-        splits: The messages of ``train``, ``validation``, ``test`` and, after undersampling, ``left_over``, once
-            ``setup`` has run.
+        label_names: The classes in the order of their indices; this and the next four are there after ``setup``.
+        splits: The messages of ``train``, ``validation``, ``test`` and, after undersampling, ``left_over``.
         natural_shares: Share of each class in the corpus as it was read.
         class_weights: Weight of each class in the loss, 1 unless ``balance`` is ``class_weight``.
-        context: Tokens the backbone can take, 1,024 unless the Trainer's model says otherwise.
-        truncated: How many messages of each split were longer than ``max_length``.
-        same_messages: Whether the checkpoint that was restored is of a run with these very splits.
-        keeps_messages: Set it to refuse a checkpoint of a run that had other messages in its splits.
+        truncated: Messages of each split that were longer than ``max_length``.
+        context: Most tokens of the backbone, 1,024 unless the Trainer's model has another.
+        same_messages: Whether the restored checkpoint is of a run with the same splits.
+        keeps_messages: Set it to refuse a checkpoint of a run with other splits.
     """
 
     def __init__(
@@ -106,13 +106,9 @@ class SpamDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        for name, value in (
-            ("max_length", max_length),
-            ("batch_size", batch_size),
-            ("train_per_class", train_per_class),
-        ):
-            if value is not None and value < 1:
-                raise UserError(f"--data.{name} must be at least 1, not {value}")
+        for name in ("max_length", "batch_size", "train_per_class"):
+            if self.hparams[name] is not None and self.hparams[name] < 1:
+                raise UserError(f"--data.{name} must be at least 1, not {self.hparams[name]}")
         if not 0 <= split_seed < 2**32:
             raise UserError(f"--data.split_seed must be from 0 to 4294967295, not {split_seed}")
         if padding == "none" and batch_size != 1:
@@ -151,7 +147,7 @@ class SpamDataModule(pl.LightningDataModule):
 
     @property
     def padded_length(self) -> int | None:
-        """Tokens that every message of every stage is padded to; None where that depends on its batch."""
+        """Tokens that every message of every stage is padded to; None if that depends on the batch."""
         return {"longest": self.max_length, "context": self.context}.get(self.padding)
 
     @property
@@ -162,7 +158,7 @@ class SpamDataModule(pl.LightningDataModule):
 
     @property
     def _sources(self) -> dict[str, str]:
-        """What is read, by the flag that names it."""
+        """The given corpora by their flags."""
         named = {
             "--data.corpus": self.corpus,
             f"--data.{VALIDATION}_corpus": self.validation_corpus,
@@ -170,13 +166,13 @@ class SpamDataModule(pl.LightningDataModule):
         }
         return {flag: corpus for flag, corpus in named.items() if corpus is not None}
 
+    @override
     def prepare_data(self) -> None:
-        """Download the corpus where it has to be; one process of each machine runs this."""
         for flag, corpus in self._sources.items():
             fetch_corpus(corpus, self.cache_dir, flag=flag)
 
+    @override
     def setup(self, stage: str) -> None:
-        """Read, balance, split and encode the corpus."""
         if self.splits:
             return
         backbone = getattr(getattr(self.trainer, "lightning_module", None), "shape", None)
@@ -213,7 +209,7 @@ class SpamDataModule(pl.LightningDataModule):
             self.splits[LEFT_OVER] = left_over.reset_index(drop=True)
         counts = self.splits[TRAIN]["label"].value_counts()
         self.class_weights = [1.0 for _ in self.label_names]
-        if self.balance == "class_weight":  # so that every class weighs the same in all
+        if self.balance == "class_weight":  # all classes get the same weight in total
             self.class_weights = [float(counts.sum() / (len(counts) * counts[label])) for label in self.label_names]
         self._encode()
         if self.max_length is None:
@@ -225,7 +221,7 @@ class SpamDataModule(pl.LightningDataModule):
         self._refuse_other_messages()
 
     def _refuse_other_messages(self) -> None:
-        """Processes that read different files would count some messages twice, and others not at all."""
+        """Refuse splits that differ between processes: some messages would count twice, and others not at all."""
         if self.trainer is None or self.trainer.world_size == 1:
             return
         strategy = self.trainer.strategy
@@ -233,7 +229,7 @@ class SpamDataModule(pl.LightningDataModule):
         if not strategy.reduce_boolean_decision(same, all=True):
             raise UserError(
                 f"{' or '.join(self._sources.values())} holds other messages on one machine than on another: copy the "
-                "files anew"
+                "files again"
             )
 
     def _read(self) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
@@ -259,14 +255,14 @@ class SpamDataModule(pl.LightningDataModule):
             self.encoded[name] = EncodedMessages.from_texts(rows["text"].array, labels)
 
     def sources_sha256(self) -> dict[str, str]:
-        """SHA-256 of what was read, by the flag that names it."""
+        """SHA-256 of the given corpora by their flags."""
         return {
             flag: corpus_sha256(corpus, labels=self.labels, cache_dir=self.cache_dir, flag=flag)
             for flag, corpus in self._sources.items()
         }
 
     def audit(self) -> dict[str, Any]:
-        """What a reader of results should know: see ``audit_corpus`` and ``audit_splits``."""
+        """Counts of the corpus and the splits: see ``audit_corpus`` and ``audit_splits``."""
         assert self.max_length is not None
         lengths = {name: messages.lengths.numpy() for name, messages in self.encoded.items()}
         return {
@@ -279,7 +275,7 @@ class SpamDataModule(pl.LightningDataModule):
         }
 
     def write_splits(self, directory: Path) -> None:
-        """Write a CSV of each split (columns ``label`` and ``text``) into a directory, as in ``train.csv``."""
+        """Write ``train.csv`` and the other splits, columns ``label`` and ``text``, into a directory."""
         directory.mkdir(parents=True, exist_ok=True)
         for name, rows in self.splits.items():
             with atomic_write(directory / f"{name}.csv") as unfinished:
@@ -294,26 +290,22 @@ class SpamDataModule(pl.LightningDataModule):
                 digest.update(piece.to_csv(index=False, header=start == 0).encode())
         return digest.hexdigest()
 
+    @override
     def state_dict(self) -> dict[str, str]:
-        """What the checkpoint says of the messages: a digest of the splits."""
         return {"splits_sha256": self._splits_sha256}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, str]) -> None:
-        """Compare with what the checkpoint says of its run's messages.
-
-        Raises:
-            UserError: The splits differ and ``keeps_messages`` is set.
-        """
         self.same_messages = state_dict == self.state_dict()
         if self.keeps_messages and not self.same_messages:
             sources = " or ".join(f"{flag} {corpus}" for flag, corpus in self._sources.items())
             raise UserError(
-                f"{sources} has changed since the run: its splits are others now, and messages of "
-                "the training would be tested; name the corpus with --data.corpus to go on all the same"
+                f"{sources} has changed since the run: its splits are different now, and messages of the training "
+                "would be tested; name the corpus with --data.corpus to go on all the same"
             )
 
+    @override
     def train_dataloader(self) -> BatchLoader:
-        """Shuffled training batches, the incomplete last one dropped."""
         trainer, seed = self.trainer, torch.initial_seed()
         if trainer is not None:
             seed = trainer.strategy.broadcast(seed)
@@ -334,20 +326,20 @@ class SpamDataModule(pl.LightningDataModule):
             )
         return loader
 
+    @override
     def val_dataloader(self) -> BatchLoader:
-        """The validation split, each message once."""
         return self.each_once(VALIDATION)
 
+    @override
     def test_dataloader(self) -> BatchLoader:
-        """The test split, each message once."""
         return self.each_once(TEST)
 
+    @override
     def predict_dataloader(self) -> BatchLoader:
-        """The test split, each message once."""
         return self.each_once(TEST)
 
     def each_once(self, split_name: str, padded_length: int | None = None) -> BatchLoader:
-        """Every message of a split once: in order, or by length where batches are padded to their own longest.
+        """Every message of a split once: in order, or grouped by length if batches are padded to their longest.
 
         Args:
             split_name: One of ``splits``.

@@ -6,7 +6,7 @@ Of several processes the first one reads and writes, and each computes its share
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -20,43 +20,15 @@ from spam_classifier.inference.classifier import Classifier
 from spam_classifier.judging.output import Output, Tally
 from spam_classifier.judging.screen import Screen
 
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
 CHUNK_ROWS = 4_096
 REPORTED = 5  # rejected rows that are printed one by one
 
 
-class Group(Protocol):
-    """The processes that share the work: ``OneProcess``, or a Lightning Fabric that was launched."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where this process computes."""
-        ...
-
-    @property
-    def global_rank(self) -> int:
-        """Number of this process."""
-        ...
-
-    @property
-    def world_size(self) -> int:
-        """Number of processes."""
-        ...
-
-    def broadcast(self, obj: Any) -> Any:
-        """What the first process passes, in all processes."""
-        ...
-
-    def all_reduce(self, data: Any, *, reduce_op: str) -> Any:
-        """The sum of a tensor over the processes, with ``reduce_op`` ``sum``."""
-        ...
-
-
 class OneProcess:
-    """A group of one, for which Lightning need not be imported.
-
-    Args:
-        device: Where it computes.
-    """
+    """What judging uses of a Lightning Fabric, for one process: Lightning need not be imported."""
 
     global_rank, world_size = 0, 1
 
@@ -64,12 +36,15 @@ class OneProcess:
         self.device = device
 
     def broadcast(self, obj: Any) -> Any:
-        """The same object."""
+        """What the first process passes, in all processes."""
         return obj
 
     def all_reduce(self, data: Tensor, *, reduce_op: str) -> Tensor:
-        """The same tensor."""
+        """The sum of a tensor over the processes."""
         return data
+
+
+Group: TypeAlias = "OneProcess | Fabric"  # the processes that share the work
 
 
 class Desk:
@@ -195,7 +170,7 @@ def help_to_judge(group: Group, classifier: Classifier) -> None:
 def _probabilities(group: Group, classifier: Classifier, messages: EncodedMessages) -> Tensor:
     """Probabilities of the texts of a chunk, float [N, classes], from all processes."""
     own = classifier.probabilities_of(messages, group.global_rank, group.world_size)
-    return group.all_reduce(own.to(group.device), reduce_op="sum").cpu()
+    return cast(Tensor, group.all_reduce(own.to(group.device), reduce_op="sum")).cpu()
 
 
 def _refuse_other_checkpoint(group: Group, classifier: Classifier) -> None:
