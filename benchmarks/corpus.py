@@ -1,11 +1,11 @@
-"""What a corpus of a million messages takes to prepare: seconds and memory.
+"""Seconds and memory to prepare a corpus of a million messages.
 
     python benchmarks/corpus.py
     python benchmarks/corpus.py --rows 10000    # seconds
 
-Writes a CSV of --rows messages in two classes, of about 25 tokens each, whose words are drawn from the embedded sample.
-Then a process of its own prepares it as the recipe does without balancing (read, split, encode), goes through one epoch
-of training batches, and makes what a run does beside it: the digest in the checkpoints, the splits' CSVs, the audit.
+Writes a CSV of --rows messages in two classes, about 25 tokens each, with words drawn from the embedded sample. A new
+process prepares it as the recipe does without balancing (read, split, encode), iterates over one epoch of training
+batches, and does what a run does besides: the digest for checkpoints, the CSVs of the splits, the audit.
 """
 
 import argparse
@@ -25,7 +25,7 @@ WORDS = 20  # of a message, on average
 
 
 def write_corpus(rows: int, path: Path) -> None:
-    """Messages of words from the embedded sample, the same ones for the same number of rows."""
+    """Write messages of words from the embedded sample, the same for the same number of rows."""
     from spam_classifier.data.corpora import read_corpus
 
     draw = random.Random(0)
@@ -39,7 +39,7 @@ def write_corpus(rows: int, path: Path) -> None:
 
 
 def peak_mib() -> float:
-    """Most memory this process has held so far."""
+    """Peak memory of this process so far."""
     return peak_of_process() / 2**20
 
 

@@ -1,15 +1,15 @@
-"""Whether the words that an explanation names are the ones the verdict hangs on.
+"""Whether leaving out the words that an explanation names changes the prediction more than leaving out random words.
 
     python benchmarks/explain.py
     python benchmarks/explain.py --corpus sample --messages 50 -- --trainer.max_steps 100    # seconds
 
-Trains configs/from_scratch.yaml (flags of `fit` behind --) and explains the verdict on each test message. Then k words
-are left out at once: those named as pushing the verdict most, or k drawn at random. Printed is how far the log-odds of
-the class that had been decided for fall, and how often another one is decided for. Words are counted, and what is left
-of them is joined by single spaces, so that nothing of this is shared with how explanations are made.
+Trains configs/from_scratch.yaml (flags of `fit` after --) and explains the label of each test message. Then k words are
+left out at once: those with the highest influence, or k random ones. The table shows how far the log-odds of the
+predicted class fall, and how often the label changes. Words are split at white space and joined by single spaces, so
+that this shares no code with the explanations.
 
-With k = 1 the named word wins all but by construction: it has been found by being left out. Draws that give the same
-fall, most of them of the very words that are named, count half.
+With k = 1 the named word wins almost by construction: it was found by leaving it out. Draws with the same fall, most of
+them of the named words, count half.
 """
 
 import argparse
@@ -32,8 +32,8 @@ MOST = 3  # words left out at once
 DRAWS = 10  # of random words, for each message
 
 
-def judged(classifier: Classifier, texts: list[str], labels: list[str]) -> list[tuple[float, bool]]:
-    """Of each text the log-odds of its class, and whether it is decided for."""
+def scored(classifier: Classifier, texts: list[str], labels: list[str]) -> list[tuple[float, bool]]:
+    """For each text the log-odds of the given label, and whether that is predicted."""
     scores = []
     for prediction, label in zip(classifier.predict(texts), labels, strict=True):
         others = sum(probability for name, probability in prediction.probabilities.items() if name != label)
@@ -42,12 +42,12 @@ def judged(classifier: Classifier, texts: list[str], labels: list[str]) -> list[
 
 
 def without(words: list[str], places: list[int]) -> str:
-    """The words but those at these places."""
+    """The words except those at these places."""
     return " ".join(word for place, word in enumerate(words) if place not in places)
 
 
 def row(classifier: Classifier, explanations: list[Explanation], count: int) -> str:
-    """A line of the table: so many named words against as many random ones."""
+    """A row of the table: ``count`` named words against as many random ones."""
     draw = random.Random(count)
     texts, labels = [], []
     for explanation in explanations:
@@ -57,7 +57,7 @@ def row(classifier: Classifier, explanations: list[Explanation], count: int) -> 
         texts += [without(words, []), without(words, named)]
         texts += [without(words, draw.sample(range(len(words)), count)) for _ in range(DRAWS)]
         labels += [explanation.label] * (2 + DRAWS)
-    scores = judged(classifier, texts, labels)
+    scores = scored(classifier, texts, labels)
     falls: dict[str, list[float]] = {"named": [], "random": []}
     flips: dict[str, list[bool]] = {"named": [], "random": []}
     beaten = []
@@ -88,7 +88,7 @@ def main() -> None:
         run = launch_fit(CONFIG, arguments.seed, flags, Path(directory))
         classifier = load_classifier(run)
         texts = pd.read_csv(run / "test.csv", dtype=str, keep_default_na=False)["text"].tolist()
-    classifier.explain(texts[0])  # the first one loads the tokenizer
+    classifier.explain(texts[0])  # loads the tokenizer
     explanations, seconds = [], []
     for text in texts[: arguments.messages]:
         start = time.perf_counter()
@@ -97,13 +97,13 @@ def main() -> None:
         if MOST < len(text.split()) <= MOST_PIECES and not explanation.prediction.truncated:
             explanations.append(explanation)
     print(f"an explanation takes {median(seconds) * 1e3:.0f} ms, at most {max(seconds) * 1e3:.0f} ms")
-    print(f"of {len(seconds):,} messages those that have {MOST + 1} to {MOST_PIECES} words, all of them read:\n")
+    print(f"of {len(seconds):,} messages, those with {MOST + 1} to {MOST_PIECES} words, none truncated:\n")
     for label in [None, *classifier.labels]:
         chosen = [own for own in explanations if label in (None, own.label)]
-        print(f"{'all verdicts' if label is None else label}: {len(chosen):,}\n")
+        print(f"{'all labels' if label is None else label}: {len(chosen):,}\n")
         if not chosen:
             continue
-        print("| words left out | named beat random | log-odds fall: named | random | verdict flips: named | random |")
+        print("| words left out | named beat random | log-odds fall: named | random | label changes: named | random |")
         print("| --- | --- | --- | --- | --- | --- |")
         for count in range(1, MOST + 1):
             print(row(classifier, chosen, count))

@@ -3,19 +3,19 @@
     python benchmarks/finetune.py --corpus uci --json finetune.json
     python benchmarks/finetune.py --corpus uci --scale 0.05    # two minutes
 
-All start from the same random weights of GPT-2 124M's shape (or --layers, --width, --heads), see the same splits, let
-the head, the final layer norm and the last block learn, and train 5 epochs of batches of 8 with AdamW:
+All start from the same random weights of GPT-2 124M's shape (or --layers, --width, --heads), use the same splits, train
+the head, the final layer norm and the last block, for 5 epochs of batches of 8 with AdamW:
 
     ours, book         configs/book.yaml
     ours, recommended  configs/recommended.yaml
-    book, plain        what the book's chapter 6 describes, loop and model: attention, layer norm and GELU spelt out,
-                       every message padded to the longest, evaluated on 5 + 5 batches every 50 steps and each epoch
+    book, plain        loop and model of the book's chapter 6: attention, layer norm and GELU spelt out, every message
+                       padded to the longest, evaluated on 5 + 5 batches every 50 steps and after each epoch
     transformers       GPT2ForSequenceClassification in an equally plain loop, padded to the batch, evaluated on the
-                       validation split each epoch
+                       validation split after each epoch
 
-Each runs in a process of its own, one after the other; the rate of a large float32 matrix product is measured before
-and after each. The bound counts 24 * width^2 FLOP a token and block (its six matrix products) for the frozen blocks
-of each message once, at the rate around the run.
+Each runs in its own process, one after the other. The rate of a large float32 matrix product is measured before and
+after each. The bound counts 24 * width^2 FLOP per token and frozen block (its six matrix products), for each message
+once, at that rate.
 """
 
 import argparse
@@ -32,6 +32,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 import transformers
 import yaml
+from brief_training import QUIET
 from own_process import in_own_process
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -161,7 +162,7 @@ def padded_items(data: SpamDataModule, split: str) -> list[tuple[Tensor, Tensor]
 
 
 def run_plain_book(data: SpamDataModule, weights: Path) -> dict[str, float]:
-    """The chapter's training loop with its evaluation schedule; accuracies of the three splits."""
+    """The chapter's training loop with its evaluations; returns the accuracies of the three splits."""
     splits = {split: padded_items(data, split) for split in data.encoded}
     train = DataLoader(splits["train"], BATCH_SIZE, shuffle=True, drop_last=True)
     evaluated = {split: DataLoader(items, BATCH_SIZE) for split, items in splits.items()}
@@ -198,7 +199,7 @@ def run_plain_book(data: SpamDataModule, weights: Path) -> dict[str, float]:
 
 
 def run_transformers(data: SpamDataModule, weights: Path) -> dict[str, float]:
-    """Transformers' sequence classifier in a plain loop, padded to the batch; accuracies of the three splits."""
+    """Transformers' classifier in a plain loop, padded to the batch; returns the accuracies of the three splits."""
     model = transformers.GPT2ForSequenceClassification.from_pretrained(
         weights, num_labels=2, pad_token_id=PADDING_ID, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0
     )
@@ -240,15 +241,12 @@ def run_transformers(data: SpamDataModule, weights: Path) -> dict[str, float]:
 
 
 def run_ours(config: str) -> Callable[[SpamDataModule, Path], dict[str, float]]:
-    """Our fit with a config's settings, then all three splits; notes the seconds and tokens of the frozen pass."""
+    """Our training with a config's settings, then all three splits."""
 
     def run(data: SpamDataModule, weights: Path) -> dict[str, float]:
         settings = yaml.safe_load((CONFIGS / config).read_text())
         model = SpamClassifier(**{**settings["model"], "weights": str(weights)})
-        trainer = pl.Trainer(
-            max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False,
-            enable_model_summary=False, enable_progress_bar=False,
-        )  # fmt: skip
+        trainer = pl.Trainer(max_epochs=EPOCHS, accelerator="cpu", **QUIET)
         trainer.fit(model, data)
         return {
             split: trainer.validate(model, dataloaders=data.each_once(split), verbose=False)[0]["val/acc"]
@@ -259,7 +257,7 @@ def run_ours(config: str) -> Callable[[SpamDataModule, Path], dict[str, float]]:
 
 
 def time_frozen_passes(passes: list[dict[str, float]], gemm_size: int) -> None:
-    """Note the seconds, tokens and surrounding matrix product rate of each frozen pass."""
+    """Record the seconds and tokens of each frozen pass, and the matrix product rate around it."""
     original = FrozenPrefix._compute
 
     def timed(self: FrozenPrefix, *arguments: Any) -> Any:
@@ -280,7 +278,7 @@ def time_frozen_passes(passes: list[dict[str, float]], gemm_size: int) -> None:
 
 
 def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict[str, Any]:
-    """One variant from the encoded corpus to its accuracies, in this process."""
+    """Run one variant in this process, from the encoded corpus to its accuracies."""
     pl.seed_everything(123)
     config = "recommended.yaml" if name == "ours, recommended" else "book.yaml"
     settings = yaml.safe_load((CONFIGS / config).read_text())["data"]
@@ -288,7 +286,7 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
     data = SpamDataModule(**{**settings, **same_splits, "corpus": arguments.corpus})
     data.prepare_data()
     data.setup("fit")
-    data.encoded.pop("left_over", None)  # no peer evaluates what the balancing left
+    data.encoded.pop("left_over", None)  # the peers don't evaluate the messages that balancing left out
     for split, messages in data.encoded.items():
         rows = torch.arange(max(BATCH_SIZE, int(len(messages) * arguments.scale)))
         ends = int(messages.offsets[len(rows)])
@@ -354,7 +352,7 @@ def table(results: dict[str, dict[str, Any]], layers: int, width: int) -> str:
 
 
 def write_weights(arguments: argparse.Namespace, directory: str) -> None:
-    """Random weights, which all variants start from."""
+    """Write the random weights that all variants start from."""
     torch.manual_seed(0)
     config = transformers.GPT2Config(
         n_layer=arguments.layers, n_embd=arguments.width, n_head=arguments.heads, n_positions=1024

@@ -2,9 +2,9 @@
 
     python benchmarks/growth.py --corpus uci
 
-Trains a GPT-2 of --layers blocks with random weights as configs/recommended.yaml does, on the balanced corpus: 1, 4
-and 16 times over, each copy with its words in another order, for five epochs; and once over for 1, 5 and 20 epochs.
-Each run has a process of its own. The last one gets no memory for the hidden states, so that they are kept on disk.
+Trains a GPT-2 of --layers blocks with random weights as configs/recommended.yaml does, on the balanced corpus: for five
+epochs on 1, 4 and 16 copies, each with its words in another order, and on one copy for 1, 5 and 20 epochs. Each run has
+a process of its own. The last run keeps the hidden states on disk.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import pandas as pd
+from brief_training import QUIET
 from own_process import in_own_process
 
 from spam_classifier import SpamClassifier, SpamDataModule
@@ -25,7 +26,7 @@ from spam_classifier.runs.provenance import peak_of_process
 
 
 def write_copies(corpus: pd.DataFrame, copies: int, path: Path) -> None:
-    """The corpus several times over; in all copies but the first the words of each message are shuffled."""
+    """Write the corpus several times; in all copies but the first the words of each message are shuffled."""
     shuffle = random.Random(0)
     frames = [corpus]
     for _ in range(copies - 1):
@@ -41,14 +42,7 @@ def run(csv: Path, epochs: int, memory: float, layers: int, width: int) -> dict[
     data = SpamDataModule(str(csv), padding="batch", batch_by_length=True)
     data.setup("fit")
     model = SpamClassifier("random", layers, width, token_position="last_real", prefix_memory=memory)
-    trainer = pl.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", **QUIET)
     start = time.perf_counter()
     trainer.fit(model, data)
     seconds = time.perf_counter() - start

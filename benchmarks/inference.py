@@ -1,15 +1,15 @@
-"""Messages per second of a trained classifier, three ways.
+"""Messages per second of a classifier, three ways.
 
     python benchmarks/inference.py --corpus uci
     python benchmarks/inference.py --corpus sample --layers 2 --width 64 --heads 2    # seconds
 
 All classify the test split with the same random weights of GPT-2 124M's shape, from texts to probabilities:
 
-    ours           spam_classifier.inference, the last real token, batches of like length
-    pipeline       transformers' text-classification pipeline, batches of 32 as they come
-    one at a time  the book's way: each message padded to the longest training message, alone; on every tenth message
+    ours           spam_classifier.inference: the last real token, batches grouped by length
+    pipeline       transformers' text-classification pipeline: batches of 32 in the given order
+    one at a time  as in the book: each message alone, padded to the longest training message; on every tenth message
 
-The three take turns, --rounds times; the medians are printed.
+They take turns for --rounds rounds; the medians are printed.
 """
 
 import argparse

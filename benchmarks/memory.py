@@ -1,12 +1,12 @@
-"""How much memory a training step of each GPT-2 and policy needs: computed, and measured where it fits.
+"""Memory of a training step for each GPT-2 and policy: computed, and measured where it fits.
 
     python benchmarks/memory.py
     python benchmarks/memory.py --tokens 1024
     python benchmarks/memory.py --measure gpt2 gpt2-medium gpt2-large
 
-Computed are the weights, the gradients and AdamW's two averages of what learns, and what autograd keeps for the
-backward pass. Measured is the peak of a process of its own over its imports, in float32 on the CPU, two steps of random
-weights. A GPU adds its context and work space.
+Computed: the weights, the gradients and AdamW's two averages of the trained parameters, and what autograd keeps for the
+backward pass. Measured: the peak of a new process over its imports, in float32 on the CPU, in two steps with random
+weights. A GPU adds its context and workspace.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import lightning.pytorch as pl
 import torch
+from brief_training import QUIET
 from torch import nn
 
 from spam_classifier import SpamClassifier, SpamDataModule
@@ -28,9 +29,10 @@ from spam_classifier.runs.provenance import peak_of_process
 
 POLICIES = ("last_block", "last_two_blocks", "lora", "all")
 LORA_RANK = 16
-PER_BLOCK = 17  # values that autograd keeps of a token in a block, in widths: 1 before each norm and behind it, query,
-# key and value, 1 behind the attention and before its projection, 4 before and behind the GELU
-IN_LAST_BLOCK = 3  # where one query is enough
+# values that autograd keeps per token and block, in widths: 1 before and after each layer norm; query, key and value;
+# 1 after the attention and before its projection; 4 before and after the GELU
+PER_BLOCK = 17
+IN_LAST_BLOCK = 3  # with a single query
 MODES = {
     "float32": (4, False),
     "float32, gradient checkpointing": (4, True),
@@ -48,14 +50,14 @@ class Need(NamedTuple):
 
 
 def need(shape: GPT2Shape, policy: str, tokens: int, width_of_float: int, gradient_checkpointing: bool) -> Need:
-    """What a training step holds at its peak.
+    """The peak memory of a training step.
 
     Args:
         shape: The backbone's sizes.
-        policy: What learns.
+        policy: Which parameters are trained.
         tokens: Tokens of a batch, padding included.
         width_of_float: Bytes of a number.
-        gradient_checkpointing: Whether blocks are computed again in the backward pass.
+        gradient_checkpointing: Whether blocks are recomputed in the backward pass.
     """
     with torch.device("meta"):
         backbone, head = GPT2Backbone(shape), nn.Linear(shape.width, 2)
@@ -64,7 +66,7 @@ def need(shape: GPT2Shape, policy: str, tokens: int, width_of_float: int, gradie
     freeze(backbone, head, policy)
     parameters = [*backbone.parameters(), *head.parameters()]
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-    blocks = shape.layers - frozen_blocks(backbone, policy) - 1  # but for the last
+    blocks = shape.layers - frozen_blocks(backbone, policy) - 1  # without the last
     kept = PER_BLOCK * blocks + IN_LAST_BLOCK
     if gradient_checkpointing and blocks:
         kept = blocks + PER_BLOCK + IN_LAST_BLOCK
@@ -100,17 +102,14 @@ def measure(arguments: argparse.Namespace) -> float:
         gradient_checkpointing=arguments.checkpointing,
         frozen_prefix="off",
     )
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = pl.Trainer(
-        max_steps=2, limit_val_batches=0, accelerator="cpu", enable_model_summary=False, **quiet
-    )  # fmt: skip
+    trainer = pl.Trainer(max_steps=2, limit_val_batches=0, accelerator="cpu", **QUIET)
     trainer.fit(model, data)
     return float(peak_of_process() - base)
 
 
 def measured_table(arguments: argparse.Namespace) -> None:
-    """Print measured beside computed figures, a row for each size, policy and kind of backward pass."""
-    # glibc would keep what is freed in pieces between tensors that are still needed, and count it as in use
+    """Print measured and computed figures, a row for each size, policy and kind of backward pass."""
+    # otherwise glibc keeps freed memory between tensors that are still needed, and it counts as used
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     print("| GPT-2 | learning | gradient checkpointing | computed, GB | measured, GB | measured / computed |")
     print("| --- | --- | --- | --- | --- | --- |")

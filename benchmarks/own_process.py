@@ -1,4 +1,4 @@
-"""A process of its own for each measurement, so that none counts the memory of another."""
+"""A new process for each measurement, so that none counts the memory of another."""
 
 import multiprocessing
 import sys
@@ -9,10 +9,10 @@ Result = TypeVar("Result")
 
 
 def in_own_process(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function in a process of its own.
+    """Call a function in a new process.
 
-    On Linux that is a fork, which need not import anything again: until then this process must not have computed with
-    PyTorch, whose threads a fork does not have.
+    On Linux that is a fork, which imports nothing again. Before it this process must not compute with PyTorch: a fork
+    lacks PyTorch's threads.
     """
     with multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn").Pool(1) as pool:
         return pool.apply(function, arguments)

@@ -1,11 +1,11 @@
-"""What it takes to judge a large file with ``spam_classifier.predict``: rows per second, memory, and a kill half-way.
+"""Classify a large file with ``spam_classifier.predict``: rows per second, memory, and a kill half-way.
 
     python benchmarks/predict.py
     python benchmarks/predict.py --rows 20000    # a minute
 
-Writes two CSVs of messages as benchmarks/corpus.py does, one of --rows and one of a tenth of it, trains a small GPT-2
-for a few steps, and judges both files, each in a process of its own. Then the large one is judged again, killed
-half-way, gone on with, and compared with the first.
+Writes two CSVs of messages as benchmarks/corpus.py does, one of --rows rows and one of a tenth of that, trains a small
+GPT-2 for a few steps, and classifies each file in a new process. Then the large one is classified again, killed
+half-way, resumed, and compared with the first output.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from spam_classifier.files import file_sha256
 
 
 def train(corpus: Path, checkpoint: Path) -> None:
-    """A small GPT-2 after ten steps: how well it judges does not matter here."""
+    """Train a small GPT-2 for ten steps."""
     model = SpamClassifier("random", layers=2, width=64, heads=2, trainable="all", token_position="last_real")
     train_briefly(model, SpamDataModule(str(corpus), padding="batch"), 10, checkpoint)
 
 
-def judge(flags: list[str]) -> dict[str, float]:
-    """Judge in this process."""
+def classify(flags: list[str]) -> dict[str, float]:
+    """Run ``spam_classifier.predict`` in this process."""
     from spam_classifier import predict
 
     base, start = peak_mib(), time.perf_counter()
@@ -43,19 +43,19 @@ def judge(flags: list[str]) -> dict[str, float]:
 
 
 def rows_of(path: Path) -> int:
-    """Rows of a CSV without its header."""
+    """Number of rows of a CSV without its header."""
     with path.open(newline="", encoding="utf-8") as file:
         return sum(1 for _ in csv.reader(file)) - 1
 
 
 def killed_half_way(command: list[str], output: Path, rows: int) -> int:
-    """Judge in a process that is killed; returns how many rows it had brought to the disk."""
+    """Run a command and kill it half-way; returns the number of rows it had written to disk."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     state = output.with_name(f"{output.name}.incomplete.json")
     done = 0
     while done < rows / 2:
         if process.poll() is not None:
-            raise SystemExit("it ended before it could be killed: take more --rows")
+            raise SystemExit("it ended before the kill: give more --rows")
         time.sleep(0.01)
         done = json.loads(state.read_text())["tally"][0] if state.exists() else 0
     process.send_signal(signal.SIGKILL)
@@ -79,7 +79,7 @@ def main() -> None:
             if not checkpoint.exists():
                 in_own_process(train, corpus, checkpoint)
             flags = ["--input", str(corpus), "--ckpt_path", str(checkpoint), "--accelerator", "cpu", "--output"]
-            taken = in_own_process(judge, [*flags, str(output)])
+            taken = in_own_process(classify, [*flags, str(output)])
             figures = f"{taken['seconds']:.1f} | {rows / taken['seconds']:,.0f} | {taken['peak']:,.0f}"
             print(f"| {rows_of(corpus):,} | {rows_of(output):,} | {figures} |", flush=True)
         again = directory / "again.csv"
@@ -87,7 +87,7 @@ def main() -> None:
         kept = killed_half_way(command, again, rows)
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         same = "the same file" if file_sha256(again) == file_sha256(output) else "another file"
-        print(f"\nkilled with {kept:,} rows on the disk, gone on with: {same} (SHA-256 {file_sha256(again)[:16]})")
+        print(f"\nkilled with {kept:,} rows on disk, resumed: {same} (SHA-256 {file_sha256(again)[:16]})")
         sys.exit(same != "the same file")
 
 

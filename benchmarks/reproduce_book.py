@@ -1,11 +1,10 @@
-"""Run the book's recipe and hold its accuracies against the published ones.
+"""Run the book's recipe and compare its accuracies with the published ones.
 
     python benchmarks/reproduce_book.py [flags of "python -m spam_classifier.train fit"]
 
-The published figures are those of chapter 6 of "Build a Large Language Model (From Scratch)" and of the first row
-of its table of experiments, after five epochs on a reading of the corpus that misses two messages. The splits
-differ in about a quarter of their rows, so bands are compared, not digits: a band spans the 95 % Wilson intervals
-(Wilson 1927) around the two published figures.
+The published figures are those of chapter 6 of "Build a Large Language Model (From Scratch)" and of the first row of
+its table of experiments, after five epochs on a reading of the corpus that misses two messages. About a quarter of the
+rows of each split differ, so bands are compared: a band spans the 95 % Wilson intervals (Wilson 1927) of both figures.
 """
 
 import argparse

@@ -1,12 +1,11 @@
-"""Requests per second and waiting times of ``spam_classifier.serve``, with and without batching.
+"""Requests per second and latency of ``spam_classifier.serve``, with and without batching.
 
     python benchmarks/serve.py
     python benchmarks/serve.py --requests 2000 --layers 4 --width 128    # a minute
 
-Each way gets the same requests, of one message each, over --connections at once: the server computing every request by
-itself (--batch 1), and all together that have come meanwhile. Every answer is compared with what the classifier says of
-the message alone. The weights are random after a few steps; the server is a process of its own beside this one, the
-client.
+Sends the same requests of one message each over --connections connections, to a server that computes each request alone
+(--batch 1) and to one that computes all waiting requests together. Every answer is compared with the classifier's for
+that message alone. The weights are random, trained for a few steps; client and server are two processes.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from spam_classifier import SpamClassifier, SpamDataModule, load_classifier
 
 
 class Answered(NamedTuple):
-    """An answer: which message it is of, the seconds it took, its status, its label and its probability."""
+    """An answer to a request: which message it is for, its seconds, status, label and probability."""
 
     message: int
     seconds: float
@@ -41,7 +40,7 @@ class Answered(NamedTuple):
 
 
 def train(arguments: argparse.Namespace, checkpoint: Path) -> list[str]:
-    """Write a checkpoint after ten steps; returns the messages to ask about."""
+    """Train ten steps and write a checkpoint; returns the messages to send."""
     pl.seed_everything(1)
     corpus = {"corpus": arguments.corpus} if arguments.corpus else {}
     data = SpamDataModule(**corpus, padding="batch", batch_size=8)
@@ -52,7 +51,7 @@ def train(arguments: argparse.Namespace, checkpoint: Path) -> list[str]:
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: int, text: str) -> Answered:
-    """One request over a connection that is kept."""
+    """Send one request over an open connection."""
     body = json.dumps({"texts": [text]}).encode()
     head = f"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     start = time.perf_counter()
@@ -67,7 +66,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, messag
 
 
 async def load(port: int, texts: list[str], requests: int, connections: int) -> tuple[float, list[Answered]]:
-    """Ask about the texts in turn, over so many connections; the seconds it took, and the answers."""
+    """Send the texts in turn over several connections; returns the seconds and the answers."""
     left = iter(range(requests))
     answers: list[Answered] = []
 
@@ -84,7 +83,7 @@ async def load(port: int, texts: list[str], requests: int, connections: int) -> 
 
 
 def serve(checkpoint: Path, batch: int) -> tuple[subprocess.Popen[str], int]:
-    """Start the server, and wait until it is ready; returns its port, too."""
+    """Start the server and wait until it is ready; returns it and its port."""
     command = [sys.executable, "-m", "spam_classifier.serve", "--ckpt_path", checkpoint, "--port", 0, "--batch", batch]
     server = subprocess.Popen([str(word) for word in [*command, "--timeout", 600]], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
@@ -94,7 +93,7 @@ def serve(checkpoint: Path, batch: int) -> tuple[subprocess.Popen[str], int]:
             port = int(found[1])
         if line == "ready\n":
             return server, port
-    raise SystemExit("the server has not started")
+    raise SystemExit("the server did not start")
 
 
 def main() -> None:
@@ -129,7 +128,7 @@ def main() -> None:
             farthest = max(abs(answer.probability - alone[answer.message].probability) for answer in answers)
             other = sum(answer.label != alone[answer.message].label for answer in answers)
             if other or farthest > 1e-5 or answered < arguments.requests:
-                raise SystemExit(f"{other} other verdicts, {farthest} off, {arguments.requests - answered} lost")
+                raise SystemExit(f"{other} other labels, {farthest} off, {arguments.requests - answered} lost")
             cuts = statistics.quantiles((1000 * answer.seconds for answer in answers), n=100)
             rate = arguments.requests / seconds
             figures = f"{answered:,} | {rate:,.0f} | {cuts[49]:,.1f} | {cuts[94]:,.1f} | {farthest:.1e}"

@@ -1,20 +1,19 @@
-"""Kill training runs at random moments, continue them, and compare them with runs that nothing happened to.
+"""Kill training runs at random moments, resume them, and compare them with undisturbed runs.
 
     python benchmarks/survival.py                 eight kills for each setting
     python benchmarks/survival.py lora --kills 2
 
-For each setting a small GPT-2 is trained on the embedded sample, once undisturbed and then again. That other run gets
-a SIGKILL, with all that it has started, at a random moment: one of five is drawn uniformly from the whole time that an
-undisturbed run takes, imports and all. The others are drawn from where the imports are done, uniformly from so much of
-the rest that together they come as far as the evaluation at the end. It goes on in a fresh process with ``fit
---ckpt_path last``, or is started anew where that finds no checkpoint, and is killed again, until it has had its kills
-and may end. Then weights, state of the optimizer, figures and curves have to be the same, bit for bit.
+For each setting a small GPT-2 is trained on the embedded sample, once undisturbed and once with kills. A kill is a
+SIGKILL to the whole process group at a random moment: one in five is drawn uniformly from the duration of an
+undisturbed run, imports included. The others are drawn after the imports, from a part of the rest that lets all kills
+together reach the final evaluation. The run is resumed in a new process with ``fit --ckpt_path last``, or started again
+if it has no checkpoint yet. After the last kill it runs to its end. Weights, optimizer state, metrics and the curves in
+metrics.json must then be equal bit for bit.
 """
 
 import argparse
 import hashlib
 import json
-import logging
 import os
 import random
 import signal
@@ -27,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 SMALL = [
     *("--data.corpus", "sample", "--data.balance", "none", "--data.padding", "batch", "--data.batch_by_length", "true"),
@@ -48,10 +46,10 @@ SETTINGS = {
     "all, dropout, cosine, accumulation": ["--model.trainable", "all", "--model.dropout", "0.1", *ACCUMULATED],
     "lora, dropout in the updates": ["--model.trainable", "lora", "--model.lora_dropout", "0.1"],
 }
-# what a stack says of the moment, the first that fits
+# function names in a stack and the phase they mean; the first match counts
 PHASES = {
     "save_checkpoint": "writing a checkpoint",
-    "load_checkpoint": "taking up the checkpoint",
+    "load_checkpoint": "loading the checkpoint",
     "write_report": "writing the report",
     "after_fit": "evaluation at the end",
     "states_of": "frozen prefix",
@@ -68,7 +66,7 @@ OUTERMOST = '"<string>", line'  # of the main thread: any thread may be the one 
 
 
 class Process:
-    """``train`` in a process group of its own, which can be asked where it is."""
+    """``train`` in a process group of its own, which writes its stack on request."""
 
     def __init__(self, root: Path, flags: list[str]) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -87,20 +85,20 @@ class Process:
             )
 
     def wait_for_start(self) -> float:
-        """Wait until its training is about to begin; when that was."""
+        """Wait until training is about to begin; returns the time."""
         while self.popen.poll() is None:
-            for path in self.root.glob("lightning_logs/*/metrics.json"):  # what the run is made with, written first
+            for path in self.root.glob("lightning_logs/*/metrics.json"):  # the first file of a run
                 if path.stat().st_mtime > self.began:
                     return time.time()
             time.sleep(0.01)
         return time.time()
 
     def killed_after(self, seconds: float) -> str | None:
-        """Kill it so many seconds from now; the phase it was in, or None if it has ended before."""
+        """Kill it after so many seconds; returns the phase it was in, or None if it had ended before."""
         try:
             self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            if self.stack.exists():  # before, the signal would end it
+            if self.stack.exists():  # otherwise the signal's handler is not installed yet
                 os.kill(self.popen.pid, signal.SIGUSR1)
                 for _ in range(1000):
                     if OUTERMOST in self.stack.read_text():
@@ -113,17 +111,13 @@ class Process:
         return None
 
     def finish(self) -> None:
-        """Let it come to its end.
-
-        Raises:
-            SystemExit: It fails.
-        """
+        """Wait for its end; exit if it fails."""
         if self.popen.wait():
             sys.exit(f"a run failed, see {self.output}")
 
 
 def phase_of(stack: str) -> str:
-    """What a process was at, by its stack."""
+    """The phase of a process, from its stack."""
     return next((phase for sign, phase in PHASES.items() if sign in stack), "start")
 
 
@@ -134,7 +128,7 @@ def run_of(root: Path) -> Path | None:
 
 
 def traces(run: Path) -> dict[str, Any]:
-    """What has to be the same: digests of weights and optimizer, figures, curves, and which checkpoint is the best."""
+    """What must be equal: digests of weights and optimizer, metrics with curves, the best checkpoint, file names."""
     last = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     metrics = json.loads((run / "metrics.json").read_text())
     for varies in ("seconds", "peak_memory"):
@@ -146,7 +140,6 @@ def traces(run: Path) -> dict[str, Any]:
         "optimizer": digest([last["optimizer_states"], last["lr_schedulers"]]),
         "best": [best.name, digest(torch.load(best, weights_only=True)["state_dict"])],
         "figures": metrics,
-        "curves": curves(run),
         "files": sorted(str(path.relative_to(run)) for path in run.rglob("*") if "tfevents" not in path.name),
     }
 
@@ -171,25 +164,16 @@ def flattened(value: object) -> Iterator[object]:
         yield value
 
 
-logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of each restart
-
-
-def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """All that TensorBoard shows as curves."""
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
-    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-
-
 def survive(
     flags: list[str], root: Path, kills: int, seconds: tuple[float, float], drawn: random.Random
 ) -> tuple[Path, list[tuple[str, str]]]:
-    """A run that is killed so often, and each kill: its phase, and what came of it.
+    """Train with kills; returns the run directory and, for each kill, its phase and whether the run was resumed.
 
     Args:
-        flags: Of ``fit``.
-        root: Where the run is.
-        kills: How many.
-        seconds: An undisturbed run's time to the start of its training, and from there to its end.
+        flags: Flags of ``fit``.
+        root: Where ``lightning_logs`` is.
+        kills: Number of kills.
+        seconds: Of an undisturbed run: until training starts, and from there to the end.
         drawn: Draws the moments.
     """
     happened: list[tuple[str, str]] = []
@@ -200,11 +184,11 @@ def survive(
         else:
             process.wait_for_start()
             phase = process.killed_after(drawn.uniform(0, seconds[1] * min(1, 2 / kills)))
-        if phase is None:  # it was faster: once more, which leaves the evaluation at the end to be killed
+        if phase is None:  # it has ended: the next process can only be killed in the final evaluation
             process = Process(root, ["fit", "--ckpt_path", "last"])
             continue
         run = run_of(root)
-        happened.append((phase, "went on" if run else "started anew"))
+        happened.append((phase, "resumed" if run else "started again"))
         print(f"  killed: {phase}, {happened[-1][1]}", flush=True)
         process = Process(root, ["fit", "--ckpt_path", "last"] if run else flags)
     process.finish()
@@ -244,12 +228,12 @@ def main() -> None:
                 print(f"  {what}: {next((pair for pair in parts if pair[0] != pair[1]), 'more or fewer')}")
             phases = [phase for phase, _ in happened]
             fell = ", ".join(f"{phase} {phases.count(phase)}" for phase in dict.fromkeys(phases))
-            anew = sum(outcome == "started anew" for _, outcome in happened)
-            verdict = f"no: {', '.join(other)}" if other else "yes"
+            again = sum(outcome == "started again" for _, outcome in happened)
+            identical = f"no: {', '.join(other)}" if other else "yes"
             steps = expected["figures"]["run"]["steps"]
-            rows.append(f"| {name} | {steps} | {len(happened)} | {fell} | {anew} | {verdict} |")
+            rows.append(f"| {name} | {steps} | {len(happened)} | {fell} | {again} | {identical} |")
             print(rows[-1], flush=True)
-    print("\n| setting | steps | kills | in which phase they fell | started anew | identical |")
+    print("\n| setting | steps | kills | phases of the kills | started again | identical |")
     print("| --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))
     sys.exit(not same)
