@@ -12,10 +12,10 @@ quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded s
 	$(BIN)/python -m spam_classifier.train test
 
 test: $(VENV)/.installed-dev  ## Set up, then run the tests: five minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not ci"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not ci"
 
 test-all: $(VENV)/.installed-dev  ## Also run exhaustive matrices, repeated kills and the benchmark scripts
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: $(VENV)/.installed-dev  ## Feed 10,000 new hostile inputs to every reader: half an hour on two cores
 	$(BIN)/python -m pytest -n 2 tests/fuzz --hypothesis-profile fuzz --hypothesis-show-statistics

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from spam_classifier import SpamClassifier, SpamDataModule
 
-pytestmark = pytest.mark.xdist_group("two processes")  # they share a launch
 # 122, 149 and 300 messages
 SIZES = {"corpus": "sample", "train_fraction": 0.6793, "validation_fraction": 0.1065, "train_per_class": 61}
 WEIGHTED = {"balance": "class_weight", "corpus": "few.tsv", "train_fraction": 0.2154, "validation_fraction": 0.2606}

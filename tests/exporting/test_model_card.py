@@ -11,8 +11,6 @@ from markdown_it import MarkdownIt
 from spam_classifier import Classifier, load_classifier
 from spam_classifier.exporting.model_card import model_card
 
-pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
-
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 SPLIT = {
     "messages": 300,

@@ -19,8 +19,6 @@ from spam_classifier.errors import UserError
 from spam_classifier.exporting import onnx_export
 from spam_classifier.exporting.onnx_export import export_to_onnx
 
-pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
-
 Exports = Callable[[str], tuple[Classifier, Path]]
 TEXTS = [
     "Win a free prize, call 09061701461 now!",

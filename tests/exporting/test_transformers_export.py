@@ -17,8 +17,6 @@ from spam_classifier.errors import UserError
 from spam_classifier.exporting import transformers_export
 from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers
 
-pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
-
 TEXTS = [
     "Win a free prize, call 09061701461 now!",
     "see you at home later",

@@ -1,6 +1,6 @@
 """What all fuzz tests share: damage done to valid files, and a look at what the code under test does meanwhile.
 
-``make test`` gives each target 25 inputs and CI 100, always the same; ``make fuzz`` gives it ten thousand new ones.
+In ``make test`` each target gets 25 inputs, in CI 100, always the same ones; ``make fuzz`` gives it 10,000 new ones.
 """
 
 import os

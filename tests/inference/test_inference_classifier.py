@@ -16,8 +16,6 @@ from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Classifier, load_classifier
 
-pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
-
 WAYS = [("last", "head"), ("last_real", "both"), ("first", "head"), ("mean", "tail")]
 
 

@@ -24,8 +24,6 @@ from fastapi.testclient import TestClient
 from spam_classifier import Classifier
 from spam_classifier.serving.web_app import Service, web_app
 
-pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
-
 
 def asked(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()

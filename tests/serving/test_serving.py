@@ -13,8 +13,6 @@ from fastapi.testclient import TestClient
 from spam_classifier import Classifier, Prediction
 from spam_classifier.serving.web_app import PAGE, Service, web_app
 
-pytestmark = pytest.mark.xdist_group("trained")  # they share small trained classifiers
-
 TEXTS = [f"{'call now ' * (number % 9)}message {number}" for number in range(40)]
 LIMITS = {"max_body": 100_000, "max_texts": 50, "max_rows": 60, "max_characters": 1_000}
 
