@@ -143,10 +143,6 @@ class _Text(HTMLParser):
         self._divide(tag)
 
     @override
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
-        self._divide(tag)
-
-    @override
     def handle_endtag(self, tag: str) -> None:
         if tag == self.hidden:
             self.hidden = ""
