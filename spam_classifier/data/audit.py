@@ -34,11 +34,9 @@ def audit_corpus(corpus: pd.DataFrame) -> dict[str, Any]:
 
 
 def leaked_rows(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
-    """Which messages of another split repeat one of the train split.
+    """Which ``rows`` of another split repeat one of the train split: boolean columns ``exact`` and ``near``.
 
-    Returns:
-        Frame with the boolean columns ``exact`` and ``near`` (exact repeats included), a row for each of ``rows``;
-        without ``near`` if there are too many to compare.
+    Exact repeats are near ones, too. If there are too many rows to compare, there is no column ``near``.
     """
     known = set(train["text"].tolist())
     leaked = pd.DataFrame({"exact": [text in known for text in rows["text"].tolist()]}, dtype=bool)

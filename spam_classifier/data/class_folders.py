@@ -42,8 +42,7 @@ def _rows(directory: Path, folders: Sequence[str]) -> Rows:
         for name, is_file in names:
             path = os.path.join(folder, name)  # noqa: PTH118  (a Path for each of a million files takes seconds)
             if not name.lower().endswith(SUFFIX):
-                reason = f"not a {SUFFIX}, as each message of class {label!r} is"
-                yield Rejected(path, reason, "rename or move it")
+                yield Rejected(path, f"not a {SUFFIX}, as each message of class {label!r} is", "rename or move it")
             elif not is_file:  # opening a named pipe would wait for ever
                 yield Rejected(path, "not a file", "make it a readable file or move it")
             else:

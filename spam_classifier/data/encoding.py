@@ -62,8 +62,7 @@ class EncodedMessages:
     def from_texts(cls, texts: Sequence[str], labels: Sequence[int] | np.ndarray | None = None) -> "EncodedMessages":
         """Encode messages in bulk.
 
-        A message that holds the characters ``<|endoftext|>`` gets the tokens of these characters, not the special
-        token.
+        The characters ``<|endoftext|>`` in a message get the tokens of these characters, not the special token.
 
         Args:
             texts: The messages, not empty, in anything that can be sliced.

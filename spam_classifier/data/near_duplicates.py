@@ -17,7 +17,7 @@ import regex
 
 NEAR = 0.8
 ROUNDING = 1e-6  # of floats, far below the share that one word makes
-WORD = regex.compile(r"\w+")  # with the marks that vowels are in many scripts, unlike in the standard library
+WORD = regex.compile(r"\w+")  # unlike re's, it takes the marks that are vowels in many scripts
 NUMBER = regex.compile(r"\d+")
 
 

@@ -33,11 +33,8 @@ def class_names(corpus: pd.DataFrame, labels: Sequence[str] | None = None) -> li
 def deduplicate_in_turn(frames: Sequence[pd.DataFrame], how: str) -> list[pd.DataFrame]:
     """Drop the messages that repeat an earlier one, of the same frame or of one before it.
 
-    So no message is in two splits: of a test split that comes first only its own repeats are dropped.
-
-    Args:
-        frames: Labelled messages, in the order of their precedence.
-        how: ``none`` keeps all, ``exact`` drops exact repeats, ``near`` also near-duplicates.
+    So no message is in two splits: of a test split that comes first only its own repeats are dropped. ``exact`` drops
+    exact repeats, ``near`` also near-duplicates, ``none`` nothing.
     """
     if how == "none":
         return list(frames)
@@ -63,10 +60,7 @@ def refuse_unknown_classes(given: Mapping[str, pd.DataFrame], labels: Sequence[s
 def undersample(corpus: pd.DataFrame, labels: Sequence[str], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Draw as many messages of each class as the smallest class has; classes in the order of ``labels``.
 
-    Classes of the smallest size keep their order, as spam does in the book.
-
-    Returns:
-        The balanced corpus, and the messages that are left over, in their order.
+    Classes of the smallest size keep their order, as spam does in the book. Returns also what is left over, in order.
     """
     smallest = int(corpus["label"].value_counts().min())
     classes = []
@@ -99,8 +93,8 @@ def split(
     Args:
         corpus: Labelled messages.
         train_fraction: Share of the rows for training.
-        validation_fraction: Share of the rows for validation; the rest is the test split.
-        seed: Seed of the shuffle.
+        validation_fraction: Share of the rows for validation; the rest is for testing.
+        seed: Of the shuffle.
         stratify: Cut each class by itself, so that all splits have the same shares of the classes.
         given: Validation or test splits that are not cut from the corpus, by name.
 

@@ -26,7 +26,7 @@ def argument_input(texts: Sequence[str]) -> Input:
 
 
 def standard_input() -> Input:
-    """A text on each line of standard input."""
+    """A text on each line."""
     return text_lines(Source("standard input", lambda: sys.stdin.buffer), Layout())
 
 
