@@ -1,4 +1,4 @@
-"""What a reader of results should know of the data: repeats, leaks between the splits, truncation, lengths."""
+"""Facts about the data that bear on results: repeats, leaks between the splits, truncation, lengths."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,39 +9,34 @@ import pandas as pd
 from spam_classifier.data.near_duplicates import near_any, near_duplicates
 from spam_classifier.data.splits import TRAIN
 
-MOST_COMPARED = 100_000  # messages beyond which near-duplicates are not counted: it would take minutes
+MOST_COMPARED = 100_000  # with more messages near-duplicates are not counted: it would take minutes
 
 
 def audit_corpus(corpus: pd.DataFrame) -> dict[str, Any]:
     """Count a corpus as it was read.
 
     Returns:
-        ``messages``; ``classes``, the messages of each; ``exact_repeats`` and ``near_duplicates``, messages that
-        repeat an earlier one word for word, or nearly (None where there are too many to compare); and
-        ``contradictions``, exact repeats under another label than the earlier message's.
+        ``messages``; ``classes``, the messages of each; ``exact_repeats`` and ``near_duplicates`` of an earlier message
+        (None if there are too many to compare); ``contradictions``, exact repeats of a message of another label.
     """
     repeated = corpus["text"].duplicated()
-    repeating = corpus[corpus["text"].duplicated(keep=False)]  # few, as a rule, so that the rest is not copied
+    repeating = corpus[corpus["text"].duplicated(keep=False)]  # few, as a rule
     first_label = repeating.drop_duplicates("text").set_index("text")["label"]
     contradicted = repeating["label"] != repeating["text"].map(first_label)
-    comparable = len(corpus) <= MOST_COMPARED
+    near = near_duplicates(corpus["text"].tolist()) if len(corpus) <= MOST_COMPARED else None
     return {
         "messages": len(corpus),
         "classes": corpus["label"].value_counts().sort_index().to_dict(),
         "exact_repeats": int(repeated.sum()),
-        "near_duplicates": sum(place is not None for place in near_duplicates(corpus["text"].tolist()))
-        if comparable
-        else None,
+        "near_duplicates": None if near is None else sum(place is not None for place in near),
         "contradictions": int(contradicted.sum()),
     }
 
 
 def leaked_rows(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
-    """Which messages of another split also stand in the train split.
+    """Which ``rows`` of another split repeat one of the train split: boolean columns ``exact`` and ``near``.
 
-    Returns:
-        Frame with the boolean columns ``exact``, word for word, and ``near``, nearly (exact ones included), a row
-        for each of ``rows``; without ``near`` where there are too many to compare.
+    Exact repeats are near ones, too. If there are too many rows to compare, there is no column ``near``.
     """
     known = set(train["text"].tolist())
     leaked = pd.DataFrame({"exact": [text in known for text in rows["text"].tolist()]}, dtype=bool)
@@ -53,12 +48,9 @@ def leaked_rows(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
 def audit_splits(
     splits: Mapping[str, pd.DataFrame], lengths: Mapping[str, np.ndarray], max_length: int
 ) -> dict[str, dict[str, Any]]:
-    """Count each split: messages, classes, tokens, what is cut, and what also stands in the train split.
+    """Count each split: messages, classes, tokens, what is cut to ``max_length``, and what repeats the train split.
 
-    Args:
-        splits: The messages of each split.
-        lengths: Tokens of each message before truncation, int64 [N].
-        max_length: Tokens that messages are cut to.
+    ``lengths`` are the tokens of each split's messages before truncation, int64 [N].
     """
     audit = {}
     for name, rows in splits.items():

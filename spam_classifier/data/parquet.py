@@ -76,18 +76,12 @@ def _rows(source: Source, schema: "pa.Schema", names: Sequence[str], columns: tu
 def _batches(
     source: Source, file: Any, schema: "pa.Schema", columns: Sequence[str] | None
 ) -> Iterator["pa.RecordBatch"]:
-    """The rows, ROWS_AT_ONCE at a time.
+    """The rows, ROWS_AT_ONCE at a time, of these columns in their order, or of all.
 
     A string that repeats is stored once. It is repeated here only after a look at the size that this makes: a few
     kilobytes may unpack to more than any memory holds.
-
-    Args:
-        source: The file.
-        file: The same, opened.
-        schema: Its columns' types.
-        columns: The columns to read, in the order of the result; default: all.
     """
-    strings = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    strings = [field.name for field in schema if _is_string(field.type)]
     for batch in pa.parquet.ParquetFile(file, read_dictionary=strings).iter_batches(ROWS_AT_ONCE, columns=columns):
         if columns is not None:
             batch = batch.select(columns)
@@ -102,10 +96,7 @@ def _batches(
 
 def _unpacked(column: "pa.Array") -> int:
     """Bytes of a column, those of a repeated string counted each time."""
-    kind = column.type
-    if pa.types.is_dictionary(kind) and (
-        pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)
-    ):
+    if pa.types.is_dictionary(column.type) and _is_string(column.type.value_type):
         return pc.sum(pc.take(pc.binary_length(column.dictionary), column.indices)).as_py() or 0
     return column.nbytes
 
@@ -114,9 +105,13 @@ def _too_large(source: Source) -> UserError:
     return UserError(f"{source.name} unpacks to far more than its size: it is no file of messages, or write it as .csv")
 
 
+def _is_string(kind: "pa.DataType") -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
 def _holds_strings(kind: "pa.DataType") -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return _is_string(kind) or pa.types.is_string_view(kind)
 
 
 def _holds_labels(kind: "pa.DataType") -> bool:

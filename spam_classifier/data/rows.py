@@ -24,21 +24,13 @@ class Json(str):
 
 
 class Row(NamedTuple):
-    """A text and the columns it came with.
+    """A text and the columns it came with."""
 
-    Attributes:
-        place: Its line or row number, or the path of its file.
-        text: The text.
-        names: The names of its columns.
-        values: Their values: strings, ``Json``, None, or the values of a .parquet.
-        label: Its label, where the reader was asked for labels.
-    """
-
-    place: int | str
+    place: int | str  # line or row number, or the path of its file
     text: str
-    names: Sequence[str]
-    values: Sequence[Any]
-    label: str | None = None
+    names: Sequence[str]  # of the columns
+    values: Sequence[Any]  # strings, Json, None, or the values of a .parquet
+    label: str | None = None  # where the reader was asked for labels
 
 
 class Rejected(NamedTuple):
@@ -54,25 +46,15 @@ Rows = Iterator[Row | Rejected]
 
 @dataclass(frozen=True)
 class Input:
-    """The rows of one file, directory or stream.
+    """The rows of one file, directory or stream."""
 
-    Attributes:
-        name: What messages call it.
-        unit: What a row's place is: ``line``, ``row``, ``text`` or ``file``.
-        columns: The columns of all rows; None where each row may have its own.
-        rows: The rows in order, read as they are asked for.
-        total: Number of rows, where it is known beforehand.
-        identity: Tells it from other inputs, and from itself with other contents; None where nothing does.
-        schema: The columns' types, of a .parquet.
-    """
-
-    name: str
-    unit: str
-    columns: Sequence[str] | None
-    rows: Rows
-    total: int | None = None
-    identity: dict[str, Any] | None = None
-    schema: Any = None
+    name: str  # in messages
+    unit: str  # of a row's place: line, row, text or file
+    columns: Sequence[str] | None  # None where each row may have its own
+    rows: Rows  # read as they are asked for
+    total: int | None = None  # number of rows, where it is known beforehand
+    identity: dict[str, Any] | None = None  # changes with the file and its contents; None where nothing tells
+    schema: Any = None  # the columns' types, of a .parquet
 
     def where(self, place: int | str) -> str:
         """A row's place as messages name it."""
@@ -90,19 +72,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Layout:
-    """What to read out of a file with named columns.
-
-    A name matches the column that has it, or else the only one that has it in another case.
-
-    Attributes:
-        text: Column of the text.
-        label: Column of the label; None where labels are not wanted.
-        remedy: How the user names the columns.
-    """
+    """How to read a file: the columns to look for, by name, or else by the only name that differs in case."""
 
     text: str = "text"
-    label: str | None = None
-    remedy: str = "name that of the texts with --text_column"
+    label: str | None = None  # None where labels are not wanted
+    remedy: str = "name that of the texts with --text_column"  # how the user names them
 
     def find(self, names: Sequence[str]) -> tuple[int, int | None] | None:
         """Where text and label are among the columns; None if one is missing, or both are the same column."""
@@ -113,11 +87,7 @@ class Layout:
         return text, label
 
     def find_or_refuse(self, where: str, names: Sequence[str]) -> tuple[int, int | None]:
-        """The same.
-
-        Raises:
-            UserError: A column is missing; says what columns there are.
-        """
+        """The same; refuses what is missing, and lists the columns there are."""
         found = self.find(names)
         if found is None:
             missing = " and ".join(f"one {name!r}" for name in (self.label, self.text) if name is not None)
@@ -146,7 +116,7 @@ def has_surrogate(text: str) -> bool:
 
 
 def not_utf8(name: str, place: int | str) -> Rejected:
-    """The rejection of a row of a file that is not UTF-8."""
+    """The rejection of a row, or of a whole file, by its encoding."""
     command = f"iconv -f latin1 -t utf-8 {name} > converted{Path(name).suffix}"
     return Rejected(place, "not UTF-8", f"convert the file from its encoding, as in: {command}")
 

@@ -14,15 +14,11 @@ from spam_classifier.errors import UserError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
-LEFT_OVER = "left_over"  # what undersampling leaves: unseen in training, evaluated along with the test split
+LEFT_OVER = "left_over"  # not drawn by undersampling: unseen in training, evaluated along with the test split
 
 
 def class_names(corpus: pd.DataFrame, labels: Sequence[str] | None = None) -> list[str]:
-    """The classes in the order of their indices: as given, else the corpus's labels sorted (ham, spam).
-
-    Raises:
-        UserError: There are fewer than two classes, or a given one has no message.
-    """
+    """The classes in the order of their indices: as given, else the corpus's labels sorted (ham, spam)."""
     present = set(corpus["label"].unique())
     names = list(labels) if labels else sorted(present)
     if len(set(names)) != len(names):
@@ -35,15 +31,10 @@ def class_names(corpus: pd.DataFrame, labels: Sequence[str] | None = None) -> li
 
 
 def deduplicate_in_turn(frames: Sequence[pd.DataFrame], how: str) -> list[pd.DataFrame]:
-    """Keep of each frame what repeats nothing in itself nor in the frames before it.
+    """Drop the messages that repeat an earlier one, of the same frame or of one before it.
 
-    So no message can stand in two splits. A test split that comes first is kept whole but for its own repeats, and
-    training messages that repeat it go.
-
-    Args:
-        frames: Labelled messages, in the order of their precedence.
-        how: ``none`` keeps all, ``exact`` drops what repeats an earlier message word for word, ``near`` also what
-            nearly does.
+    So no message is in two splits: of a test split that comes first only its own repeats are dropped. ``exact`` drops
+    exact repeats, ``near`` also near-duplicates, ``none`` nothing.
     """
     if how == "none":
         return list(frames)
@@ -57,15 +48,7 @@ def deduplicate_in_turn(frames: Sequence[pd.DataFrame], how: str) -> list[pd.Dat
 
 
 def refuse_unknown_classes(given: Mapping[str, pd.DataFrame], labels: Sequence[str]) -> None:
-    """Refuse a given split with a class that the corpus does not have.
-
-    Args:
-        given: Splits that are not cut from the corpus, by name.
-        labels: The classes of the corpus.
-
-    Raises:
-        UserError: Names the split's flag and the label.
-    """
+    """Refuse a given split, by its name, with a class that the corpus does not have."""
     for name, rows in given.items():
         if unknown := sorted(set(rows["label"].unique()) - set(labels)):
             raise UserError(
@@ -75,12 +58,9 @@ def refuse_unknown_classes(given: Mapping[str, pd.DataFrame], labels: Sequence[s
 
 
 def undersample(corpus: pd.DataFrame, labels: Sequence[str], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Draw from each class as many messages as the smallest class has, classes in the order of ``labels``.
+    """Draw as many messages of each class as the smallest class has; classes in the order of ``labels``.
 
-    Classes of the smallest size are kept whole and in order, as the book does with spam.
-
-    Returns:
-        The balanced corpus, and the messages that were left over, in their order.
+    Classes of the smallest size keep their order, as spam does in the book. Returns also what is left over, in order.
     """
     smallest = int(corpus["label"].value_counts().min())
     classes = []
@@ -92,7 +72,7 @@ def undersample(corpus: pd.DataFrame, labels: Sequence[str], seed: int) -> tuple
 
 
 def first_of_each_class(rows: pd.DataFrame, number: int) -> pd.DataFrame:
-    """The first messages of each class, at most ``number``, in their order."""
+    """The first ``number`` messages of each class, in their order."""
     return rows.groupby("label", sort=False).head(number).reset_index(drop=True)
 
 
@@ -107,19 +87,19 @@ def split(
 ) -> dict[str, pd.DataFrame]:
     """Shuffle and cut into train, validation and test, with the book's rounding: ``int()`` of the fractions.
 
-    A validation or test split that is given stays as it is. The others are cut from the corpus, in the proportion of
-    their fractions, the last of them getting what is left.
+    A given split stays as it is. The others are cut from the corpus in proportion to their fractions; the last one
+    gets the rest.
 
     Args:
         corpus: Labelled messages.
         train_fraction: Share of the rows for training.
-        validation_fraction: Share of the rows for validation; what is left is the test split.
-        seed: Seed of the shuffle.
-        stratify: Cut each class by itself, so that all splits hold the same shares of the classes.
-        given: Splits that are not cut from the corpus, by name.
+        validation_fraction: Share of the rows for validation; the rest is for testing.
+        seed: Of the shuffle.
+        stratify: Cut each class by itself, so that all splits have the same shares of the classes.
+        given: Validation or test splits that are not cut from the corpus, by name.
 
     Raises:
-        UserError: The fractions are not fractions, leave a split empty, or leave a class out of training.
+        UserError: The fractions are out of range, leave a split empty, or leave a class out of training.
     """
     given = given or {}
     cut = [name for name in SPLITS if name not in given]
@@ -150,27 +130,23 @@ def split(
 
 
 def _shares(train_fraction: float, validation_fraction: float, cut: Sequence[str]) -> list[float]:
-    """Shares of the splits that are cut from the corpus, in their order."""
     if len(cut) == 1:
         return [1.0]
-    fractions = {
-        TRAIN: train_fraction,
-        VALIDATION: validation_fraction,
-        TEST: 1 - train_fraction - validation_fraction,
-    }
+    rest = 1 - train_fraction - validation_fraction
+    fractions = {TRAIN: train_fraction, VALIDATION: validation_fraction, TEST: rest}
     in_bounds = 0 < train_fraction < 1 and 0 < validation_fraction < 1
     if not (in_bounds and (TEST not in cut or train_fraction + validation_fraction < 1)):
-        rest = " and leave something for the test split: their sum must be below 1" if TEST in cut else " and below 1"
+        bound = " and leave something for the test split: their sum must be below 1" if TEST in cut else " and below 1"
         raise UserError(
             f"--data.train_fraction {train_fraction} and --data.validation_fraction {validation_fraction} "
-            f"must be above 0{rest}"
+            f"must be above 0{bound}"
         )
     whole = 1.0 if len(cut) == len(SPLITS) else sum(fractions[name] for name in cut)
     return [fractions[name] / whole for name in cut]
 
 
 def _cut(rows: pd.DataFrame, shares: Sequence[float], least: int) -> list[pd.DataFrame]:
-    """Cut into parts, the last of which gets what is left; ``least`` rows are left to each, if there are enough."""
+    """Cut into parts; the last one gets the rest. Each gets ``least`` rows, if there are enough."""
     ends = [0]
     for later, share in zip(range(len(shares) - 1, 0, -1), shares, strict=False):
         ends.append(min(ends[-1] + max(least, int(len(rows) * share)), len(rows) - later * least))
@@ -180,16 +156,9 @@ def _cut(rows: pd.DataFrame, shares: Sequence[float], least: int) -> list[pd.Dat
 def refuse_rare_classes(
     corpus: pd.DataFrame, labels: Sequence[str], *, deduplicate: str = "none", given: Sequence[str] = ()
 ) -> None:
-    """Refuse a corpus in which a class has too few messages to stand in all splits that are cut from it.
+    """Refuse a class with fewer messages than splits are cut from the corpus; ``given`` are those that are not.
 
-    Args:
-        corpus: Labelled messages.
-        labels: The classes.
-        deduplicate: How repeats were removed before, to be named as a cause.
-        given: The splits that are not cut from it.
-
-    Raises:
-        UserError: Names the class and how many messages it has.
+    ``deduplicate`` is how repeats were removed, which may be the cause.
     """
     cut = [name for name in SPLITS if name not in given]
     purpose = "train on" if len(cut) == 1 else f"split into {', '.join(cut[:-1])} and {cut[-1]}"

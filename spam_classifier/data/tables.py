@@ -72,11 +72,7 @@ def text_lines(source: Source, layout: Layout) -> Input:
 
 
 def tsv_table(source: Source, layout: Layout) -> Input:
-    """A .tsv with named columns under a header, or with a label, a tab and a text on each line. Quotes are text.
-
-    Raises:
-        UserError: The file is empty, or its first line can't be read or lacks the columns.
-    """
+    """A .tsv with named columns under a header, or with a label, a tab and a text on each line. Quotes are text."""
     remedy = "put one tab between fields and none into a text (a quoted .csv can hold tabs)"
     rows = _tsv_rows(source)
     place, header = _header(source, rows)
@@ -97,11 +93,7 @@ def _tsv_rows(source: Source) -> Fields:
 
 
 def csv_table(source: Source, layout: Layout) -> Input:
-    """A .csv with named columns under a header, quoted as in RFC 4180.
-
-    Raises:
-        UserError: The file is empty, or its header can't be read or lacks the columns.
-    """
+    """A .csv with named columns under a header, quoted as in RFC 4180."""
     rows = _csv_rows(source)
     place, header = _header(source, rows)
     columns = layout.find_or_refuse(f"{source.name}, line {place}", header)
@@ -214,7 +206,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _decode = json.JSONDecoder(parse_int=Json, parse_float=Json, parse_constant=_refuse_constant).decode
 
 
-def _json_object(line: str) -> dict[str, Any]:
+def _json_row(place: int, line: str, layout: Layout) -> Row | Rejected:
     try:
         found = _decode(line)
     except json.JSONDecodeError as error:
@@ -223,11 +215,6 @@ def _json_object(line: str) -> dict[str, Any]:
         raise ValueError(f"malformed JSON ({error})") from error
     if not isinstance(found, dict):
         raise ValueError("no JSON object")
-    return found
-
-
-def _json_row(place: int, line: str, layout: Layout) -> Row | Rejected:
-    found = _json_object(line)
     names = list(found)
     if any(map(has_surrogate, names)):
         raise ValueError("half of a surrogate pair")
@@ -263,7 +250,7 @@ def open_table(source: Source, suffix: str, layout: Layout) -> Input:
     """The rows of a file of one of READERS' kinds, or of a .parquet.
 
     Raises:
-        UserError: It can't be read, is empty, or lacks the columns.
+        UserError: It is empty, its header can't be read, or it lacks the columns.
     """
     if suffix == ".parquet":
         from spam_classifier.data.parquet import parquet_table  # an extra, which may be missing

@@ -26,7 +26,7 @@ def argument_input(texts: Sequence[str]) -> Input:
 
 
 def standard_input() -> Input:
-    """A text on each line of standard input."""
+    """A text on each line."""
     return text_lines(Source("standard input", lambda: sys.stdin.buffer), Layout())
 
 
@@ -35,7 +35,7 @@ def open_input(path: Path, text_column: str, into: str | None) -> Input:
 
     Args:
         path: The file or directory.
-        text_column: Column of the text, in this case or, if unique, in any other.
+        text_column: Column of the text.
         into: Suffix of the file that the labels go into, if any: all rows of a table need the same columns.
 
     Raises:
@@ -55,17 +55,7 @@ def open_input(path: Path, text_column: str, into: str | None) -> Input:
 
 
 def open_upload(name: str, content: bytes, text_column: str, into: str | None = None) -> Input:
-    """The texts of an uploaded file, whose kind is told by the suffix of its name.
-
-    Args:
-        name: Its name, for the suffix and for messages; no file of this name is opened.
-        content: Its bytes.
-        text_column: Column of the text, in this case or, if unique, in any other.
-        into: As for ``open_input``.
-
-    Raises:
-        UserError: It can't be read, is of another kind, is empty, or lacks the column.
-    """
+    """The texts of an uploaded file, as ``open_input`` reads them. Its name is only for the suffix and for messages."""
     suffix = _suffix(PurePath(name), name)
     layout = Layout(text_column, remedy="name that of the texts")
     return _opened(Source(name, lambda: io.BytesIO(content)), suffix, layout, into)

@@ -29,25 +29,16 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 class Tally(NamedTuple):
-    """Numbers of rows: read, judged and rejected, and of the judged ones those whose text was cut."""
+    """Numbers of rows."""
 
     read: int = 0
     judged: int = 0
     rejected: int = 0
-    truncated: int = 0
+    truncated: int = 0  # of the judged ones: their texts were cut
 
 
 def check_output(path: Path, input_path: Path | None, overwrite: bool) -> None:
-    """Refuse what can't be written, before any work.
-
-    Args:
-        path: The file to write.
-        input_path: The file that is read, if any.
-        overwrite: Whether a file may be replaced.
-
-    Raises:
-        UserError: The format is unknown, the directory is missing, or the file exists or is the input.
-    """
+    """Refuse a file to write, before any work: of an unknown format, without a directory, existing, or the input."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {path}: unknown format; accepted are {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
@@ -78,7 +69,7 @@ class Output:
         overwrite: Whether an unfinished file of another run may be replaced.
 
     Attributes:
-        tally: The rows that are in the file. Not zero at the start if it is resumed.
+        tally: The rows in the file; at the start those of a run that is resumed.
 
     Raises:
         UserError: The columns can't be written, there is an unfinished file that can't be resumed, or another command
@@ -197,7 +188,8 @@ class Output:
         if self.resumable and state is not None and state["settings"] == self.settings:
             if not self.incomplete_rejected.exists() and self.rejected.exists():  # killed while finishing
                 self.rejected.replace(self.incomplete_rejected)
-            if self._reaches(state):
+            paths = ((self.incomplete, "bytes"), (self.incomplete_rejected, "rejected_bytes"))
+            if all(_has_bytes(path, state[size]) for path, size in paths):
                 return state
         if overwrite:
             return begin
@@ -208,13 +200,6 @@ class Output:
         raise UserError(
             f"{self.incomplete} is of another run (another input, checkpoint or setting), or damaged: {remedy}"
         )
-
-    def _reaches(self, state: dict[str, Any]) -> bool:
-        """Whether both files are as long as the state says; a link is not a file of ours."""
-        paths = ((self.incomplete, "bytes"), (self.incomplete_rejected, "rejected_bytes"))
-        if any(path.is_symlink() for path, _ in paths):
-            return False
-        return all((path.stat().st_size if path.exists() else 0) >= state[size] for path, size in paths)
 
 
 class _GrowingFile:
@@ -243,6 +228,10 @@ class _GrowingFile:
 
 def _incomplete(path: Path) -> Path:
     return path.with_name(path.name + ".incomplete")
+
+
+def _has_bytes(path: Path, least: int) -> bool:
+    return not path.is_symlink() and (path.stat().st_size if path.exists() else 0) >= least  # a link is not ours
 
 
 def _check_names(source: Input, kind: str) -> None:

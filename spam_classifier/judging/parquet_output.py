@@ -11,14 +11,7 @@ from spam_classifier.judging.columns import prediction_columns, with_prediction
 
 
 class ParquetOutput:
-    """A .parquet that grows by a row group for each chunk.
-
-    Args:
-        path: The file.
-        columns: The rows' own columns.
-        schema: Their types; None where they are all strings.
-        classes: Names of the classes in the order of their indices.
-    """
+    """A .parquet that grows by a row group for each chunk; without a schema, all columns of the rows are strings."""
 
     def __init__(self, path: Path, columns: Sequence[str], schema: "pa.Schema | None", classes: Sequence[str]) -> None:
         own = schema or pa.schema([(name, pa.string()) for name in columns])
@@ -28,11 +21,7 @@ class ParquetOutput:
         self._writer = pa.parquet.ParquetWriter(path, self.schema)
 
     def append(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> None:
-        """Write a chunk.
-
-        Raises:
-            UserError: A column can't be written as it was read.
-        """
+        """Write a chunk; refuses a column that can't be written as it was read."""
         if not rows:
             return
         columns = [list(column) for column in zip(*map(with_prediction, rows, predictions), strict=True)]

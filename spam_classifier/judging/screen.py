@@ -30,12 +30,7 @@ def _columns(character: str) -> int:
 
 
 class Screen:
-    """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs.
-
-    Args:
-        stream: Where to print.
-        classes: Names of the classes.
-    """
+    """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs."""
 
     tally = Tally()
 
