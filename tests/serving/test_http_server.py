@@ -66,12 +66,6 @@ def whole(body: bytes = BODY) -> bytes:
     return HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
-def test_whole_request_is_answered(port: int) -> None:
-    status, body = exchange(port, whole())
-    assert status == 200
-    assert json.loads(body)["predictions"][0]["label"] == "ham"
-
-
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -132,5 +126,6 @@ def test_client_that_leaves_does_no_harm(port: int) -> None:
             connection.sendall(piece)
             while piece == file and not SLOW:
                 time.sleep(0.01)
-    assert exchange(port, whole())[0] == 200
+    for _ in range(10):  # batch by batch, these and the file's would take turns
+        assert exchange(port, whole())[0] == 200
     assert len(SLOW) < 5

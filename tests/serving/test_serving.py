@@ -59,27 +59,14 @@ class Spy:
         return [Prediction("ham", 0.75, {"ham": 0.75, "spam": 0.25}, 0.5, text == "long") for text in texts]
 
 
-def test_answers_are_those_of_the_classifier(client: TestClient, trained: Callable[..., Classifier]) -> None:
-    answer = client.post("/predict", json={"texts": TEXTS}).json()
-    expected = trained().predict(TEXTS)
-    assert answer["threshold"] == trained().threshold
-    assert len(answer["predictions"]) == len(expected)
-    for own, other in zip(answer["predictions"], expected, strict=True):
-        assert own == {
-            "label": other.label,
-            "probability": other.probability,
-            "probabilities": other.probabilities,
-            "truncated": other.truncated,
-        }
-
-
-def test_threshold_of_the_request_decides(client: TestClient, trained: Callable[..., Classifier]) -> None:
-    for threshold in (0.0, 1.0):
-        answer = client.post("/predict", json={"texts": TEXTS, "threshold": threshold}).json()
-        expected = trained().predict(TEXTS, threshold)
-        assert answer["threshold"] == threshold
-        assert [own["label"] for own in answer["predictions"]] == [other.label for other in expected]
-    assert {other.label for other in trained().predict(TEXTS, 0.0)} == {"spam"}
+@pytest.mark.parametrize("threshold", [None, 0.0, 1.0])
+def test_answers_are_those_of_the_classifier(
+    client: TestClient, trained: Callable[..., Classifier], threshold: float | None
+) -> None:
+    answer = client.post("/predict", json={"texts": TEXTS, "threshold": threshold}).json()
+    assert answer["threshold"] == (trained().threshold if threshold is None else threshold)
+    expected = [prediction._asdict() for prediction in trained().predict(TEXTS, threshold)]
+    assert [{**own, "threshold": answer["threshold"]} for own in answer["predictions"]] == expected
 
 
 def test_requests_at_once_are_answered_as_alone(client: TestClient, trained: Callable[..., Classifier]) -> None:
