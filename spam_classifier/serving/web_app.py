@@ -257,6 +257,8 @@ def _read_rows(
             rows.append((row.place, row.text))
         else:
             rejected.append(row)
+    if not rows and not rejected:
+        raise UserError(f"{source.name} holds no texts: write some into it")
     return source.unit, rows, rejected
 
 

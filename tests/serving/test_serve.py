@@ -1,6 +1,5 @@
 """``python -m spam_classifier.serve``."""
 
-import contextlib
 import json
 import os
 import re
@@ -9,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,56 +34,29 @@ def asked(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-@contextlib.contextmanager
-def serving(*arguments: object, cwd: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command in a process of its own, and the address it names."""
-    command = [sys.executable, "-m", "spam_classifier.serve", "--port", "0", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **environment}, text=True, **pipes) as server:
-        try:
-            assert server.stdout is not None
-            lines = [server.stdout.readline() for _ in range(2)]
-            found = re.search(r"http://127\.0\.0\.1:\d+", lines[1])
-            assert found, lines
-            yield server, found[0]
-        finally:
-            server.kill()
-
-
 @pytest.mark.slow
-def test_serves_until_it_is_told_to_end(trained: Callable[..., Classifier], tmp_path: Path) -> None:
-    classifier = trained()
-    key = {"Authorization": "Bearer open sesame"}
-    with serving("--ckpt_path", classifier.checkpoint, cwd=tmp_path, SPAM_CLASSIFIER_API_KEY="open sesame") as (
-        server,
-        url,
-    ):
-        while asked(f"{url}/health") != (200, {"status": "ready"}):
-            time.sleep(0.05)
-        body = {"texts": [f"message {number}" for number in range(1_000)]}
-        assert asked(f"{url}/predict", body)[0] == 401
-        status, answer = asked(f"{url}/predict", body, **key)
-        assert status == 200
-        assert [own["label"] for own in answer["predictions"]] == [
-            own.label for own in classifier.predict(body["texts"])
-        ]
-        assert asked(f"{url}/explain", {"text": "win a prize"}, **key)[0] == 200
-        answers: list[tuple[int, Any]] = []
-        clients = [
-            threading.Thread(target=lambda: answers.append(asked(f"{url}/predict", body, **key))) for _ in range(6)
-        ]
-        for client in clients:
-            client.start()
-        while not answers:  # the first has been answered, so the others have come
-            time.sleep(0.01)
+def test_serves_until_it_is_told_to_end(trained: Callable[..., Classifier], start: Callable, tmp_path: Path) -> None:
+    classifier, key = trained(), {"Authorization": "Bearer open sesame"}
+    command = [sys.executable, "-m", "spam_classifier.serve", "--port", "0", "--ckpt_path", str(classifier.checkpoint)]
+    environment = {**os.environ, "SPAM_CLASSIFIER_API_KEY": "open sesame"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    server = start(command, cwd=tmp_path, env=environment, **pipes)
+    server.stdout.readline()
+    url = re.findall(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+    while asked(f"{url}/health") != (200, {"status": "ready"}):
+        time.sleep(0.05)
+    body = {"texts": [f"message {number}" for number in range(1_000)]}
+    assert asked(f"{url}/predict", body)[0] == 401
+    status, answer = asked(f"{url}/predict", body, **key)
+    assert status == 200
+    assert [own["label"] for own in answer["predictions"]] == [own.label for own in classifier.predict(body["texts"])]
+    with ThreadPoolExecutor(6) as clients:
+        answers = [clients.submit(asked, f"{url}/predict", body, **key) for _ in range(6)]
+        next(as_completed(answers))  # so the others have arrived
         server.send_signal(signal.SIGTERM)
-        for client in clients:
-            client.join()
-        assert [status for status, _ in answers] == [200] * 6
-        assert server.stdout is not None
-        output = server.stdout.read()
-        assert server.wait(timeout=10) in (0, -signal.SIGTERM)
-        assert output == "ready\n"
+        assert [answer.result()[0] for answer in answers] == [200] * 6
+    assert server.stdout.read() == "ready\n"
+    assert server.wait(timeout=10) in (0, -signal.SIGTERM)
     with pytest.raises(urllib.error.URLError):
         asked(f"{url}/health")
 

@@ -1,12 +1,17 @@
 """The HTTP API, called in this process."""
 
+import csv
+import io
 import json
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
@@ -14,6 +19,7 @@ from spam_classifier import Classifier, Prediction
 from spam_classifier.serving.web_app import PAGE, Service, web_app
 
 TEXTS = [f"{'call now ' * (number % 9)}message {number}" for number in range(40)]
+FILE = {"content-type": "application/octet-stream"}
 LIMITS = {"max_body": 100_000, "max_texts": 50, "max_rows": 60, "max_characters": 1_000}
 
 
@@ -51,27 +57,14 @@ class Spy:
         return [Prediction("ham", 0.75, {"ham": 0.75, "spam": 0.25}, 0.5, text == "long") for text in texts]
 
 
-def test_answers_are_those_of_the_classifier(client: TestClient, trained: Callable[..., Classifier]) -> None:
-    answer = client.post("/predict", json={"texts": TEXTS}).json()
-    expected = trained().predict(TEXTS)
-    assert answer["threshold"] == trained().threshold
-    assert len(answer["predictions"]) == len(expected)
-    for own, other in zip(answer["predictions"], expected, strict=True):
-        assert own == {
-            "label": other.label,
-            "probability": other.probability,
-            "probabilities": other.probabilities,
-            "truncated": other.truncated,
-        }
-
-
-def test_threshold_of_the_request_decides(client: TestClient, trained: Callable[..., Classifier]) -> None:
-    for threshold in (0.0, 1.0):
-        answer = client.post("/predict", json={"texts": TEXTS, "threshold": threshold}).json()
-        expected = trained().predict(TEXTS, threshold)
-        assert answer["threshold"] == threshold
-        assert [own["label"] for own in answer["predictions"]] == [other.label for other in expected]
-    assert {other.label for other in trained().predict(TEXTS, 0.0)} == {"spam"}
+@pytest.mark.parametrize("threshold", [None, 0.0, 1.0])
+def test_answers_are_those_of_the_classifier(
+    client: TestClient, trained: Callable[..., Classifier], threshold: float | None
+) -> None:
+    answer = client.post("/predict", json={"texts": TEXTS, "threshold": threshold}).json()
+    assert answer["threshold"] == (trained().threshold if threshold is None else threshold)
+    expected = [prediction._asdict() for prediction in trained().predict(TEXTS, threshold)]
+    assert [{**own, "threshold": answer["threshold"]} for own in answer["predictions"]] == expected
 
 
 def test_requests_at_once_are_answered_as_alone(client: TestClient, trained: Callable[..., Classifier]) -> None:
@@ -222,24 +215,23 @@ def test_key_is_asked_for(trained: Callable[..., Classifier]) -> None:
             for answer in (
                 client.post("/predict", json=body, headers=headers),
                 client.post("/explain", json={"text": "a"}, headers=headers),
+                client.post("/predict_file?name=a.txt", content=b"a", headers={**FILE, **headers}),
             ):
                 assert answer.status_code == 401
                 assert answer.headers["www-authenticate"] == "Bearer"
         assert client.get("/health").status_code == client.get("/").status_code == 200
         assert client.get("/model").json()["needs_key"] is True
-
-
-def test_right_key_opens(trained: Callable[..., Classifier]) -> None:
     with client_of(trained(), api_key="key") as client:
-        answer = client.post("/predict", json={"texts": ["a"]}, headers={"Authorization": "Bearer key"})
-        assert answer.status_code == 200
+        assert client.post("/predict", json=body, headers={"Authorization": "Bearer key"}).status_code == 200
 
 
 def test_pages_elsewhere_can_not_use_it(trained: Callable[..., Classifier]) -> None:
     """Neither by a form, nor by another name for this machine."""
     with client_of(trained(), host_names=["127.0.0.1"]) as client:
         body = b'{"texts": ["a"]}'
-        assert client.post("/predict", content=body, headers={"content-type": "text/plain"}).status_code == 422
+        for headers in ({}, {"content-type": "text/plain"}, {"content-type": "multipart/form-data; boundary=a"}):
+            assert client.post("/predict", content=body, headers=headers).status_code == 422
+            assert client.post("/predict_file?name=a.jsonl", content=body, headers=headers).status_code == 422
         headers = {"content-type": "application/json", "host": "evil.example"}
         refused = client.post("/predict", content=body, headers=headers)
         assert refused.status_code == 400
@@ -268,4 +260,96 @@ def test_three_classes_have_no_threshold(trained: Callable[..., Classifier], thr
         assert len(answer["predictions"][0]["probabilities"]) == 3
         refused = client.post("/predict", json={"texts": ["a goal"], "threshold": 0.5})
         assert refused.status_code == 422
-        assert "three" in refused.json()["detail"] or "divides two classes" in refused.json()["detail"]
+        assert "divides two classes" in refused.json()["detail"]
+
+
+def files_of(texts: Sequence[str], directory: Path) -> dict[str, bytes]:
+    """The texts as a file in each format that holds many."""
+    table = io.StringIO()
+    csv.writer(table).writerows([("id", "text"), *enumerate(texts)])
+    objects = "".join(json.dumps({"text": text, "id": number}) + "\n" for number, text in enumerate(texts))
+    files = {"a.CSV": table.getvalue().encode(), "a.jsonl": objects.encode(), "a.ndjson": objects.encode()}
+    files["a.tsv"] = "".join(f"ham\t{text}\n" for text in texts).encode()
+    files["a.txt"] = "\ufeff{}".format("\r\n".join(texts)).encode()
+    pd.DataFrame({"text": texts}).to_parquet(directory / "a")
+    return files | {"a.parquet": (directory / "a").read_bytes()}
+
+
+def test_files_of_all_formats_get_the_labels_of_the_classifier(
+    client: TestClient, trained: Callable[..., Classifier], tmp_path: Path
+) -> None:
+    texts = [f'{text}, "quoted" é' for text in TEXTS]
+    expected = trained().predict(texts, 0.4)
+    for name, content in files_of(texts, tmp_path).items():
+        answer = client.post(
+            "/predict_file", params={"name": name, "threshold": 0.4}, content=content, headers=FILE
+        ).json()
+        assert answer["labels"] == ["ham", "spam"]
+        assert answer["threshold"] == 0.4
+        assert answer["rejected"] == []
+        first = {"a.CSV": ("line", 2), "a.parquet": ("row", 1)}.get(name, ("line", 1))
+        assert (answer["unit"], answer["predictions"][0]["place"]) == first
+        for own, text, other in zip(answer["predictions"], texts, expected, strict=True):
+            assert (own["text"], own["label"], own["truncated"]) == (text, other.label, other.truncated)
+            assert own["probabilities"] == pytest.approx(other.probabilities, abs=1e-6)
+
+
+def test_mail_is_a_file_of_one_text(client: TestClient) -> None:
+    mail = b"Subject: You won\nContent-Type: text/html\n\n<p>call <b>now</b>"
+    answer = client.post("/predict_file?name=a.eml", content=mail, headers=FILE).json()
+    assert answer["unit"] == "file"
+    assert [(own["place"], own["text"]) for own in answer["predictions"]] == [("a.eml", "You won\ncall now")]
+
+
+def test_rows_without_a_label_are_listed(client: TestClient) -> None:
+    content = b"id,BODY\n1,see you\n2, \n3,caf\xe9\n4,a,b\n5," + b"x" * 1_001 + b"\n6,call\n"
+    answer = client.post("/predict_file?name=a.csv&text_column=body", content=content, headers=FILE).json()
+    assert [own["place"] for own in answer["predictions"]] == [2, 7]
+    assert [own["place"] for own in answer["rejected"]] == [3, 4, 5, 6]
+    assert answer["rejected"][3]["reason"] == "1,001 characters, more than 1,000"
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "status", "reason"),
+    [
+        ("", b"a", 422, "name"),
+        ("name=a.txt&column=b", b"a", 422, "column"),
+        ("name=a.txt&threshold=2", b"a", 422, "threshold"),
+        ("name=a.pdf", b"a", 422, "unknown format"),
+        ("name=a%0Ab%1B.exe", b"a", 422, "unknown format"),
+        ("name=a.txt", b"", 422, "the body"),
+        ("name=a.csv", b"text\n", 422, "holds no texts"),
+        ("name=a.csv", b"body\na\n", 422, "'body'"),
+        ("name=a.parquet", b"PAR1", 422, "Parquet"),
+        ("name=a.txt", b"a\n" * 61, 413, "more than 60 rows"),
+        ("name=a.txt", b"a" * 100_001, 413, "100,000 bytes"),
+    ],
+)
+def test_bad_files_are_refused_in_one_line(
+    client: TestClient, query: str, content: bytes, status: int, reason: str
+) -> None:
+    answer = client.post(f"/predict_file?{query}", content=content, headers=FILE)
+    assert answer.status_code == status
+    assert reason in answer.json()["detail"]
+    assert answer.json()["detail"].isprintable()
+
+
+def test_file_lets_other_requests_take_their_turn() -> None:
+    spy = Spy(0.05)
+    with client_of(spy, batch=5) as client, ThreadPoolExecutor(2) as threads:  # type: ignore[arg-type]
+        content = "".join(f"row {number}\n" for number in range(60)).encode()
+        file = threads.submit(client.post, "/predict_file?name=a.txt", content=content, headers=FILE)
+        spy.begun.wait()
+        assert client.post("/predict", json={"texts": ["other"]}).status_code == 200
+        assert not file.done()
+        assert len(file.result().json()["predictions"]) == 60
+
+
+@pytest.mark.slow
+def test_real_corpus_is_a_file_within_the_defaults(trained: Callable[..., Classifier], uci_archive: Path) -> None:
+    content = zipfile.ZipFile(uci_archive).read("SMSSpamCollection")
+    texts = [line.split("\t", 1)[1] for line in content.decode().split("\n") if line]
+    with TestClient(web_app(Service(classifier=trained()))) as client:
+        answer = client.post("/predict_file?name=spam.tsv", content=content, headers=FILE).json()
+    assert len(answer["predictions"]) == 5_574
+    assert [own["label"] for own in answer["predictions"]] == [own.label for own in trained().predict(texts)]
