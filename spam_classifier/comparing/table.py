@@ -167,9 +167,9 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
     seeds (Nadeau and Bengio 2003, "Inference for the Generalization Error").
 
     Returns:
-        A line for each pair: mean ``difference`` in percentage points, its 95 % interval by Student's t, and ``p`` of
-        the corrected t-test. The last three are None where all differences are equal, or where the train splits have
-        a size: they overlap less than the correction assumes.
+        A line for each pair: the mean difference in percentage points, its 95 % interval by Student's t, and p of the
+        corrected t-test. The last two are missing where all differences are equal, or where the train splits have a
+        size: they overlap less than the correction assumes.
 
     Raises:
         ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
@@ -190,11 +190,11 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
             share = float((pairs["messages"] / [trained[config, size, seed] for seed in pairs.index]).mean())
             error = float(differences.std()) * math.sqrt(1 / len(pairs) + share)
             line = {"split": split, "per class": size or None, "model": f"{model}, {config}"}
-            line |= {"minus": f"{GPT2}, {other[0]}", "difference": mean, "low": None, "high": None, "p": None}
+            line |= {"minus": f"{GPT2}, {other[0]}", "difference": f"{mean:+.2f}", "95 % interval": None, "p": None}
             if error > 1e-9 and not size:
                 reach = error * float(student.ppf(0.975, len(pairs) - 1))
                 p = 2 * float(student.sf(abs(mean) / error, len(pairs) - 1))
-                line |= {"low": mean - reach, "high": mean + reach, "p": p}
+                line |= {"95 % interval": f"{mean - reach:.2f} to {mean + reach:.2f}", "p": f"{p:.2g}"}
             lines.append(line)
     return _without_empty_columns(lines)
 

@@ -81,7 +81,7 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         most_characters=MOST_CHARACTERS,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
         details={
-            "settings": _settings(run_directory / "config.yaml"),
+            "all settings": _settings(run_directory / "config.yaml"),
             "versions, sources and commands": _provenance(metrics.get("provenance")),
         },
     )
