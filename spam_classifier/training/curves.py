@@ -5,7 +5,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from spam_classifier.evaluation.learning_curves import Curve, learning_curves
+from spam_classifier.evaluation.plots import Curve, learning_curves
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import update_metrics
 from spam_classifier.training.logger import RunLogger, run_directory
