@@ -31,7 +31,7 @@ def main() -> None:
                 "accuracy": percent(figures["acc"]),
                 "balanced accuracy": percent(figures.get("balanced_acc")),
                 "F1": percent(figures.get("f1")),
-                "p": figures["against"]["p"] if "against" in figures else None,
+                "p": f"{figures['against']['p']:.2g}" if "against" in figures else None,
             }
             for split, baselines in compared.items()
             for title, figures in {"GPT-2": metrics[split], **baselines}.items()

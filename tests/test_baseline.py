@@ -49,7 +49,7 @@ def test_comparison_grows_with_the_run(
     assert "characters, linear SVM" in capsys.readouterr().out
     (directory / "test.csv").write_text((directory / "validation.csv").read_text())
     assert run(monkeypatch) == 1
-    assert "test.csv is not of test.csv beside it: run python -m spam_classifier.train test" in capsys.readouterr().err
+    assert "test.csv: run python -m spam_classifier.train test again" in capsys.readouterr().err
     metrics = json.loads((directory / "metrics.json").read_text())
     assert set(metrics["baselines"]) == {"validation", "test", "natural"}
     assert metrics["natural"]["messages"] == metrics["baselines"]["natural"]["words, logistic regression"]["messages"]

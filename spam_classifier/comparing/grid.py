@@ -31,14 +31,7 @@ AFTER_FIT = (TRAIN, VALIDATION, "run")  # in metrics.json once a fit is complete
 
 @dataclass(frozen=True)
 class Run:
-    """One cell of the grid.
-
-    Attributes:
-        row: The config.
-        size: Training messages per class; 0 for all.
-        seed: The seed.
-        root: The directory that holds the run's ``lightning_logs``.
-    """
+    """One cell of the grid: a config, training messages per class (0 for all), a seed, and where it is kept."""
 
     row: Row
     size: int
@@ -57,11 +50,7 @@ class Run:
 
 
 class Grid:
-    """Configs x seeds x sizes, and the directory of their runs and tables.
-
-    Args:
-        arguments: The command's own arguments.
-        flags: Flags of every ``fit``.
+    """Configs x seeds x sizes, from the command's own arguments and the flags of every ``fit``.
 
     Raises:
         UserError: There is no such config or row, or a config is not valid.
@@ -82,10 +71,7 @@ class Grid:
             importlib.import_module("spam_classifier.comparing.baselines")  # refuses where scikit-learn is missing
 
     def run(self) -> str:
-        """Run what is not finished, and write the tables after each run.
-
-        Returns:
-            The tables.
+        """Run what is not finished, write the tables after each run, and return them.
 
         Raises:
             UserError: The directory is in use, or it holds other files or runs with other settings.
@@ -143,31 +129,32 @@ class Grid:
 
     def _complete(self, run: Run) -> None:
         """Train, test and compare a run, as far as that is asked for and not done yet."""
-        assert run.row.config is not None
         try:
-            if not run.metrics():
-                shutil.rmtree(run.root, ignore_errors=True)
-                run.root.mkdir(parents=True)
-                settings = self._settings(run)
-                with atomic_write(run.root / SETTINGS_FILE) as unfinished:
-                    unfinished.write_text(yaml.safe_dump(settings), encoding="utf-8")
-                defaults, flags = settings["defaults"], settings["flags"]
-                checkpoints = (
-                    launch_fit(run.row.config, run.seed, flags, run.root, defaults=defaults) / CHECKPOINTS_DIRECTORY
-                )
-                if any(checkpoints.glob(f"{BEST_PREFIX}*")):  # last.ckpt, for resuming, is as large
-                    (checkpoints / LAST_CHECKPOINT).unlink(missing_ok=True)
+            directory = launched_run(run.root) if run.metrics() else self._fit(run)
+            assert directory is not None
             if self.arguments.test and TEST not in run.metrics():
                 launch_test(run.root)
             if self.arguments.baselines and "baselines" not in run.metrics():
                 from spam_classifier.comparing.baselines import compare
 
-                directory = launched_run(run.root)
-                assert directory is not None
                 compare(directory)
         except UserError as error:
             self.errors[run] = error.reason if isinstance(error, RunFailed) else one_line(str(error))
             tqdm.write(f"{run} failed: {self.errors[run]}", file=sys.stderr)
+
+    def _fit(self, run: Run) -> Path:
+        assert run.row.config is not None
+        shutil.rmtree(run.root, ignore_errors=True)
+        run.root.mkdir(parents=True)
+        settings = self._settings(run)
+        with atomic_write(run.root / SETTINGS_FILE) as unfinished:
+            unfinished.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        flags, defaults = settings["flags"], settings["defaults"]
+        directory = launch_fit(run.row.config, run.seed, flags, run.root, defaults=defaults)
+        checkpoints = directory / CHECKPOINTS_DIRECTORY
+        if any(checkpoints.glob(f"{BEST_PREFIX}*")):  # last.ckpt, for resuming, is as large
+            (checkpoints / LAST_CHECKPOINT).unlink(missing_ok=True)
+        return directory
 
     def _write(self) -> str:
         """Write the tables, the runs and the picture; the tables are returned."""

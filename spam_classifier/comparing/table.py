@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -22,35 +22,13 @@ COLUMNS = ["config", "size", "seed", "split", "model", "messages", *FIGURES, "ac
 COLUMNS += ["splits", "error"]
 
 
-class Estimate(NamedTuple):
-    """An accuracy in per cent.
-
-    Attributes:
-        middle: The mean over the seeds.
-        low: One standard deviation below; for one seed the lower end of its 95 % Wilson interval.
-        high: The same, above.
-        seeds: How many seeds there are.
-    """
-
-    middle: float
-    low: float
-    high: float
-    seeds: int
-
-
 def run_records(
     row: Row, size: int, seed: int, metrics: Mapping[str, Any], *, test: bool, splits: str, error: str | None
 ) -> Lines:
     """A run as lines of ``experiments.csv``, one for each split and model: shares from 0 to 1, memory in bytes.
 
-    Args:
-        row: The config.
-        size: Training messages per class; 0 for all.
-        seed: The seed.
-        metrics: The run's ``metrics.json``; if it is empty there is one line, without a split.
-        test: Whether to include the test split.
-        splits: Digest of the messages in its splits.
-        error: Why the run failed, if it did.
+    ``size`` is 0 for all messages, ``splits`` a digest of the messages. A run that failed before its end has no
+    ``metrics``, and one line without a split.
     """
     run = {"config": row.name, "size": size, "seed": seed, "splits": splits, "error": error}
     run |= {name: metrics.get("run", {}).get(name) for name in COSTS}
@@ -67,14 +45,7 @@ def run_records(
 
 
 def accuracy_table(rows: Sequence[Row], runs: pd.DataFrame, seeds: Sequence[int], sizes: Sequence[int]) -> Lines:
-    """A line for each config and size: GPT-2's accuracies, costs, published figures, remarks.
-
-    Args:
-        rows: The rows in their order.
-        runs: The lines of ``run_records``.
-        seeds: The seeds that each row is to run with.
-        sizes: Training messages per class; 0 for all.
-    """
+    """A line for each config and size: GPT-2's accuracies, costs, published figures, and per seed what is missing."""
     runs = runs[runs["model"] == GPT2]
     known = runs[(runs["split"] == TRAIN) & (runs["splits"] != "")]
     usual = known.groupby(["seed", "size"])["splits"].agg(lambda digests: digests.mode().iloc[0])
@@ -115,31 +86,32 @@ def _remarks(runs: pd.DataFrame, seed: int, usual: pd.Series) -> list[str]:
     return remarks
 
 
-def estimate(runs: pd.DataFrame, split: str) -> Estimate | None:
-    """The accuracy of one model on a split; None without a run."""
+def estimate(runs: pd.DataFrame, split: str) -> tuple[float, float, float] | None:
+    """The accuracy of one model on a split in per cent, and its bounds; None without a run.
+
+    Of several seeds it is the mean, a standard deviation to either side; of one seed the bounds are its 95 % interval.
+    """
     known = 100 * runs[runs["split"] == split][["acc", "acc_low", "acc_high"]].astype(float)
     if known.empty:
         return None
-    if len(known) == 1:
-        accuracy, low, high = known.iloc[0].tolist()
-        return Estimate(accuracy, low, high, 1)
-    mean, spread = float(known["acc"].mean()), float(known["acc"].std())
-    return Estimate(mean, mean - spread, mean + spread, len(known))
+    mean, low, high = known.mean()
+    spread = known["acc"].std()
+    return (mean, mean - spread, mean + spread) if len(known) > 1 else (mean, low, high)
 
 
 def _accuracy(runs: pd.DataFrame, split: str, *, bounds: bool = True) -> str | None:
     found = estimate(runs, split)
     if found is None:
         return None
-    if found.seeds > 1:
-        return f"{found.middle:.2f} ± {found.high - found.middle:.2f}"
-    return f"{found.middle:.2f}" + (f" ({found.low:.2f} to {found.high:.2f})" if bounds else "")
+    middle, low, high = found
+    if (runs["split"] == split).sum() > 1:
+        return f"{middle:.2f} ± {high - middle:.2f}"
+    return f"{middle:.2f}" + (f" ({low:.2f} to {high:.2f})" if bounds else "")
 
 
 def _without_empty_columns(lines: Lines) -> Lines:
-    filled = [
-        name for name in max(lines, key=len, default=()) if any(line.get(name) not in (None, "") for line in lines)
-    ]
+    names = max(lines, key=len, default=())
+    filled = [name for name in names if any(line.get(name) not in (None, "") for line in lines)]
     return [{name: line.get(name) for name in filled} for line in lines]
 
 
@@ -167,9 +139,9 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
     seeds (Nadeau and Bengio 2003, "Inference for the Generalization Error").
 
     Returns:
-        A line for each pair: mean ``difference`` in percentage points, its 95 % interval by Student's t, and ``p`` of
-        the corrected t-test. The last three are None where all differences are equal, or where the train splits have
-        a size: they overlap less than the correction assumes.
+        A line for each pair: the mean difference in percentage points, its 95 % interval by Student's t, and p of the
+        corrected t-test. The last two are missing where all differences are equal, or where the train splits have a
+        size: they overlap less than the correction assumes.
 
     Raises:
         ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
@@ -190,24 +162,17 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
             share = float((pairs["messages"] / [trained[config, size, seed] for seed in pairs.index]).mean())
             error = float(differences.std()) * math.sqrt(1 / len(pairs) + share)
             line = {"split": split, "per class": size or None, "model": f"{model}, {config}"}
-            line |= {"minus": f"{GPT2}, {other[0]}", "difference": mean, "low": None, "high": None, "p": None}
+            line |= {"minus": f"{GPT2}, {other[0]}", "difference": f"{mean:+.2f}", "95 % interval": None, "p": None}
             if error > 1e-9 and not size:
                 reach = error * float(student.ppf(0.975, len(pairs) - 1))
                 p = 2 * float(student.sf(abs(mean) / error, len(pairs) - 1))
-                line |= {"low": mean - reach, "high": mean + reach, "p": p}
+                line |= {"95 % interval": f"{mean - reach:.2f} to {mean + reach:.2f}", "p": f"{p:.2g}"}
             lines.append(line)
     return _without_empty_columns(lines)
 
 
 def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: Sequence[str]) -> str:
-    """What a reader of the tables has to know, as a Markdown list.
-
-    Args:
-        rows: The rows of the table.
-        seeds: The seeds.
-        shrink: Divisor of layers and heads; None for the configs' own sizes.
-        flags: Flags of ``fit`` that all runs had.
-    """
+    """What a reader of the tables has to know, as a Markdown list."""
     drawn = "draws the splits, the initial weights and the order of the messages"
     lines = [
         f"Accuracies in per cent, in brackets the 95 % interval (Wilson). Seed {seeds[0]} {drawn}."
@@ -242,12 +207,13 @@ def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     for number, split in enumerate(splits):
         below, colour = 0.4 * number - 0.2 * (len(splits) - 1), COLOURS[split]
-        found = {place: estimate(runs[runs["config"] == row.name], split) for place, row in enumerate(rows)}
-        shown = {place + below: accuracy for place, accuracy in found.items() if accuracy is not None}
-        middles = [own.middle for own in shown.values()]
-        reach = [[max(0.0, own.middle - own.low) for own in shown.values()]]
-        reach += [[max(0.0, own.high - own.middle) for own in shown.values()]]
-        axes.errorbar(middles, list(shown), xerr=reach, fmt="o", color=colour, capsize=3, label=f"{split} ({spread})")
+        found = {place + below: estimate(runs[runs["config"] == row.name], split) for place, row in enumerate(rows)}
+        shown = {place: accuracy for place, accuracy in found.items() if accuracy is not None}
+        middles = [middle for middle, _, _ in shown.values()]
+        reach = [[max(0.0, middle - low) for middle, low, _ in shown.values()]]
+        reach += [[max(0.0, high - middle) for middle, _, high in shown.values()]]
+        style: dict[str, Any] = {"fmt": "o", "color": colour, "capsize": 3}
+        axes.errorbar(middles, list(shown), xerr=reach, label=f"{split} ({spread})", **style)
         if published:
             values = [getattr(figures, split) for figures in published.values()]
             places = [place + below + 0.12 for place in published]

@@ -8,6 +8,7 @@ import torchmetrics.functional.classification as tm
 from torch import Tensor
 
 CALIBRATION_BINS = 15
+OF_LABELS = {"precision": "precision", "recall": "recall", "f1": "f1_score", "specificity": "specificity"}
 
 
 class Predictions(NamedTuple):
@@ -55,22 +56,15 @@ def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tens
     if len(labels.unique()) == classes:
         figures["balanced_acc"] = tm.multiclass_recall(verdicts, labels, average="macro", **every)
         figures["mcc"] = tm.multiclass_matthews_corrcoef(verdicts, labels, **every)
+        task, scores, options = "multiclass", probabilities, {**every, "average": "macro"}
+        if classes == 2:
+            task, scores, options = "binary", probabilities[:, 1], {}
         with warnings.catch_warnings():  # a class that is never predicted has a precision of 0 by convention
             warnings.simplefilter("ignore")
-            if classes == 2:
-                figures["precision"] = tm.binary_precision(verdicts, labels)
-                figures["recall"] = tm.binary_recall(verdicts, labels)
-                figures["f1"] = tm.binary_f1_score(verdicts, labels)
-                figures["specificity"] = tm.binary_specificity(verdicts, labels)
-                figures["auroc"] = tm.binary_auroc(probabilities[:, 1], labels)
-                figures["average_precision"] = tm.binary_average_precision(probabilities[:, 1], labels)
-            else:
-                figures["precision"] = tm.multiclass_precision(verdicts, labels, average="macro", **every)
-                figures["recall"] = figures["balanced_acc"]
-                figures["f1"] = tm.multiclass_f1_score(verdicts, labels, average="macro", **every)
-                figures["specificity"] = tm.multiclass_specificity(verdicts, labels, average="macro", **every)
-                figures["auroc"] = tm.multiclass_auroc(probabilities, labels, **every)
-                figures["average_precision"] = tm.multiclass_average_precision(probabilities, labels, **every)
+            for name, function in OF_LABELS.items():
+                figures[name] = getattr(tm, f"{task}_{function}")(verdicts, labels, **options)
+            for name in ("auroc", "average_precision"):
+                figures[name] = getattr(tm, f"{task}_{name}")(scores, labels, **options)
     return {name: float(value) for name, value in figures.items()}
 
 

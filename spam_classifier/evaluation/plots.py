@@ -15,6 +15,7 @@ from spam_classifier.evaluation.predictions import PREFIX
 
 RELIABILITY_BINS = 10
 LENGTH_BINS = 5
+Curve = list[tuple[float, float]]
 COLOURS = {"validation": "tab:orange", "test": "tab:blue"}
 
 
@@ -28,16 +29,39 @@ def svg(figure: Figure) -> str:
     return page[page.index("<svg") :]
 
 
+def learning_curves(curves: dict[str, Curve], examples_per_epoch: int) -> Figure:
+    """Draw the learning curves.
+
+    Args:
+        curves: Points (epoch, value) of ``train/loss_step``, ``train/loss``, ``val/loss``, ``train/acc`` and
+            ``val/acc``; any may be missing.
+        examples_per_epoch: Messages seen in an epoch, for the upper axis.
+    """
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    for axes, name, label in zip(
+        figure.subplots(1, 2), ("loss", "acc"), ("loss (cross-entropy)", "accuracy"), strict=True
+    ):
+        if points := curves.get(f"train/{name}_step"):
+            axes.plot(*zip(*points, strict=True), label="training, each step", color="tab:blue", alpha=0.25)
+        for stage, said, colour in (("train", "training, mean of the epoch", "blue"), ("val", "validation", "orange")):
+            if points := curves.get(f"{stage}/{name}"):
+                axes.plot(*zip(*points, strict=True), label=said, color=f"tab:{colour}", marker="o")
+        axes.set(xlabel="epochs", ylabel=label)
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.3)
+        if name == "loss":
+            axes.set_ylim(bottom=0)
+        if axes.get_lines():
+            axes.legend()
+        seen = (lambda epochs: epochs * examples_per_epoch, lambda examples: examples / examples_per_epoch)
+        axes.secondary_xaxis("top", functions=seen).set_xlabel("examples seen")
+    return figure
+
+
 def roc_and_precision_recall(
     splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]
 ) -> Figure:
-    """ROC and precision-recall curves of the second of two classes, with a dot at the threshold.
-
-    Args:
-        splits: Predictions by the split's name.
-        classes: Names of the two classes.
-        thresholds: Probability from which a message is labelled as the second class, by the split's name.
-    """
+    """ROC and precision-recall curves of the second of two classes, with a dot at each split's threshold."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     roc, precision_recall = figure.subplots(1, 2)
     for name, table in splits.items():
@@ -48,16 +72,14 @@ def roc_and_precision_recall(
         false, true, _ = binary_roc(scores, labels)
         precision, recall, _ = binary_precision_recall_curve(scores, labels)
         colour = COLOURS.get(name)
-        label = f"{name}, threshold {thresholds[name]:.3g}"
-        roc.plot(false, true, label=label, color=colour, drawstyle="steps-post")
-        precision_recall.plot(recall, precision, label=label, color=colour, drawstyle="steps-post")
+        style = {"label": f"{name}, threshold {thresholds[name]:.3g}", "color": colour, "drawstyle": "steps-post"}
+        roc.plot(false, true, **style)
+        precision_recall.plot(recall, precision, **style)
         taken = scores >= thresholds[name]
-        found = float((taken & (labels == 1)).sum())
-        roc.plot(
-            float((taken & (labels == 0)).sum() / (labels == 0).sum()), found / int(labels.sum()), "o", color=colour
-        )
+        share = float(taken[labels == 1].float().mean())
+        roc.plot(float(taken[labels == 0].float().mean()), share, "o", color=colour)
         if bool(taken.any()):
-            precision_recall.plot(found / int(labels.sum()), found / int(taken.sum()), "o", color=colour)
+            precision_recall.plot(share, float(labels[taken].float().mean()), "o", color=colour)
     roc.set(xlabel=f"{classes[0]} taken for {classes[1]}", ylabel=f"{classes[1]} found", title="ROC")
     precision_recall.set(
         xlabel=f"{classes[1]} found (recall)", ylabel="precision", title="precision and recall", ylim=(-0.02, 1.02)
@@ -69,12 +91,7 @@ def roc_and_precision_recall(
 
 
 def reliability(splits: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> Figure:
-    """How often the most probable class is right, against its probability.
-
-    Args:
-        splits: Predictions by the split's name.
-        classes: Names of the classes.
-    """
+    """How often the most probable class is right, against its probability."""
     figure = Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="calibrated")
@@ -96,13 +113,7 @@ def reliability(splits: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> F
 
 
 def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split_name: str) -> Figure:
-    """Share of wrong labels among short and long messages.
-
-    Args:
-        table: Predictions of a split.
-        tokens: Length of each message, int64 [N].
-        split_name: The split's name.
-    """
+    """Share of wrong labels among short and long messages; ``tokens`` are their lengths, int64 [N]."""
     edges = np.unique(np.quantile(tokens, np.linspace(0, 1, LENGTH_BINS + 1)).round().astype(int))
     bins = np.clip(np.searchsorted(edges, tokens, side="left") - 1, 0, max(len(edges) - 2, 0))
     wrong = (table["predicted"] != table["label"]).to_numpy()

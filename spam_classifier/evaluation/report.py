@@ -15,7 +15,6 @@ from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
-from spam_classifier.evaluation.learning_curves import learning_curves
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
 from spam_classifier.evaluation.text_tables import interval, percent
 from spam_classifier.files import atomic_write
@@ -81,7 +80,7 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         most_characters=MOST_CHARACTERS,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
         details={
-            "settings": _settings(run_directory / "config.yaml"),
+            "all settings": _settings(run_directory / "config.yaml"),
             "versions, sources and commands": _provenance(metrics.get("provenance")),
         },
     )
@@ -97,7 +96,7 @@ def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict
     with mpl.rc_context({"text.parse_math": False}):  # a class may be called $x$
         if curves := metrics.get("curves"):
             points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
-            figures["learning curves"] = learning_curves(points, curves["examples_per_epoch"])
+            figures["learning curves"] = plots.learning_curves(points, curves["examples_per_epoch"])
         if any(set(table["label"]) == set(classes) for table in shown.values()) and len(classes) == 2:
             thresholds = {name: metrics[name]["threshold"] for name in shown}
             figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, thresholds)

@@ -40,8 +40,7 @@ def markdown_table(rows: Iterable[Mapping[str, object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    text = MISSING if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-    return BARE_PIPE.sub(r"\\|", text)
+    return MISSING if value is None else BARE_PIPE.sub(r"\\|", str(value))
 
 
 def two_columns(rows: Mapping[str, str]) -> str:

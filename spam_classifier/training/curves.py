@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from typing_extensions import override
 
-from spam_classifier.evaluation.learning_curves import Curve, learning_curves
+from spam_classifier.evaluation.plots import Curve, learning_curves
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import update_metrics
 from spam_classifier.training.logger import run_directory

@@ -33,7 +33,7 @@ def test_escaped_texts_are_cells_of_their_own(texts: list[str]) -> None:
 def test_columns_are_aligned() -> None:
     rows = [
         {"split": "train", "messages": "1,045", "F1": None, "remark": "a | b"},
-        {"split": "test", "F1": 2 / 3, "messages": 7},
+        {"split": "test", "F1": "0.6667", "messages": 7},
     ]
     assert markdown_table(rows).splitlines() == [
         "| split | messages |     F1 | remark |",
