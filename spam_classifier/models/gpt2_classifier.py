@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spam_classifier.batch import Batch
 from spam_classifier.models.decision import Decision
-from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
+from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape, without_weights
 from spam_classifier.models.lora import TARGETS, add_lora
 from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.pretrained import RANDOM, load_weights, refuse_misfit
@@ -137,7 +137,7 @@ def build_backbone(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbon
     if weights == RANDOM:
         backbone = GPT2Backbone(shape, **_options(settings))
     else:
-        with torch.device("meta"):  # every parameter is about to be loaded: draw no random ones
+        with without_weights():  # every parameter is about to be loaded
             backbone = GPT2Backbone(shape, **_options(settings))
         refuse_misfit(backbone, weights)
         backbone.to_empty(device="cpu")
@@ -147,8 +147,8 @@ def build_backbone(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbon
 
 
 def backbone_structure(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:
-    """The backbone that settings describe, LoRA included, on PyTorch's ``meta`` device: it takes no memory."""
-    with torch.device("meta"):
+    """The backbone that settings describe, LoRA included, without weights."""
+    with without_weights():
         backbone = GPT2Backbone(shape, **_options(settings))
         _add_lora(backbone, settings)
     return backbone

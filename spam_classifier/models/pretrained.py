@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub as hub
 import torch
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from spam_classifier.errors import DISK_ERRORS, UserError
 from spam_classifier.files import file_sha256
-from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
+from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape, without_weights
 
 RANDOM = "random"
 HUB_REVISIONS = {
@@ -154,7 +154,7 @@ def published_parameters(weights: str, shape: GPT2Shape, names: Collection[str])
     Raises:
         UserError: As for ``load_weights``.
     """
-    with torch.device("meta"):
+    with without_weights():
         expected = GPT2Backbone(shape).state_dict()
     read = _checked_reader(weights, expected, heads=shape.heads)
     return {name: read(name).contiguous() for name in names}
@@ -220,20 +220,20 @@ def _fetch(name: str) -> Path:
     repository, revision = f"openai-community/{name}", HUB_REVISIONS[name]
     if name != "gpt2" and (cached := _cached(name)):
         return cached
-    url = hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
+    url = hub.hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
     try:
-        expected = GPT2_SHA256 if name == "gpt2" else get_hf_file_metadata(url).etag  # of a large file its SHA-256
+        expected = GPT2_SHA256 if name == "gpt2" else hub.get_hf_file_metadata(url).etag  # of a large file its SHA-256
         for again in (False, True):
-            path = Path(hf_hub_download(repository, WEIGHTS_FILE, revision=revision, force_download=again))
+            path = Path(hub.hf_hub_download(repository, WEIGHTS_FILE, revision=revision, force_download=again))
             if (actual := file_sha256(path)) == expected:
                 return path
     except Exception as error:  # the hub client, its HTTP library and hf_xet share no base class for errors
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise UserError(
-                f"cannot keep {repository} in the hub's cache {constants.HF_HUB_CACHE} ({error.strerror}): make room "
-                "there, or name another with the environment variable HF_HOME"
+                f"cannot keep {repository} in the hub's cache {hub.constants.HF_HUB_CACHE} ({error.strerror}): make "
+                "room there, or name another with the environment variable HF_HOME"
             ) from error
-        folder = Path(constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
+        folder = Path(hub.constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
         raise UserError(
             f"cannot download {repository} at revision {revision} from {url} "
             f"({_first_line(error.__cause__ or error)}): check the network and run again, or place the file "
@@ -248,7 +248,7 @@ def _fetch(name: str) -> Path:
 
 
 def _cached(name: str) -> Path | None:
-    cached = try_to_load_from_cache(f"openai-community/{name}", WEIGHTS_FILE, revision=HUB_REVISIONS[name])
+    cached = hub.try_to_load_from_cache(f"openai-community/{name}", WEIGHTS_FILE, revision=HUB_REVISIONS[name])
     return Path(cached) if isinstance(cached, str) else None
 
 
