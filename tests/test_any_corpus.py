@@ -91,7 +91,3 @@ def test_reviews_in_folders_with_their_own_test_split(
     assert metrics["audit"]["keep"] == "tail"
     endings = [" ".join(WORDS * 30 + OPINIONS[label] * 2) for label in ("pos", "neg")]
     assert classify(monkeypatch, capsys, *endings) == ["pos", "neg"]
-
-
-if __name__ == "__main__":  # 2,000 reviews of up to 2,500 words, to try it by hand
-    reviews(Path(sys.argv[1]), 2000, longest=2500)

@@ -95,11 +95,6 @@ BAD_INPUT: dict[str, tuple[Callable[[], list], str]] = {
         lambda: [*FIT, CORPUS, write_csv(ROWS, header="label,message")],
         r"columns are 'label', 'message'.*--data\.text_column",
     ),
-    "unknown label": (
-        lambda: [*FIT, CORPUS, write_csv([*ROWS, "eggs,hello"]), "--data.labels", '["ham", "spam"]'],
-        r"line 62: label 'eggs' is none of ham, spam",
-    ),
-    "empty text": (lambda: [*FIT, CORPUS, write_csv([*ROWS, "ham,  "])], r"line 62: no text"),
     "not UTF-8": (lambda: [*FIT, CORPUS, latin1_csv()], r"line 62: not UTF-8.*iconv"),
     "rare class": (
         lambda: [*FIT, CORPUS, write_csv([*ROWS, "eggs,hello"])],
