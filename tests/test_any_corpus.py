@@ -2,7 +2,6 @@
 
 import json
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,7 +83,3 @@ def test_reviews_in_folders_with_their_own_test_split(train: Callable, call: Cal
     assert metrics["audit"]["keep"] == "tail"
     endings = [" ".join(WORDS * 30 + OPINIONS[label] * 2) for label in ("pos", "neg")]
     assert classify(call, *endings) == ["pos", "neg"]
-
-
-if __name__ == "__main__":  # 2,000 reviews of up to 2,500 words, to try it by hand
-    reviews(Path(sys.argv[1]), 2000, longest=2500)

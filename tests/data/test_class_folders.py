@@ -47,6 +47,7 @@ def test_order_labels_and_texts_to_the_letter(reviews: Path) -> None:
         ("neg/latin.txt", "é".encode("latin-1"), "not UTF-8"),
         ("neg/mail.eml", b"hello", "not a .txt"),
         ("neg/deeper/a.txt", b"hello", "not a .txt"),
+        ("neg/folder.txt/a.txt", b"hello", "not a file"),
     ],
 )
 def test_refused_with_the_file_named(reviews: Path, name: str, content: bytes, problem: str) -> None:
@@ -59,9 +60,3 @@ def test_refused_with_the_file_named(reviews: Path, name: str, content: bytes, p
     with pytest.raises(UserError, match=r"--data.labels names none of them: others"):
         messages(reviews, labels=["others"])
     assert messages(reviews, labels=["unsup"])  # other folders are not looked into
-
-
-def test_a_folder_that_looks_like_a_message(reviews: Path) -> None:
-    (reviews / "neg" / "folder.txt").mkdir()
-    with pytest.raises(UserError, match=r"neg/folder\.txt: not a file"):
-        messages(reviews)

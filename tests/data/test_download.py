@@ -231,9 +231,6 @@ def test_cache_directory_is_argument_then_variable_then_the_users(
     assert cache_directory("~/messages") == Path.home() / "messages"
 
 
-LYING = zipped({NAME: bytes(10**7)}).replace((10**7).to_bytes(4, "little"), len(COLLECTION).to_bytes(4, "little"))
-
-
 @pytest.mark.parametrize(
     ("archive", "reason"),
     [
@@ -244,7 +241,6 @@ LYING = zipped({NAME: bytes(10**7)}).replace((10**7).to_bytes(4, "little"), len(
         pytest.param(zipped({f"/tmp/{NAME}": COLLECTION}), f"holds no file {NAME}", id="absolute path"),
         pytest.param(zipped({NAME: DAMAGED}), hashlib.sha256(DAMAGED).hexdigest(), id="wrong hash"),
         pytest.param(zipped({NAME: bytes(10**7)}), "has 10000000 bytes", id="bomb"),
-        pytest.param(LYING, "not a readable zip archive (Bad CRC-32", id="bomb of the expected size"),
         pytest.param(zipped({NAME: COLLECTION}, zipfile.ZIP_BZIP2), "packed by another method", id="bzip2"),
         pytest.param(zipped({NAME: COLLECTION}, zipfile.ZIP_LZMA), "packed by another method", id="lzma"),
     ],

@@ -107,17 +107,6 @@ def kept(ids: list[int], max_length: int, keep: str) -> list[int]:
     return ids[: max_length - last] + ids[len(ids) - last :]
 
 
-def test_what_is_kept_of_a_long_message() -> None:
-    messages = EncodedMessages(torch.arange(9, dtype=torch.int32), torch.tensor([0, 7, 9]), torch.zeros(2).long())
-    for keep, rows in {
-        "head": [[0, 1, 2, 3, 4], [7, 8]],
-        "tail": [[2, 3, 4, 5, 6], [7, 8]],
-        "both": [[0, 1, 2, 5, 6], [7, 8]],
-    }.items():
-        batch = messages.batch(torch.tensor([0, 1]), 5, keep=keep)
-        assert [ids[:length].tolist() for ids, length in zip(batch.input_ids, batch.lengths, strict=True)] == rows
-
-
 def padded_one_by_one(
     messages: list[str], labels: list[int], rows: list[int], max_length: int, full: bool, keep: str
 ) -> Batch:

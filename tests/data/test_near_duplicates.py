@@ -4,7 +4,6 @@ import itertools
 import random
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,19 +91,3 @@ def test_few_of_many_messages_are_compared(monkeypatch: pytest.MonkeyPatch) -> N
     messages = [" ".join(["see", "you", "at", "home", *draw.sample(vocabulary, 6)]) for _ in range(5000)]
     assert near_duplicates(messages) == [None] * 5000
     assert 0 < looked_at < 12_500_000 / 100
-
-
-def test_real_corpus(uci_archive) -> None:
-    from spam_classifier.data.corpora import read_corpus
-    from spam_classifier.data.splits import class_names, deduplicate_in_turn, split, undersample
-
-    corpus = read_corpus(str(uci_archive))
-    (exact,), (kept,) = (deduplicate_in_turn([corpus], how) for how in ("exact", "near"))
-    assert len(corpus) - len(exact) == 403
-    assert len(corpus) - len(kept) == 604
-    balanced, left_over = undersample(kept, class_names(kept), seed=123)
-    parts = [*split(balanced, 0.7, 0.1, seed=123, stratify=True).values(), left_over]
-    assert sum(map(len, parts)) == len(kept)
-    for number, part in enumerate(parts):
-        rest = pd.concat([other for place, other in enumerate(parts) if place != number])
-        assert not any(near_any(list(part["text"]), list(rest["text"])))

@@ -165,22 +165,17 @@ def test_a_class_that_only_a_given_split_has_is_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "least", "purpose"),
     [
+        ([], 3, "split into train, validation and test"),
         (["test"], 2, "split into train and validation"),
         (["validation", "test"], 1, "train on"),
     ],
 )
 def test_as_many_of_a_class_as_splits_are_cut(given: list[str], least: int, purpose: str) -> None:
     refuse_rare_classes(corpus_of(ham=9, spam=least), ["ham", "spam"], given=given)
-    with pytest.raises(UserError, match=rf"too few to {purpose}: give it at least {least}"):
-        refuse_rare_classes(corpus_of(ham=9, spam=least - 1), ["ham", "spam"], given=given)
-
-
-@pytest.mark.parametrize(("how", "kept"), [("none", [0, 1, 2, 3]), ("exact", [0, 1, 3]), ("near", [0, 3])])
-def test_deduplication_keeps_the_first(how: str, kept: list[int]) -> None:
-    texts = ["Call 08001 now", "call 08002 NOW", "Call 08001 now", "see you"]
-    corpus = pd.DataFrame({"label": ["spam"] * 3 + ["ham"], "text": texts})
-    (frame,) = deduplicate_in_turn([corpus], how)
-    assert frame["text"].tolist() == [texts[place] for place in kept]
+    for deduplicate, left in (("none", ""), ("near", " left after --data.deduplicate near")):
+        message = rf"class 'spam' has {least - 1} message\(s\){left}, too few to {purpose}: give it at least {least}"
+        with pytest.raises(UserError, match=message):
+            refuse_rare_classes(corpus_of(ham=9, spam=least - 1), ["ham", "spam"], deduplicate=deduplicate, given=given)
 
 
 # Few different texts, of which some are near-duplicates: many repeats in and between the frames.
@@ -291,16 +286,6 @@ def test_a_class_left_out_of_training_is_refused() -> None:
         split(corpus_of(ham=297, spam=3), 0.01, 0.1, 123)  # three messages to train on
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_rare_class_is_refused_by_name_and_size(count: int) -> None:
-    with pytest.raises(UserError, match=rf"class 'spam' has {count} message\(s\)"):
-        refuse_rare_classes(corpus_of(ham=10, spam=count), ["ham", "spam"])
-
-
-def test_three_messages_of_a_class_are_enough() -> None:
-    refuse_rare_classes(corpus_of(ham=3, spam=3), ["ham", "spam"])
-
-
 def test_classes_are_sorted_or_as_given() -> None:
     corpus = corpus_of(spam=2, ham=2, offer=2)
     assert class_names(corpus) == ["ham", "offer", "spam"]
@@ -323,8 +308,3 @@ def test_classes_are_sorted_or_as_given() -> None:
 def test_labels_that_do_not_fit_are_refused(sizes: dict[str, int], labels: list[str] | None, message: str) -> None:
     with pytest.raises(UserError, match=message):
         class_names(corpus_of(**sizes), labels)
-
-
-def test_repeats_are_named_as_the_cause_of_a_rare_class() -> None:
-    with pytest.raises(UserError, match=r"class 'spam' has 1 message\(s\) left after --data.deduplicate near, too few"):
-        refuse_rare_classes(corpus_of(ham=9, spam=1), ["ham", "spam"], deduplicate="near")
