@@ -99,16 +99,6 @@ def test_ten_megabytes_are_refused_and_read_no_further(port: int, length: str) -
     assert exchange(port, whole())[0] == 200
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [b"\x16\x03\x01 hello\r\n\r\n", b"GET\r\n\r\n", HEAD + b"content-length: -1\r\n\r\n", b"A" * 20_000],
-    ids=["TLS", "no path", "negative length", "endless line"],
-)
-def test_what_is_no_http_gets_400(port: int, request_bytes: bytes) -> None:
-    assert exchange(port, request_bytes)[0] == 400
-    assert exchange(port, whole())[0] == 200
-
-
 def test_client_that_leaves_does_no_harm(port: int) -> None:
     file = b"POST /predict_file?name=a.txt HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/octet-stream\r\n"
     file += b"content-length: 40000\r\n\r\n" + b"slow\n" * 8_000  # in 32 batches
