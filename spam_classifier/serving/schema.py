@@ -111,12 +111,6 @@ class ModelResponse(BaseModel):
     limits: Limits
 
 
-class Health(BaseModel):
-    """The state of the model."""
-
-    status: Annotated[str, Field(description="loading or ready.")]
-
-
 class Refusal(BaseModel):
     """Why a request was refused."""
 

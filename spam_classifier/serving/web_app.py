@@ -35,7 +35,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-FILE_TYPE = "application/octet-stream"  # pages of other sites can't send it without asking us first (CORS)
+FILE_TYPE = Literal["application/octet-stream"]  # a type that CORS keeps pages of other sites from sending
 CLOSING_SECONDS = 30  # for pending responses at shutdown
 MOST_CONNECTIONS = 1_000
 RETRY_SECONDS = "2"
@@ -43,10 +43,7 @@ REFUSALS: dict[int | str, dict] = {
     401: {"model": schema.Refusal, "description": "The key is missing or wrong."},
     408: {"model": schema.Refusal, "description": "The body arrived too slowly."},
     413: {"model": schema.Refusal, "description": "The body, a text, or the number of texts is over the limit."},
-    422: {
-        "model": schema.Refusal,
-        "description": "The request or file is malformed, or a text is blank.",
-    },
+    422: {"model": schema.Refusal, "description": "The request or file is malformed, or a text is blank."},
     503: {"model": schema.Refusal, "description": "The model is loading, or the queue is full: try again."},
     504: {"model": schema.Refusal, "description": "The response took too long."},
 }
@@ -124,11 +121,11 @@ def web_app(service: Service) -> FastAPI:
     app.add_middleware(BodyLimits, most_bytes=service.max_body, seconds=service.read_timeout)
     _add_page(app)
 
-    @app.get("/health", responses={503: {"model": schema.Health}})
-    def health(response: Response) -> schema.Health:
-        """Whether the model is ready: 503 while it is loading."""
+    @app.get("/health", responses={503: {"description": "The model is loading."}})
+    def health(response: Response) -> dict[str, Literal["loading", "ready"]]:
+        """Whether the model is ready."""
         response.status_code = 503 if service.classifier is None else 200
-        return schema.Health(status="loading" if service.classifier is None else "ready")
+        return {"status": "loading" if service.classifier is None else "ready"}
 
     @app.get("/model", responses={503: REFUSALS[503]})
     def model() -> schema.ModelResponse:
@@ -151,10 +148,8 @@ def web_app(service: Service) -> FastAPI:
     async def check_key(
         sent: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
     ) -> None:
-        expected = service.api_key
-        if expected is not None and (
-            sent is None or not secrets.compare_digest(sent.credentials.encode(), expected.encode())
-        ):
+        key = "" if sent is None else sent.credentials
+        if service.api_key is not None and not secrets.compare_digest(key.encode(), service.api_key.encode()):
             raise HTTPException(401, "the key is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
     async def in_time(answer: Awaitable[Result]) -> Result:
@@ -189,8 +184,8 @@ def web_app(service: Service) -> FastAPI:
     async def predict_file(
         request: HttpRequest,
         query: Annotated[schema.PredictFileQuery, Query()],
-        content_type: Annotated[Literal["application/octet-stream"], Header(include_in_schema=False)],
-        content: Annotated[bytes, Body(media_type=FILE_TYPE)],
+        content_type: Annotated[FILE_TYPE, Header(include_in_schema=False)],
+        content: Annotated[bytes, Body(media_type="application/octet-stream")],
     ) -> schema.PredictFileResponse:
         """Label the texts of a .csv, .tsv, .jsonl, .ndjson, .parquet, .txt or .eml: its bytes are the body.
 

@@ -117,10 +117,12 @@ def test_readme_asks_what_the_server_answers(
     monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])
     arguments = serve.parse()
     requests = [shlex.split(line)[1:] for line in re.findall(r"^curl .*", readme, flags=re.MULTILINE)]
-    assert len(requests) == 2
+    assert len(requests) == 3
     with TestClient(web_app(Service(classifier=trained()))) as client:
-        for url, flag, body in requests:
+        for url, *flags, body in requests:
             address = urlsplit(url)
-            assert (address.hostname, address.port, flag) == (arguments.host, arguments.port, "--json")
-            answer = client.post(address.path, content=body, headers={"content-type": "application/json"})
-            assert answer.status_code == 200
+            assert (address.hostname, address.port) == (arguments.host, arguments.port)
+            kind = "application/json" if flags == ["--json"] else flags[1].removeprefix("content-type: ")
+            content = "text\nsee you\n" if body == "@inbox.csv" else body
+            path = f"{address.path}?{address.query}"
+            assert client.post(path, content=content, headers={"content-type": kind}).status_code == 200

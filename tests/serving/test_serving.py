@@ -54,7 +54,7 @@ class Spy:
         time.sleep(self.seconds)
         if "poison" in texts:
             raise RuntimeError("the model can't bear it")
-        return [Prediction("ham", 0.75, {"ham": 0.75, "spam": 0.25}, 0.5, text == "long") for text in texts]
+        return [Prediction("ham", len(text) / 100, {"ham": 0.75, "spam": 0.25}, 0.5, False) for text in texts]
 
 
 @pytest.mark.parametrize("threshold", [None, 0.0, 1.0])
@@ -67,27 +67,17 @@ def test_answers_are_those_of_the_classifier(
     assert [{**own, "threshold": answer["threshold"]} for own in answer["predictions"]] == expected
 
 
-def test_requests_at_once_are_answered_as_alone(client: TestClient, trained: Callable[..., Classifier]) -> None:
-    alone = {text: trained().predict([text])[0] for text in TEXTS}
-    with ThreadPoolExecutor(16) as threads:
-        answers = list(threads.map(lambda text: client.post("/predict", json={"texts": [text]}).json(), TEXTS))
-    for text, answer in zip(TEXTS, answers, strict=True):
-        (own,) = answer["predictions"]
-        assert own["label"] == alone[text].label
-        assert own["probability"] == pytest.approx(alone[text].probability, abs=1e-6)
-
-
 def test_what_waits_is_computed_together() -> None:
     spy = Spy(0.2)
     with client_of(spy, batch=30) as client, ThreadPoolExecutor(50) as threads:  # type: ignore[arg-type]
         first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
         spy.begun.wait()
-        others = [threads.submit(client.post, "/predict", json={"texts": [str(n), f"{n} again"]}) for n in range(40)]
-        assert all(request.result().status_code == 200 for request in [first, *others])
+        others = [threads.submit(client.post, "/predict", json={"texts": ["a", "a" * n]}) for n in range(1, 41)]
+        assert first.result().status_code == 200
+        for number, request in enumerate(others, start=1):
+            found = [own["probability"] for own in request.result().json()["predictions"]]
+            assert found == [1 / 100, number / 100]
     assert spy.batches[0] == ["first"]
-    assert sorted(text for batch in spy.batches[1:] for text in batch) == sorted(
-        text for number in range(40) for text in (str(number), f"{number} again")
-    )
     assert max(len(batch) for batch in spy.batches) <= 30
     assert len(spy.batches) < 20
 
@@ -127,8 +117,6 @@ def test_time_runs_out_with_504_and_too_much_waiting_with_503() -> None:
         first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
         spy.begun.wait()
         late = threads.submit(client.post, "/predict", json={"texts": ["a", "b", "c"]})
-        while not spy.batches or late.running() is False:
-            time.sleep(0.01)
         time.sleep(0.1)
         refused = client.post("/predict", json={"texts": ["d"]})
         assert refused.status_code == 503
@@ -141,7 +129,7 @@ def test_time_runs_out_with_504_and_too_much_waiting_with_503() -> None:
 
 
 def test_health_tells_loading_from_ready(trained: Callable[..., Classifier]) -> None:
-    service = Service()
+    service = Service(**LIMITS)
     with TestClient(web_app(service)) as client:
         health = client.get("/health")
         assert (health.status_code, health.json()) == (503, {"status": "loading"})
@@ -153,16 +141,13 @@ def test_health_tells_loading_from_ready(trained: Callable[..., Classifier]) -> 
         service.classifier = trained()
         health = client.get("/health")
         assert (health.status_code, health.json()) == (200, {"status": "ready"})
-        assert client.post("/predict", json={"texts": ["a"]}).status_code == 200
-
-
-def test_the_model_describes_itself(client: TestClient, trained: Callable[..., Classifier]) -> None:
-    model = client.get("/model").json()
-    assert model["labels"] == ["ham", "spam"]
-    assert model["threshold"] == trained().threshold
-    assert model["max_length"] == trained().max_length
-    assert model["needs_key"] is False
-    assert model["limits"] == {"texts": 50, "rows": 60, "characters": 1_000, "body_bytes": 100_000}
+        model = client.get("/model").json()
+        assert (model["labels"], model["threshold"], model["needs_key"]) == (
+            ["ham", "spam"],
+            trained().threshold,
+            False,
+        )
+        assert model["limits"] == {"texts": 50, "rows": 60, "characters": 1_000, "body_bytes": 100_000}
 
 
 @pytest.mark.parametrize(
@@ -170,20 +155,15 @@ def test_the_model_describes_itself(client: TestClient, trained: Callable[..., C
     [
         (b"", 422, "body"),
         (b"not json", 422, "not JSON"),
-        (b"\xff\xfe", 422, "not JSON"),
         (b"[" * 50_000, 400, "body"),
         (b"[1, 2]", 422, "the body"),
-        (b"{}", 422, "texts"),
         (b'{"texts": []}', 422, "texts"),
-        (b'{"texts": "one text"}', 422, "texts"),
         (b'{"texts": [1]}', 422, "texts.0"),
         (b'{"texts": ["a"], "treshold": 0.5}', 422, "treshold"),
         (b'{"texts": ["a"], "threshold": 2}', 422, "threshold"),
         (b'{"texts": ["a"], "threshold": NaN}', 422, "threshold"),
-        (b'{"texts": ["a"], "threshold": 1e999}', 422, "threshold"),
         (b'{"texts": ["a", " \\n "]}', 422, "text 2: no text"),
         (b'{"texts": ["\\ud800"]}', 422, ""),
-        (b'{"texts": ["a"], "\\ud800": 1}', 422, ""),
         (json.dumps({"texts": ["a"] * 51}).encode(), 413, "51 texts"),
         (json.dumps({"texts": ["a", "b" * 1_001]}).encode(), 413, "text 2 has 1,001 characters"),
         (json.dumps({"texts": ["a" * 100_000]}).encode(), 413, "100,000 bytes"),
@@ -294,14 +274,11 @@ def test_files_of_all_formats_get_the_labels_of_the_classifier(
             assert own["probabilities"] == pytest.approx(other.probabilities, abs=1e-6)
 
 
-def test_mail_is_a_file_of_one_text(client: TestClient) -> None:
+def test_rows_and_rejected_rows_have_their_place(client: TestClient) -> None:
     mail = b"Subject: You won\nContent-Type: text/html\n\n<p>call <b>now</b>"
     answer = client.post("/predict_file?name=a.eml", content=mail, headers=FILE).json()
     assert answer["unit"] == "file"
     assert [(own["place"], own["text"]) for own in answer["predictions"]] == [("a.eml", "You won\ncall now")]
-
-
-def test_rows_without_a_label_are_listed(client: TestClient) -> None:
     content = b"id,BODY\n1,see you\n2, \n3,caf\xe9\n4,a,b\n5," + b"x" * 1_001 + b"\n6,call\n"
     answer = client.post("/predict_file?name=a.csv&text_column=body", content=content, headers=FILE).json()
     assert [own["place"] for own in answer["predictions"]] == [2, 7]
