@@ -79,16 +79,13 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         help="where the runs and the table are kept (default: lightning_logs/experiments)",
     )
     arguments = parser.parse_args(own)
-    for name, values in (("seeds", arguments.seeds), ("sizes", arguments.sizes or [])):
+    numbers = {"--seeds": arguments.seeds, "--sizes": arguments.sizes or [], "--steps": [arguments.steps]}
+    numbers["--shrink"] = [] if arguments.shrink is None else [arguments.shrink]
+    for flag, values in numbers.items():
         if len(set(values)) < len(values):
-            raise UserError(f"--{name} {' '.join(map(str, values))} names one twice: name each once")
-    for name, least in (
-        ("sizes", min(arguments.sizes or [1])),
-        ("steps", arguments.steps),
-        ("shrink", arguments.shrink),
-    ):
-        if least is not None and least < 1:
-            raise UserError(f"--{name} must be at least 1, not {least}")
+            raise UserError(f"{flag} {' '.join(map(str, values))} names one twice: name each once")
+        if flag != "--seeds" and min(values, default=1) < 1:
+            raise UserError(f"{flag} must be at least 1, not {min(values)}")
     return arguments, flags
 
 

@@ -29,14 +29,11 @@ NOT_COMPARED = (PROVENANCE, "baselines")
 
 
 def reproduce(run: Path, flags: Sequence[str]) -> bool:
-    """Train a run again beside it, test it if the run was tested, and print what differs.
+    """Train a run again beside it, test it if the run was tested, and print what differs; True if nothing does.
 
     Args:
         run: The run directory.
         flags: Flags of ``fit`` that override the run's settings.
-
-    Returns:
-        Whether weights and figures are equal.
 
     Raises:
         UserError: The run is not finished, its corpus or weights have changed, or the new run fails.
@@ -62,15 +59,7 @@ def reproduce(run: Path, flags: Sequence[str]) -> bool:
 
 
 def refuse_other_sources(settings: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
-    """Refuse to train on other messages or from other weights than the run did.
-
-    Args:
-        settings: The run's settings.
-        made_with: Its provenance.
-
-    Raises:
-        UserError: The corpus or the weights are missing or have changed.
-    """
+    """Raise a UserError if the run's corpus or weights are missing or have changed since its provenance was kept."""
     data, weights = SpamDataModule(**settings["data"]), settings["model"]["weights"]
     data.prepare_data()
     fetch_weights(weights)

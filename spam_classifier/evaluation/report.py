@@ -5,7 +5,6 @@ from typing import Any
 
 import jinja2
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import yaml
 from markupsafe import Markup
@@ -111,12 +110,8 @@ def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict
 def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
     """How many predictions are wrong, and the most confident of them."""
     wrong = table[table["predicted"] != table["label"]]
-    probabilities = wrong[[name for name in wrong.columns if name.startswith(PREFIX)]]
-    column = probabilities.columns.get_indexer(pd.Index([PREFIX + name for name in wrong["predicted"]]))
-    confidence = probabilities.to_numpy()[np.arange(len(wrong)), column]
-    shown = wrong.assign(confidence=confidence).sort_values("confidence", ascending=False, kind="stable")
-    shown = shown[["label", "predicted", "confidence", "text"]].head(MOST_MISTAKES)
-    return {"count": len(wrong), "shown": shown.to_dict("records")}
+    rows = [{**row, "confidence": row[PREFIX + row["predicted"]]} for row in wrong.to_dict("records")]
+    return {"count": len(rows), "shown": sorted(rows, key=lambda row: -row["confidence"])[:MOST_MISTAKES]}
 
 
 def _settings(config: Path) -> list[tuple[str, Any]]:

@@ -30,10 +30,10 @@ def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite:
     if target.exists():
         if not overwrite:
             raise UserError(f"{directory} exists already: {OVERWRITE}")
-        others = sorted({path.name for path in target.iterdir()} - set(replaceable)) if target.is_dir() else None
-        if others is None or others:
-            what = f"holds {others[0]}, which is not of an export" if others else "is not a directory"
-            raise UserError(f"{directory} {what}, so it is not replaced: name another directory")
+        if not target.is_dir():
+            raise UserError(f"{directory} is not a directory: name another place")
+        for other in sorted({path.name for path in target.iterdir()} - set(replaceable)):
+            raise UserError(f"{directory} holds {other}, which is not of an export: name another place")
     with _staging(target) as staging:
         written = staging / "written"
         written.mkdir()
@@ -78,9 +78,8 @@ def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Ite
 def _staging(target: Path) -> Iterator[Path]:
     staging = target.with_name(f".{target.name}.incomplete")
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staging, ignore_errors=True)  # left by an export that was killed
-        staging.mkdir()
+        staging.mkdir(parents=True)
         try:
             yield staging
         finally:
