@@ -8,7 +8,7 @@ from pathlib import Path
 from spam_classifier.comparing.launch import flags_behind_dashes
 from spam_classifier.errors import UserError, one_line_errors
 
-USAGE = "python -m spam_classifier.experiments [rows ...] [options] [-- flags of fit]"
+PROGRAM = "python -m spam_classifier.experiments"
 DESCRIPTION = """Train configs and put the results into one table: which choices matter on your corpus?
 configs/experiments holds the book's table of experiments, a file for each row: other positions, other
 trainable layers, LoRA, larger models, padding, attention without the causal mask.
@@ -44,8 +44,8 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """
     own, flags = flags_behind_dashes(words)
     parser = argparse.ArgumentParser(
-        prog="python -m spam_classifier.experiments",
-        usage=USAGE,
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [rows ...] [options] [-- flags of fit]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -92,7 +92,7 @@ def predict_baselines(
     Args:
         splits: Messages by the split's name, columns ``label`` and ``text``.
         classes: Names of the classes in the order of their indices.
-        balanced: Weight messages so that all classes weigh the same.
+        balanced: Whether all classes weigh the same.
 
     Returns:
         Predictions by the baseline's name and the split's.

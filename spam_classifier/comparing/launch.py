@@ -13,7 +13,7 @@ from spam_classifier.errors import UserError
 OUTPUT_FILE = "output.txt"
 
 
-class RunFailed(UserError):  # noqa: N818  # not a bug: the user reads it
+class RunFailed(UserError):  # noqa: N818
     """A run has failed: why, in one line, and the command."""
 
     def __init__(self, reason: str, command: Sequence[str]) -> None:

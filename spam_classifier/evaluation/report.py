@@ -15,7 +15,7 @@ from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
-from spam_classifier.evaluation.text_tables import interval, percent
+from spam_classifier.evaluation.text_tables import interval, percent, share_of
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import read_metrics
 
@@ -43,9 +43,7 @@ CLASSIFIER = ("checkpoint", "step", "temperature", "threshold")  # a label depen
 
 
 def write_report(run_directory: Path) -> dict[str, Figure]:
-    """Write ``report.html`` from the metrics, predictions and settings in a run directory.
-
-    All text is escaped, and the page forbids itself scripts.
+    """Write ``report.html`` from what is in a run directory: escaped, in a page that forbids scripts.
 
     Returns:
         The page's pictures, by their titles.
@@ -61,7 +59,7 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "interval": interval, "number": _number}
+    environment.filters |= {"percent": percent, "interval": interval, "share_of": share_of, "number": _number}
     environment.filters["title"] = lambda name: TITLES.get(name, name)
     splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
     classifiers = {name: metrics[TEST if name == NATURAL else name] for name in splits}

@@ -92,6 +92,7 @@ def fit_summary(
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
     sizes = {name: len(data.splits[name]) for name in SPLITS}
+    left_over = len(data.splits.get(LEFT_OVER, []))
     cut = sum(data.truncated[name] for name in SPLITS)
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
@@ -104,9 +105,7 @@ def fit_summary(
     rows = {
         "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
         f"up to {data.max_length} tokens" + (f", {cut} longer ones cut" if cut else ""),
-        "left over": f"{len(data.splits[LEFT_OVER]):,} by balancing, evaluated by test"
-        if LEFT_OVER in data.splits
-        else "",
+        "left over": f"{left_over:,} by balancing, evaluated by test" if left_over else "",
         "classes": ", ".join(map(escape_control, data.label_names)),
         "parameters": f"{learning:,} learning of {sum(parameter.numel() for parameter in parameters):,}",
         "time": f"{duration(seconds)}, {trainer.current_epoch} epochs, {trainer.global_step} steps",

@@ -27,10 +27,7 @@ SPLITS = {"validation": "validation", "test": "test", "natural": "test, classes 
 
 
 def settings_of(classifier: Classifier) -> dict[str, Any]:
-    """The settings of the classifier's training: its hyper-parameters, and ``fixed_length``.
-
-    That is the number of tokens to pad every row to; None if padding does not change the label.
-    """
+    """Its hyper-parameters, and ``fixed_length``: tokens to pad each row to, None if the label doesn't depend on it."""
     return {**classifier.model.hparams, "fixed_length": classifier.model.fixed_length}
 
 
@@ -43,7 +40,7 @@ def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str
         classifier: The classifier.
         kind: ``transformers`` or ``onnx``.
         name: Name of the exported directory or file.
-        notes: What its users have to know, plain sentences.
+        notes: Plain sentences for its users.
     """
     settings, metrics = settings_of(classifier), read_metrics(run_directory(classifier.checkpoint))
     data = read_checkpoint(classifier.checkpoint).get("datamodule_hyper_parameters", {})

@@ -15,13 +15,7 @@ OVERWRITE = "name another place, or add --overwrite"
 def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary directory that is renamed at the end, and removed after an error.
 
-    Args:
-        directory: The final name.
-        replaceable: Names of the files of a former export. A directory that holds others is not replaced.
-        overwrite: Whether to replace a former export.
-
-    Yields:
-        The temporary directory, empty.
+    With ``overwrite`` it replaces a former export, but no directory that holds other files than ``replaceable``.
 
     Raises:
         UserError: The name is taken by something that must not be replaced.
@@ -47,13 +41,7 @@ def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite:
 def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary directory whose files are moved to their places at the end; it is removed after an error.
 
-    Args:
-        main: The main file, moved last: it needs the others.
-        others: Files beside it. Those that are not written are removed if a former export left them.
-        overwrite: Whether to replace a former export.
-
-    Yields:
-        The temporary directory, empty.
+    ``main`` is moved last, as it needs the others. With ``overwrite`` all files of a former export are replaced.
 
     Raises:
         UserError: A name is taken by something that must not be replaced.

@@ -30,11 +30,6 @@ TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite: bool = False) -> list[str]:
     """Write weights, configuration, tokenizer and model card, without transformers itself.
 
-    Args:
-        classifier: The classifier.
-        directory: Where to write, all or nothing.
-        overwrite: Whether to replace a former export.
-
     Returns:
         How the pipeline differs from the classifier, a sentence each.
 
