@@ -113,7 +113,7 @@ class Grid:
         return {"config": run.row.settings(), "defaults": defaults, "flags": flags}
 
     def _open_directory(self) -> None:
-        """Make the directory, or check that its runs may stand in one table with those asked for."""
+        """Make the directory, or check that its runs had the same configs and flags as those asked for."""
         if self.directory.exists() and any(self.directory.iterdir()) and not (self.directory / TABLE_FILE).is_file():
             raise UserError(f"{self.directory} holds other files than experiments: name another --directory")
         finished = [run for run in self._runs_of(self.all_rows) if run.metrics()]
