@@ -8,7 +8,7 @@ from pathlib import Path
 from spam_classifier.comparing.launch import flags_behind_dashes
 from spam_classifier.errors import UserError, one_line_errors
 
-USAGE = "python -m spam_classifier.experiments [rows ...] [options] [-- flags of fit]"
+PROGRAM = "python -m spam_classifier.experiments"
 DESCRIPTION = """Train configs and put the results into one table: which choices matter on your corpus?
 configs/experiments holds the book's table of experiments, a file for each row: other positions, other
 trainable layers, LoRA, larger models, padding, attention without the causal mask.
@@ -44,8 +44,8 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """
     own, flags = flags_behind_dashes(words)
     parser = argparse.ArgumentParser(
-        prog="python -m spam_classifier.experiments",
-        usage=USAGE,
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [rows ...] [options] [-- flags of fit]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -79,16 +79,13 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         help="where the runs and the table are kept (default: lightning_logs/experiments)",
     )
     arguments = parser.parse_args(own)
-    for name, values in (("seeds", arguments.seeds), ("sizes", arguments.sizes or [])):
+    numbers = {"--seeds": arguments.seeds, "--sizes": arguments.sizes or [], "--steps": [arguments.steps]}
+    numbers["--shrink"] = [] if arguments.shrink is None else [arguments.shrink]
+    for flag, values in numbers.items():
         if len(set(values)) < len(values):
-            raise UserError(f"--{name} {' '.join(map(str, values))} names one twice: name each once")
-    for name, least in (
-        ("sizes", min(arguments.sizes or [1])),
-        ("steps", arguments.steps),
-        ("shrink", arguments.shrink),
-    ):
-        if least is not None and least < 1:
-            raise UserError(f"--{name} must be at least 1, not {least}")
+            raise UserError(f"{flag} {' '.join(map(str, values))} names one twice: name each once")
+        if flag != "--seeds" and min(values, default=1) < 1:
+            raise UserError(f"{flag} must be at least 1, not {min(values)}")
     return arguments, flags
 
 

@@ -76,7 +76,7 @@ def main() -> None:
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
         print(escape_control(f"checkpoint {checkpoint}"))
         notes = export(load_classifier(checkpoint), arguments.target, overwrite=arguments.overwrite)
-        print(f"written {arguments.target}", *notes, sep="\n")
+        print(f"written {arguments.target}", *map(escape_control, notes), sep="\n")
 
 
 if __name__ == "__main__":

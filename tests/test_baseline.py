@@ -59,14 +59,6 @@ def test_comparison_grows_with_the_run(
     assert "characters, linear SVM" in report
 
 
-def test_without_a_run_it_says_how_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run(monkeypatch) == 1
-    assert "train one first" in capsys.readouterr().err
-
-
 def test_messages_without_words_are_refused() -> None:
     rows = pd.DataFrame({"label": ["ham", "spam"] * 4, "text": [":-)", ":-("] * 4})
     with pytest.raises(UserError, match="words, logistic regression: empty vocabulary"):

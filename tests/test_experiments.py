@@ -25,7 +25,7 @@ from spam_classifier.comparing.table import (
     run_records,
 )
 from spam_classifier.evaluation.metrics import wilson_interval
-from spam_classifier.experiments import main, parse
+from spam_classifier.experiments import main
 from spam_classifier.files import locked
 
 BOOK = Path(__file__).parents[1] / "configs/experiments"
@@ -82,12 +82,8 @@ def test_a_config_asks_a_question_and_says_what_differs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("asked", [["3"], ["03"], ["03_head_only"], ["configs/experiments/03_head_only.yaml"]])
-def test_rows_are_asked_for_by_number_or_name(asked: list[str]) -> None:
-    assert [row.name for row in choose_rows(ROWS, asked)] == ["03_head_only"]
-
-
-def test_rows_keep_the_order_of_the_table() -> None:
-    assert [row.number for row in choose_rows(ROWS, ["16", "1", "16"])] == ["01", "16"]
+def test_rows_are_asked_for_by_number_or_name_and_keep_their_order(asked: list[str]) -> None:
+    assert [row.name for row in choose_rows(ROWS, ["16", *asked, "16"])] == ["03_head_only", "16_last_real_token"]
     assert choose_rows(ROWS, []) == ROWS
 
 
@@ -109,10 +105,9 @@ def test_a_shrunken_model_has_fewer_layers_and_heads_as_wide(number: int, diviso
 
 
 def test_own_sizes_of_a_config_are_shrunken(tmp_path: Path) -> None:
-    path = tmp_path / "own.yaml"
-    path.write_text("model: {weights: random, layers: 8, width: 128, heads: 4, context: 256}")
+    (tmp_path / "own.yaml").write_text("model: {weights: random, layers: 8, width: 128, heads: 4, context: 256}")
     flags = ["--model.layers=4", "--model.width=64", "--model.heads=2", "--model.context=256"]
-    assert shrunken(Row("own", path), 2)[1:] == flags
+    assert shrunken(Row("own", tmp_path / "own.yaml"), 2)[1:] == flags
 
 
 # --- the table
@@ -466,11 +461,6 @@ def test_row_18_needs_no_run(launched: Launched, run: Callable) -> None:
     code, out, _ = run("18", configs=[BOOK])
     assert (code, launched.fits) == (0, [])
     assert cells(out, "padding id as ignore index")[2:6] == ["96.63", "99.33", "95.00", "0.28"]
-
-
-def test_words_of_the_command_line() -> None:
-    arguments, flags = parse(["01", "3", "--seeds", "1", "2", "--", "--seeds", "of fit"])
-    assert (arguments.rows, arguments.seeds, flags) == (["01", "3"], [1, 2], ["--seeds", "of fit"])
 
 
 @pytest.mark.slow

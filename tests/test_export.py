@@ -45,9 +45,7 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     messages, accuracy = metrics["test"]["messages"], metrics["test"]["acc"]
     assert ["test", str(messages), f"{accuracy:.2%}", f"{low:.2%} to {high:.2%}"] in cells
 
-    code, out, err = export("transformers", "exported")
-    assert (code, len(err.splitlines())) == (1, 1)
-    assert "exported exists already" in err
+    assert "exported exists already" in export("transformers", "exported")[2]
     code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")
     assert code == 0, err
     assert r"Exported was last\.ckpt" in Path("exported/README.md").read_text()
@@ -69,15 +67,6 @@ def test_book_model_is_refused_in_one_line_and_goes_to_onnx(train: Callable, exp
         "exported.onnx",
         "exported.onnx.md",
     }
-
-
-def test_without_a_run_it_says_how_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, export: Callable
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, _, err = export("transformers", "exported")
-    assert code == 1
-    assert "train one first" in err
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,6 @@ OF_PROBABILITIES = ("ece", "log_loss")  # figures of probabilities, which a line
 def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Train the baselines on a run's splits, and keep their figures in its metrics and its report.
 
-    Args:
-        directory: The run directory.
-
     Returns:
         Figures by the split's name and the baseline's.
 
@@ -73,12 +70,7 @@ def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def baseline_models(c: float, balanced: bool) -> dict[str, "Pipeline"]:
-    """The baselines, untrained.
-
-    Args:
-        c: Inverse strength of the regularisation.
-        balanced: Weight messages so that all classes weigh the same.
-    """
+    """The baselines, untrained; ``c`` is the inverse strength of the regularisation."""
     options: dict[str, Any] = {"C": c, "class_weight": "balanced" if balanced else None}
     return {
         "words, logistic regression": make_pipeline(
@@ -100,7 +92,7 @@ def predict_baselines(
     Args:
         splits: Messages by the split's name, columns ``label`` and ``text``.
         classes: Names of the classes in the order of their indices.
-        balanced: Weight messages so that all classes weigh the same.
+        balanced: Whether all classes weigh the same.
 
     Returns:
         Predictions by the baseline's name and the split's.

@@ -67,8 +67,8 @@ class Grid:
         self.errors: dict[Run, str] = {}
         for run in self.asked:
             self._settings(run)
-        if arguments.baselines:
-            importlib.import_module("spam_classifier.comparing.baselines")  # refuses where scikit-learn is missing
+        # without scikit-learn this import is refused
+        self.baselines = importlib.import_module("spam_classifier.comparing.baselines") if arguments.baselines else None
 
     def run(self) -> str:
         """Run what is not finished, write the tables after each run, and return them.
@@ -113,7 +113,7 @@ class Grid:
         return {"config": run.row.settings(), "defaults": defaults, "flags": flags}
 
     def _open_directory(self) -> None:
-        """Make the directory, or check that its runs may stand in one table with those asked for."""
+        """Make the directory, or check that its runs had the same configs and flags as those asked for."""
         if self.directory.exists() and any(self.directory.iterdir()) and not (self.directory / TABLE_FILE).is_file():
             raise UserError(f"{self.directory} holds other files than experiments: name another --directory")
         finished = [run for run in self._runs_of(self.all_rows) if run.metrics()]
@@ -134,10 +134,8 @@ class Grid:
             assert directory is not None
             if self.arguments.test and TEST not in run.metrics():
                 launch_test(run.root)
-            if self.arguments.baselines and "baselines" not in run.metrics():
-                from spam_classifier.comparing.baselines import compare
-
-                compare(directory)
+            if self.baselines and "baselines" not in run.metrics():
+                self.baselines.compare(directory)
         except UserError as error:
             self.errors[run] = error.reason if isinstance(error, RunFailed) else one_line(str(error))
             tqdm.write(f"{run} failed: {self.errors[run]}", file=sys.stderr)

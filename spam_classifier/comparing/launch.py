@@ -13,13 +13,8 @@ from spam_classifier.errors import UserError
 OUTPUT_FILE = "output.txt"
 
 
-class RunFailed(UserError):  # noqa: N818  # not a bug: the user reads it
-    """A run has failed.
-
-    Args:
-        reason: Why, in one line.
-        command: The command that was run.
-    """
+class RunFailed(UserError):  # noqa: N818
+    """A run has failed: why, in one line, and the command."""
 
     def __init__(self, reason: str, command: Sequence[str]) -> None:
         super().__init__(f"a run failed: {reason} ({shlex.join(command)})")
@@ -74,11 +69,7 @@ def launch_fit(
 
 
 def launch_test(root: Path) -> None:
-    """Evaluate the run under ``root`` on its test split.
-
-    Raises:
-        RunFailed: It fails.
-    """
+    """Evaluate the run under ``root`` on its test split; raises as ``launch_fit``."""
     _launch(["test", "--trainer.enable_progress_bar", "false"], root)
 
 

@@ -13,14 +13,8 @@ from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError
 from spam_classifier.files import atomic_write, claim_directory
 from spam_classifier.models.pretrained import fetch_weights, weights_sha256
+from spam_classifier.runs import find
 from spam_classifier.runs.check import read_checkpoint
-from spam_classifier.runs.find import (
-    CHECKPOINTS_DIRECTORY,
-    CONFIG_FILE,
-    LAST_CHECKPOINT,
-    checkpoint_of,
-    read_settings,
-)
 from spam_classifier.runs.metrics import METRICS_FILE, read_metrics
 from spam_classifier.runs.provenance import PROVENANCE, git_revision, versions
 
@@ -29,26 +23,23 @@ NOT_COMPARED = (PROVENANCE, "baselines")
 
 
 def reproduce(run: Path, flags: Sequence[str]) -> bool:
-    """Train a run again beside it, test it if the run was tested, and print what differs.
+    """Train a run again beside it, test it if the run was tested, and print what differs; True if nothing does.
 
     Args:
         run: The run directory.
         flags: Flags of ``fit`` that override the run's settings.
 
-    Returns:
-        Whether weights and figures are equal.
-
     Raises:
         UserError: The run is not finished, its corpus or weights have changed, or the new run fails.
     """
-    settings, metrics = read_settings(run), read_metrics(run)
+    settings, metrics = find.read_settings(run), read_metrics(run)
     if PROVENANCE not in metrics or "run" not in metrics:
         raise UserError(f"{run / METRICS_FILE} is not of a finished run: there is nothing to compare with")
     refuse_other_sources(settings, metrics[PROVENANCE])
     for line in other_versions(metrics[PROVENANCE]):
         print(f"not as in the run: {line}")
     root = claim_directory(run.parent, "rerun_")
-    config = root / CONFIG_FILE
+    config = root / find.CONFIG_FILE
     with atomic_write(config) as unfinished:  # the run's own file may hold settings of an older version
         unfinished.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
     print(f"training again, see {root / OUTPUT_FILE}", flush=True)
@@ -62,15 +53,7 @@ def reproduce(run: Path, flags: Sequence[str]) -> bool:
 
 
 def refuse_other_sources(settings: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
-    """Refuse to train on other messages or from other weights than the run did.
-
-    Args:
-        settings: The run's settings.
-        made_with: Its provenance.
-
-    Raises:
-        UserError: The corpus or the weights are missing or have changed.
-    """
+    """Raise a UserError if the run's corpus or weights are missing or have changed since its provenance was kept."""
     data, weights = SpamDataModule(**settings["data"]), settings["model"]["weights"]
     data.prepare_data()
     fetch_weights(weights)
@@ -101,7 +84,7 @@ def differences(first: object, second: object, name: str = "") -> Iterator[str]:
 
 def same_weights(first: Path, second: Path) -> bool:
     """Whether two runs ended with the same weights, bit for bit."""
-    last = [run / CHECKPOINTS_DIRECTORY / LAST_CHECKPOINT for run in (first, second)]
-    paths = last if all(path.is_file() for path in last) else [checkpoint_of(run) for run in (first, second)]
+    last = [run / find.CHECKPOINTS_DIRECTORY / find.LAST_CHECKPOINT for run in (first, second)]
+    paths = last if all(path.is_file() for path in last) else [find.checkpoint_of(run) for run in (first, second)]
     one, other = (read_checkpoint(path)["state_dict"] for path in paths)
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())

@@ -18,17 +18,11 @@ SIZES = ("layers", "width", "heads", "context")
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table.
-
-    Attributes:
-        name: The file's name without its suffix, as in ``03_head_only``.
-        config: The file; None for a row that needs no run.
-        in_folder: Whether a folder was given, and the row is one of its files.
-    """
+    """One row of the table, as ``03_head_only`` with its file."""
 
     name: str
-    config: Path | None
-    in_folder: bool = True
+    config: Path | None  # None for a row that needs no run
+    in_folder: bool = True  # of --configs; False for a file that is named itself
 
     @property
     def number(self) -> str:
@@ -84,11 +78,7 @@ def read_rows(configs: Sequence[Path]) -> list[Row]:
 
 
 def choose_rows(rows: Sequence[Row], asked: Sequence[str]) -> list[Row]:
-    """The rows that are asked for, in the order of the table; all rows if none is.
-
-    Args:
-        rows: All rows.
-        asked: Numbers (``3`` or ``03``) or names (``03_head_only``).
+    """The rows that are asked for by number (``3`` or ``03``) or name, in the order of the table; all if none is.
 
     Raises:
         UserError: There is no such row.
@@ -105,11 +95,7 @@ def choose_rows(rows: Sequence[Row], asked: Sequence[str]) -> list[Row]:
 
 
 def shrunken(row: Row, divisor: int) -> list[str]:
-    """Flags that give a row a smaller backbone with random weights: fewer layers and heads, each head as wide.
-
-    Args:
-        row: The row. Its own sizes are divided, those of its weights where the config gives none.
-        divisor: Divides the layers (at least 2 are left) and the heads (at least 1).
+    """Flags for a smaller backbone with random weights: layers and heads are divided, each head stays as wide.
 
     Raises:
         UserError: The config's weights or sizes do not exist.

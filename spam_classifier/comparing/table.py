@@ -178,7 +178,7 @@ def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: 
         f"Accuracies in per cent, in brackets the 95 % interval (Wilson). Seed {seeds[0]} {drawn}."
         if len(seeds) == 1
         else f"Figures in per cent, mean ± standard deviation over seeds {', '.join(map(str, seeds))}; each {drawn}.",
-        "Figures are those of the checkpoint with the lowest validation loss, so the validation figures flatter.",
+        "Figures are those of the checkpoint with the lowest validation loss, so the validation figures flatter. "
         "Seconds are those of the whole fit.",
     ]
     if any(row.name in PUBLISHED for row in rows):
@@ -210,8 +210,7 @@ def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame) -> Figure:
         found = {place + below: estimate(runs[runs["config"] == row.name], split) for place, row in enumerate(rows)}
         shown = {place: accuracy for place, accuracy in found.items() if accuracy is not None}
         middles = [middle for middle, _, _ in shown.values()]
-        reach = [[max(0.0, middle - low) for middle, low, _ in shown.values()]]
-        reach += [[max(0.0, high - middle) for middle, _, high in shown.values()]]
+        reach = [[abs(accuracy[0] - accuracy[side]) for accuracy in shown.values()] for side in (1, 2)]
         style: dict[str, Any] = {"fmt": "o", "color": colour, "capsize": 3}
         axes.errorbar(middles, list(shown), xerr=reach, label=f"{split} ({spread})", **style)
         if published:

@@ -1,1 +1,1 @@
-"""What training and testing leave behind: figures, tables, texts."""
+"""Figures, pictures and tables of a run, and its report."""

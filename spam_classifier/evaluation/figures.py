@@ -11,7 +11,6 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from spam_classifier.evaluation.metrics import Predictions, classification_metrics, wilson_interval
 
 NATURAL = "natural"  # the evaluation with the classes in their natural shares
-POSITIVE = 1  # of two classes the second one, spam
 
 
 def share(hits: int, rows: int) -> dict[str, Any]:
@@ -28,32 +27,27 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
         for each true class, a column for each predicted one), ``log_loss`` (mean cross-entropy of the calibrated
         probabilities), and with two classes ``false_positives``, a share of the negatives if there are any.
     """
-    rows, classes = len(predictions.labels), predictions.probabilities.shape[1]
-    figures: dict[str, Any] = {"messages": rows}
+    figures: dict[str, Any] = {"messages": len(predictions.labels)}
     figures |= classification_metrics(predictions.probabilities, predictions.verdicts, predictions.labels)
-    figures["acc_interval"] = list(wilson_interval(figures["acc"], rows))
-    confusion = multiclass_confusion_matrix(predictions.verdicts, predictions.labels, num_classes=classes)
-    figures["confusion"] = confusion.tolist()
+    figures["acc_interval"] = list(wilson_interval(figures["acc"], figures["messages"]))
     figures["log_loss"] = float(F.nll_loss(predictions.probabilities.clamp(min=1e-12).log(), predictions.labels))
-    if classes == 2 and bool((predictions.labels != POSITIVE).any()):
-        figures["false_positives"] = share(int(confusion[0, 1]), int(confusion[0].sum()))
-    return figures
+    return figures | _confusion(predictions)
 
 
 def left_over_figures(predictions: Predictions) -> dict[str, Any]:
     """Figures of the messages that undersampling left over; they are of the larger classes only.
 
     Returns:
-        ``messages``, ``confusion``, ``errors`` (a share of all), and with two classes ``false_positives``.
+        ``messages``, ``errors`` (a share of all), and ``confusion`` and ``false_positives`` as of a split.
     """
+    messages, wrong = len(predictions.labels), int((predictions.verdicts != predictions.labels).sum())
+    return {"messages": messages, "errors": share(wrong, messages)} | _confusion(predictions)
+
+
+def _confusion(predictions: Predictions) -> dict[str, Any]:
     classes = predictions.probabilities.shape[1]
-    wrong = int((predictions.verdicts != predictions.labels).sum())
     confusion = multiclass_confusion_matrix(predictions.verdicts, predictions.labels, num_classes=classes)
-    figures = {
-        "messages": len(predictions.labels),
-        "confusion": confusion.tolist(),
-        "errors": share(wrong, len(predictions.labels)),
-    }
+    figures: dict[str, Any] = {"confusion": confusion.tolist()}
     if classes == 2 and int(confusion[0].sum()):
         figures["false_positives"] = share(int(confusion[0, 1]), int(confusion[0].sum()))
     return figures

@@ -20,14 +20,7 @@ def predictions_path(run_directory: Path, split_name: str) -> Path:
 
 
 def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFrame, classes: Sequence[str]) -> None:
-    """Write label, text, predicted label and calibrated probabilities of each message.
-
-    Args:
-        path: The CSV to write.
-        predictions: The predictions.
-        messages: The split: columns ``label`` and ``text``.
-        classes: Names of the classes in the order of their indices.
-    """
+    """Write label, text, predicted label and calibrated probabilities of each message of a split."""
     table = messages.iloc[predictions.rows.tolist()][["label", "text"]].reset_index(drop=True)
     table["predicted"] = [classes[verdict] for verdict in predictions.verdicts.tolist()]
     columns = [f"{PREFIX}{name}" for name in classes]

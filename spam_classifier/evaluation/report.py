@@ -5,7 +5,6 @@ from typing import Any
 
 import jinja2
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import yaml
 from markupsafe import Markup
@@ -16,7 +15,7 @@ from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
-from spam_classifier.evaluation.text_tables import interval, percent
+from spam_classifier.evaluation.text_tables import interval, percent, share_of
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import read_metrics
 
@@ -44,9 +43,7 @@ CLASSIFIER = ("checkpoint", "step", "temperature", "threshold")  # a label depen
 
 
 def write_report(run_directory: Path) -> dict[str, Figure]:
-    """Write ``report.html`` from the metrics, predictions and settings in a run directory.
-
-    All text is escaped, and the page forbids itself scripts.
+    """Write ``report.html`` from what is in a run directory: escaped, in a page that forbids scripts.
 
     Returns:
         The page's pictures, by their titles.
@@ -62,7 +59,7 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "interval": interval, "number": _number}
+    environment.filters |= {"percent": percent, "interval": interval, "share_of": share_of, "number": _number}
     environment.filters["title"] = lambda name: TITLES.get(name, name)
     splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
     classifiers = {name: metrics[TEST if name == NATURAL else name] for name in splits}
@@ -111,12 +108,8 @@ def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict
 def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
     """How many predictions are wrong, and the most confident of them."""
     wrong = table[table["predicted"] != table["label"]]
-    probabilities = wrong[[name for name in wrong.columns if name.startswith(PREFIX)]]
-    column = probabilities.columns.get_indexer(pd.Index([PREFIX + name for name in wrong["predicted"]]))
-    confidence = probabilities.to_numpy()[np.arange(len(wrong)), column]
-    shown = wrong.assign(confidence=confidence).sort_values("confidence", ascending=False, kind="stable")
-    shown = shown[["label", "predicted", "confidence", "text"]].head(MOST_MISTAKES)
-    return {"count": len(wrong), "shown": shown.to_dict("records")}
+    rows = [{**row, "confidence": row[PREFIX + row["predicted"]]} for row in wrong.to_dict("records")]
+    return {"count": len(rows), "shown": sorted(rows, key=lambda row: -row["confidence"])[:MOST_MISTAKES]}
 
 
 def _settings(config: Path) -> list[tuple[str, Any]]:

@@ -32,16 +32,10 @@ def metrics_table(metrics: Mapping[str, Metrics]) -> str:
 
 
 def evaluation_summary(figures: Mapping[str, Metrics], classes: Sequence[str], whole: bool) -> str:
-    """What ``validate`` and ``test`` print.
-
-    Args:
-        figures: Figures by the split's name, as ``RunEvaluation`` returns them.
-        classes: Names of the classes.
-        whole: Whether the whole split was evaluated.
-    """
+    """What ``validate`` and ``test`` print of figures by the split's name; ``whole`` if they are of the whole split."""
     classes = [escape_control(name) for name in classes]
     (name, split), *_ = figures.items()
-    part = f"{split['messages']:,} messages" if whole else f"a part of it, {split['messages']:,} messages"
+    part = f"{'' if whole else 'a part of it, '}{split['messages']:,} messages"
     headline = (
         f"{name} split, {part}: accuracy {percent(split['acc'])} (95 % interval {interval(split['acc_interval'])})"
     )
@@ -72,12 +66,10 @@ def evaluation_summary(figures: Mapping[str, Metrics], classes: Sequence[str], w
 
 def duration(seconds: float) -> str:
     """Seconds as ``48 s``, ``3 min 5 s`` or ``2 h 10 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def fit_summary(
@@ -92,29 +84,28 @@ def fit_summary(
 
     Args:
         trainer: Has just fitted a SpamClassifier to a SpamDataModule.
-        run_directory: Where the run was logged, if it was.
-        seconds: Time the training took.
+        run_directory: The run directory, if there is one.
+        seconds: Time of the training.
         metrics: Figures by the split's name.
         checkpoint: Path of the checkpoint that was evaluated; "" where none was kept.
         next_flag: The flag by which the next commands find it; "" where it is their default.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
     sizes = {name: len(data.splits[name]) for name in SPLITS}
+    left_over = len(data.splits.get(LEFT_OVER, []))
     cut = sum(data.truncated[name] for name in SPLITS)
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     following = []
-    if checkpoint and run_directory is not None:  # without a directory there are no settings to rebuild it from
-        following.append(f"python -m spam_classifier.train test{next_flag}")
-        following.append(f'python -m spam_classifier.predict "You have won a prize, call now"{next_flag}')
-    if run_directory is not None:
+    if run_directory is not None:  # else there are no settings to rebuild the model from
+        if checkpoint:
+            following.append(f"python -m spam_classifier.train test{next_flag}")
+            following.append(f'python -m spam_classifier.predict "You have won a prize, call now"{next_flag}')
         following.append(f"tensorboard --logdir {shlex.quote(str(run_directory.parent))}")
     rows = {
         "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
         f"up to {data.max_length} tokens" + (f", {cut} longer ones cut" if cut else ""),
-        "left over": f"{len(data.splits[LEFT_OVER]):,} by balancing, evaluated by test"
-        if LEFT_OVER in data.splits
-        else "",
+        "left over": f"{left_over:,} by balancing, evaluated by test" if left_over else "",
         "classes": ", ".join(map(escape_control, data.label_names)),
         "parameters": f"{learning:,} learning of {sum(parameter.numel() for parameter in parameters):,}",
         "time": f"{duration(seconds)}, {trainer.current_epoch} epochs, {trainer.global_step} steps",

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 
 from spam_classifier.evaluation.text_tables import escape_markdown, interval, markdown_table, percent, share_of
 from spam_classifier.inference.classifier import Classifier
@@ -37,17 +36,13 @@ def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str
         classifier: The classifier.
         kind: ``transformers`` or ``onnx``.
         name: Name of the exported directory or file.
-        notes: What its users have to know, plain sentences.
+        notes: Plain sentences for its users.
     """
-    model = classifier.model
-    settings, decision = model.settings, model.decision
-    weights = settings["weights"]
+    model, metrics = classifier.model, read_metrics(run_directory(classifier.checkpoint))
+    settings = {**model.settings, "fixed_length": model.fixed_length}
     data = read_checkpoint(classifier.checkpoint).get("datamodule_hyper_parameters", {})
     sources = {what: _source(str(data[key])) for key, what in CORPORA.items() if data.get(key)}
-    is_uci = set(sources.values()) == {UCI_DATA}
-    metrics = read_metrics(run_directory(classifier.checkpoint))
     results = _results(metrics, classifier.labels)
-    packages = {"Trained": metrics.get(PROVENANCE, {}).get("versions", {}), "Exported": versions()}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spam_classifier.exporting", "."),
         undefined=jinja2.StrictUndefined,
@@ -57,31 +52,20 @@ def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str
     )
     environment.filters["literal"] = lambda text: escape_markdown(str(text))
     return environment.get_template("model_card.md.jinja").render(
-        **{key: settings[key] for key in ("layers", "width", "heads", "trainable", "token_position", "attention")},
-        keep=classifier.keep,
-        fixed_length=model.fixed_length,
-        front_matter=_front_matter(kind, weights, is_uci),
+        settings=settings,
+        classifier=classifier,
+        decision=model.decision,
         kind=kind,
         name=json.dumps(name),
         notes=notes,
-        labels=classifier.labels,
-        max_length=classifier.max_length,
-        origin=weights if weights == "random" else "hub" if weights in PUBLISHED_SHAPES else "file",
-        weights=Path(weights).name,
+        weights=Path(settings["weights"]).name,
+        is_published=settings["weights"] in PUBLISHED_SHAPES,
         sources=sources,
-        is_uci=is_uci,
+        is_uci=set(sources.values()) == {UCI_DATA},
         results=markdown_table(results),
         own_results={row["checkpoint"] for row in results} == {escape_markdown(classifier.checkpoint.name)},
-        checkpoint=classifier.checkpoint.name,
         left_over=share_of(metrics["left_over"]["errors"]) if "left_over" in metrics else "",
-        temperature=float(decision.temperature),
-        fitted=int(decision.fitted_step) >= 0,
-        threshold=classifier.threshold,
-        rule=settings["threshold"],
-        versions={
-            what: ", ".join(f"{package} {version}" for package, version in of_packages.items() if package != "threads")
-            for what, of_packages in packages.items()
-        },
+        versions={"Trained": metrics.get(PROVENANCE, {}).get("versions", {}), "Exported": versions()},
     )
 
 
@@ -92,15 +76,6 @@ def threshold_note(classifier: Classifier, what: str) -> str:
         f"{what} does not apply the threshold: decide for {positive} where its probability is at least "
         f"{classifier.threshold:.6g}, not where it is the more probable class."
     )
-
-
-def _front_matter(kind: str, weights: str, is_uci: bool) -> str:
-    entries = {"pipeline_tag": "text-classification", "library_name": kind}
-    if is_uci:
-        entries["language"] = "en"
-    if weights in PUBLISHED_SHAPES:
-        entries["base_model"] = f"openai-community/{weights}"
-    return yaml.safe_dump(entries, sort_keys=False)
 
 
 def _source(corpus: str) -> str:

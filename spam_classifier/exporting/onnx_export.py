@@ -51,11 +51,6 @@ class ProbabilityGraph(nn.Module):
 def export_to_onnx(classifier: Classifier, file: Path, *, overwrite: bool = False) -> list[str]:
     """Write the graph and its model card, after running it once and comparing it with the classifier.
 
-    Args:
-        classifier: The classifier.
-        file: Where to write, all or nothing.
-        overwrite: Whether to replace a former export.
-
     Returns:
         What the caller has to take care of, a sentence each.
 

@@ -15,13 +15,7 @@ OVERWRITE = "name another place, or add --overwrite"
 def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary directory that is renamed at the end, and removed after an error.
 
-    Args:
-        directory: The final name.
-        replaceable: Names of the files of a former export. A directory that holds others is not replaced.
-        overwrite: Whether to replace a former export.
-
-    Yields:
-        The temporary directory, empty.
+    With ``overwrite`` it replaces a former export, but no directory that holds other files than ``replaceable``.
 
     Raises:
         UserError: The name is taken by something that must not be replaced.
@@ -30,10 +24,10 @@ def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite:
     if target.exists():
         if not overwrite:
             raise UserError(f"{directory} exists already: {OVERWRITE}")
-        others = sorted({path.name for path in target.iterdir()} - set(replaceable)) if target.is_dir() else None
-        if others is None or others:
-            what = f"holds {others[0]}, which is not of an export" if others else "is not a directory"
-            raise UserError(f"{directory} {what}, so it is not replaced: name another directory")
+        if not target.is_dir():
+            raise UserError(f"{directory} is not a directory: name another place")
+        for other in sorted({path.name for path in target.iterdir()} - set(replaceable)):
+            raise UserError(f"{directory} holds {other}, which is not of an export: name another place")
     with _staging(target) as staging:
         written = staging / "written"
         written.mkdir()
@@ -47,13 +41,7 @@ def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite:
 def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary directory whose files are moved to their places at the end; it is removed after an error.
 
-    Args:
-        main: The main file, moved last: it needs the others.
-        others: Files beside it. Those that are not written are removed if a former export left them.
-        overwrite: Whether to replace a former export.
-
-    Yields:
-        The temporary directory, empty.
+    ``main`` is moved last, as it needs the others. With ``overwrite`` all files of a former export are replaced.
 
     Raises:
         UserError: A name is taken by something that must not be replaced.
@@ -78,9 +66,8 @@ def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Ite
 def _staging(target: Path) -> Iterator[Path]:
     staging = target.with_name(f".{target.name}.incomplete")
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staging, ignore_errors=True)  # left by an export that was killed
-        staging.mkdir()
+        staging.mkdir(parents=True)
         try:
             yield staging
         finally:

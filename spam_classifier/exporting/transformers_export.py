@@ -29,13 +29,6 @@ TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite: bool = False) -> list[str]:
     """Write weights, configuration, tokenizer and model card, without transformers itself.
 
-    Its pipeline, called with ``truncation=True``, gives the classifier's calibrated probabilities.
-
-    Args:
-        classifier: The classifier.
-        directory: Where to write, all or nothing.
-        overwrite: Whether to replace a former export.
-
     Returns:
         How the pipeline differs from the classifier, a sentence each.
 
@@ -84,21 +77,16 @@ def transformers_weights(classifier: Classifier) -> dict[str, Tensor]:
 
 
 def bias_as_shift(head: Tensor, bias: Tensor) -> Tensor:
-    """The shortest shift of hidden states that changes the probabilities as the head's bias does.
-
-    A softmax ignores what all logits have in common, so that is left out.
+    """The shortest shift of hidden states, [width], that changes the probabilities as the head's bias does.
 
     Args:
         head: Weight of the head, float64 [classes, width].
         bias: Its bias, float64 [classes].
 
-    Returns:
-        float64 [width].
-
     Raises:
         UserError: There is no such shift.
     """
-    head, bias = head - head.mean(dim=0), bias - bias.mean()
+    head, bias = head - head.mean(dim=0), bias - bias.mean()  # a softmax ignores what all logits have in common
     shift = torch.linalg.pinv(head) @ bias
     if not bool(((head @ shift - bias).abs() <= TOLERANCE).all()):
         raise UserError(
@@ -113,9 +101,7 @@ def _refuse_what_transformers_lacks(classifier: Classifier) -> None:
     position, length = settings["token_position"], classifier.model.fixed_length
     remedy = "train with --config configs/recommended.yaml, or export to onnx"
     if settings["attention"] == "full":
-        raise UserError(
-            f"transformers' GPT-2 has causal attention only: {remedy} (this run has --model.attention full)"
-        )
+        raise UserError(f"transformers' GPT-2 has no full attention: {remedy} (this run has --model.attention full)")
     if position in ("first", "mean") or length:
         padded = f" of rows padded to {length} tokens" if length else ""
         raise UserError(
@@ -125,14 +111,12 @@ def _refuse_what_transformers_lacks(classifier: Classifier) -> None:
 
 
 def _notes(classifier: Classifier) -> list[str]:
-    notes = [
-        f"The pipeline cuts long texts only if asked to: call it with truncation=True, which keeps "
-        f"{classifier.max_length} tokens, as in training."
-    ]
+    most = classifier.max_length
+    notes = [f"Call the pipeline with truncation=True: it keeps {most} tokens, as in training, and else cuts no text."]
     if classifier.keep == "both":
         notes.append(
-            f"Texts of more than {classifier.max_length} tokens get other probabilities in the pipeline: it keeps "
-            "their head only, training kept head and tail."
+            f"Texts of more than {most} tokens get other probabilities in the pipeline: it keeps their head only, "
+            "training kept head and tail."
         )
     if classifier.threshold is not None and classifier.threshold != 0.5:
         notes.append(threshold_note(classifier, "The pipeline"))
@@ -141,12 +125,13 @@ def _notes(classifier: Classifier) -> list[str]:
 
 def _config(classifier: Classifier) -> dict[str, Any]:
     settings = classifier.model.settings
+    labels = dict(enumerate(classifier.labels))
     config = {
         "architectures": ["GPT2ForSequenceClassification"],
         "model_type": "gpt2",
         "problem_type": "single_label_classification",
-        "id2label": {str(number): label for number, label in enumerate(classifier.labels)},
-        "label2id": {label: number for number, label in enumerate(classifier.labels)},
+        "id2label": {str(number): label for number, label in labels.items()},
+        "label2id": {label: number for number, label in labels.items()},
         "vocab_size": PADDING_ID + 1,
         "n_positions": settings["context"],
         "n_embd": settings["width"],
@@ -154,12 +139,8 @@ def _config(classifier: Classifier) -> dict[str, Any]:
         "n_head": settings["heads"],
         "activation_function": "gelu_new",
         "layer_norm_epsilon": 1e-5,
-        "resid_pdrop": 0.0,
-        "embd_pdrop": 0.0,
-        "attn_pdrop": 0.0,
-        "bos_token_id": PADDING_ID,
-        "eos_token_id": PADDING_ID,
-        "pad_token_id": PADDING_ID,
+        **{f"{name}_pdrop": 0.0 for name in ("resid", "embd", "attn")},
+        **{f"{name}_token_id": PADDING_ID for name in ("bos", "eos", "pad")},
         "dtype": "float32",
     }
     if classifier.threshold is not None:

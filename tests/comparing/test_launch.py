@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spam_classifier.comparing.launch import RunFailed, flags_behind_dashes, launch_fit, launch_test, launched_run
+from spam_classifier.comparing.launch import RunFailed, flags_behind_dashes, launch_fit, launched_run
 
 
 @pytest.fixture
@@ -51,12 +51,6 @@ def test_a_failure_is_one_line(training: Callable[[str], Path], script: str, rea
     assert str(failure.value).startswith(f"a run failed: {reason}")
     assert "fit --config some.yaml" in str(failure.value)
     assert len(str(failure.value).splitlines()) == 1
-
-
-def test_a_test_that_fails_is_a_failed_run(training: Callable[[str], Path]) -> None:
-    root = training("echo 'error: no run'; exit 1")
-    with pytest.raises(RunFailed, match=r"no run .*train test"):
-        launch_test(root)
 
 
 def test_flags_of_fit_stand_behind_the_dashes() -> None:

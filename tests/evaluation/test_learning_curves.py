@@ -1,12 +1,11 @@
 """The learning curves, from real training runs and from points given."""
 
+import io
 from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.training.curves import FILE_NAME, LearningCurves, learning_curves
@@ -46,15 +45,6 @@ def trainer(directory: Path, callback: LearningCurves, **options: object) -> pl.
     return pl.Trainer(**{**settings, **options})
 
 
-def drawn_pixels(path: Path) -> np.ndarray:
-    """The picture, once it is sure that it is a PNG of a sensible size."""
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        assert picture.width >= 800
-        assert picture.height >= 400
-        return np.asarray(picture.convert("RGB"))
-
-
 def epochs(callback: LearningCurves, name: str) -> list[float]:
     return [epoch for epoch, _ in callback.curves[name]]
 
@@ -68,7 +58,7 @@ def test_a_run_leaves_the_picture_and_its_points(tmp_path: Path, data: SpamDataM
     by_step = [loss for _, loss in callback.curves["train/loss_step"]]
     by_epoch = [loss for _, loss in callback.curves["train/loss"]]
     assert by_epoch == pytest.approx([np.mean(by_step[:7]), np.mean(by_step[7:])], abs=1e-5)
-    assert drawn_pixels(tmp_path / "run" / FILE_NAME).std() > 0
+    assert (tmp_path / "run" / FILE_NAME).read_bytes().startswith(b"\x89PNG")
 
 
 def test_validation_within_an_epoch_is_placed_within_it(tmp_path: Path, data: SpamDataModule) -> None:
@@ -90,14 +80,6 @@ def test_a_continued_run_draws_the_whole(tmp_path: Path, data: SpamDataModule) -
     assert epochs(second, "train/loss_step") == pytest.approx([step / 7 for step in range(1, 15)])
 
 
-def test_state_survives_a_checkpoint_file(tmp_path: Path) -> None:
-    before, after = LearningCurves(), LearningCurves()
-    before.curves = CURVES
-    torch.save(before.state_dict(), tmp_path / "state.pt")
-    after.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert after.curves == CURVES
-
-
 @pytest.mark.parametrize("options", [{"fast_dev_run": True}, {"max_epochs": 0}])
 def test_no_picture_where_nothing_was_learned(tmp_path: Path, data: SpamDataModule, options: dict[str, object]) -> None:
     trainer(tmp_path, LearningCurves(), **options).fit(SpamClassifier(**TINY), data)
@@ -112,19 +94,9 @@ def test_logging_of_steps_may_be_off(tmp_path: Path, data: SpamDataModule) -> No
 
 
 @pytest.mark.parametrize("missing", [[], *([name] for name in CURVES), list(CURVES)])
-def test_any_curve_may_be_missing(tmp_path: Path, missing: list[str]) -> None:
-    path = tmp_path / "curves.png"
+def test_each_curve_is_drawn_and_any_may_be_missing(missing: list[str]) -> None:
     shown = {name: points for name, points in CURVES.items() if name not in missing}
-    learning_curves(shown, 1045).savefig(path, dpi=120)
-    assert drawn_pixels(path).std() > 0
-
-
-def test_each_curve_is_drawn(tmp_path: Path) -> None:
-    def pixels(curves: dict) -> np.ndarray:
-        learning_curves(curves, 1045).savefig(tmp_path / "curves.png", dpi=120)
-        return drawn_pixels(tmp_path / "curves.png")
-
-    whole = pixels(CURVES)
-    for name in CURVES:
-        without = pixels({other: points for other, points in CURVES.items() if other != name})
-        assert not np.array_equal(whole, without), name
+    figure = learning_curves(shown, 1045)
+    drawn = [tuple(line.get_xydata()[0]) for axes in figure.axes for line in axes.get_lines()]
+    assert sorted(drawn) == sorted(points[0] for points in shown.values())
+    figure.savefig(io.BytesIO(), format="png")

@@ -137,10 +137,6 @@ def test_large_weights_lie_beside_the_file(
     assert any("decide for spam where its probability is at least 0.8," in note for note in notes)
     assert {path.name for path in file.parent.iterdir()} == {"m.onnx", "m.onnx.data", "m.onnx.md"}
     assert abs(Stranger(file).probabilities(TEXTS) - classifier.probabilities(TEXTS).numpy()).max() < 1e-4
-    with pytest.raises(UserError, match=r"m.onnx exists already: .* --overwrite"):
-        export_to_onnx(classifier, file)
-    export_to_onnx(classifier, file, overwrite=True)
-    assert {path.name for path in file.parent.iterdir()} == {"m.onnx", "m.onnx.md"}
 
 
 def test_a_graph_with_other_numbers_is_not_kept(

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from spam_classifier import Classifier, SpamDataModule, load_classifier
+from spam_classifier import Classifier, load_classifier
 from spam_classifier.data.encoding import gpt2_tokenizer
 from spam_classifier.errors import UserError
-from spam_classifier.exporting import transformers_export
 from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers
 
 TEXTS = [
@@ -164,37 +163,3 @@ def test_the_checkpoint_stays_as_it_was(trained: Callable[..., Classifier], tmp_
     after = classifier.model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
-
-
-def test_there_is_no_half_directory(
-    trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> str:
-        raise KeyboardInterrupt
-
-    export_to_transformers(trained(), tmp_path / "former")
-    former = {path.name: path.read_bytes() for path in (tmp_path / "former").iterdir()}
-    monkeypatch.setattr(transformers_export, "model_card", fail)
-    for name in ("new", "former"):
-        with pytest.raises(KeyboardInterrupt):
-            export_to_transformers(trained(keep="tail"), tmp_path / name, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["former"]
-    assert {path.name: path.read_bytes() for path in (tmp_path / "former").iterdir()} == former
-
-
-@pytest.mark.slow
-def test_real_messages(trained: Callable[..., Classifier], uci_archive: Path, tmp_path: Path) -> None:
-    """The 300 test messages of the book's split."""
-    data = SpamDataModule(str(uci_archive))
-    data.setup("test")
-    texts = data.splits["test"]["text"].tolist()
-    assert len(texts) == 300
-    classifier = trained(corpus=str(uci_archive), max_length=None, context=512)
-    export_to_transformers(classifier, tmp_path / "exported")
-    expected = classifier.probabilities(texts)
-    found = scores_of(tmp_path / "exported", texts, batch_size=16)
-    assert (found - expected).abs().max() < 1e-5
-    verdicts = [classifier.labels[row] for row in found.argmax(-1)]
-    assert verdicts == [prediction.label for prediction in classifier.predict(texts)]
-    assert len(set(verdicts)) == 2
-    assert "CC BY 4.0" in (tmp_path / "exported/README.md").read_text()
