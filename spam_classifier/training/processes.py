@@ -153,10 +153,10 @@ def _end_with(parent: int, how_to_go_on: str) -> None:
 
 
 def _is_lost_connection(error: BaseException) -> bool:
-    from torch.distributed import DistError
-
-    of_gloo = isinstance(error, RuntimeError) and "gloo" in str(error) and LOST.search(str(error))
-    return isinstance(error, DistError) or bool(of_gloo)
+    distributed = sys.modules.get("torch.distributed")  # importing it takes seconds, and --help ends here, too
+    if distributed is not None and isinstance(error, distributed.DistError):
+        return True
+    return isinstance(error, RuntimeError) and "gloo" in str(error) and LOST.search(str(error)) is not None
 
 
 def say(line: str) -> None:
