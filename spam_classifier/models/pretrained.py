@@ -130,15 +130,7 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
 
 
 def refuse_misfit(backbone: GPT2Backbone, weights: str) -> None:
-    """Refuse a checkpoint whose tensors are not those of the backbone, without reading them.
-
-    Args:
-        backbone: The backbone; it may be on the ``meta`` device.
-        weights: Hub name or path.
-
-    Raises:
-        UserError: As for ``load_weights``.
-    """
+    """Raise a UserError if a checkpoint's tensors are not those of a backbone, which may be on the ``meta`` device."""
     path = _weights_path(weights)
     _check_fit(path, backbone.state_dict(), _open_tensors(path))
 
@@ -177,16 +169,7 @@ def weights_sha256(weights: str) -> dict[str, str]:
 
 
 def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) -> Callable[[str], Tensor]:
-    """Check a whole checkpoint and return a function that reads one parameter by name.
-
-    Args:
-        weights: Hub name or path.
-        parameters: The backbone's parameters by name; only their shapes and dtypes are used.
-        heads: The backbone's attention heads.
-
-    Raises:
-        UserError: As for ``load_weights``.
-    """
+    """Check a whole checkpoint against a backbone's parameters (shapes and dtypes); returns what reads one by name."""
     # the number of heads and the variant of the architecture are in config.json, not in the tensors
     resolve_shape(weights, heads=heads)
     path = _weights_path(weights)
@@ -324,7 +307,7 @@ def _open_tensors(path: Path) -> dict[str, Any]:
                 f"{file} cannot be read as safetensors ({_first_line(error)}), the only format read: get it "
                 f"again if it is damaged; a pickle checkpoint is converted by {CONVERSION}"
             ) from error
-        for key in opened.keys():  # noqa: SIM118  # a safe_open is no mapping
+        for key in opened.keys():  # noqa: SIM118  # a safe_open is not a mapping
             name = key.removeprefix("transformer.")
             if name in tensors:
                 raise UserError(f"{path}: {name} is stored twice: the checkpoint is damaged, get another")
@@ -352,7 +335,7 @@ def _tensor_files(path: Path) -> list[Path]:
             raise UserError(f"{index}: the shard {shard!r} must be a file beside the index: get another checkpoint")
         try:
             missing = not (path / shard).is_file()
-        except OSError:  # as a name that is too long
+        except OSError:  # such as a name that is too long
             missing = True
         if missing:
             raise UserError(f"{index}: the shard {shard} is missing: download it into {path}")
@@ -374,7 +357,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_fit(path: Path, parameters: Mapping[str, Tensor], stored: dict[str, Any]) -> None:
-    """Raise a UserError naming what keeps the stored tensors from being exactly the backbone's parameters."""
+    """Raise a UserError that names missing, unexpected and misshapen tensors."""
     missing = [name for name in parameters if name not in stored]
     unexpected = [
         name

@@ -63,7 +63,6 @@ class LearningCurves(Callback):
         if trainer.is_global_zero and directory is not None and self.curves:
             batch_size = getattr(trainer.datamodule, "batch_size", 1)  # type: ignore[attr-defined]
             examples_per_epoch = int(trainer.num_training_batches * batch_size * trainer.world_size)
-            curves = {**self.curves, "examples_per_epoch": examples_per_epoch}
-            update_metrics(directory, {"curves": curves})
+            update_metrics(directory, {"curves": {**self.curves, "examples_per_epoch": examples_per_epoch}})
             with atomic_write(directory / FILE_NAME) as unfinished:
                 learning_curves(self.curves, examples_per_epoch).savefig(unfinished, dpi=120, format="png")

@@ -153,11 +153,10 @@ def _end_with(parent: int, how_to_go_on: str) -> None:
 
 
 def _is_lost_connection(error: BaseException) -> bool:
-    if not isinstance(error, RuntimeError):
-        return False
-    from torch.distributed import DistError
-
-    return isinstance(error, DistError) or ("gloo" in str(error) and LOST.search(str(error)) is not None)
+    distributed = sys.modules.get("torch.distributed")  # importing it takes seconds, and --help ends here, too
+    if distributed is not None and isinstance(error, distributed.DistError):
+        return True
+    return isinstance(error, RuntimeError) and "gloo" in str(error) and LOST.search(str(error)) is not None
 
 
 def say(line: str) -> None:

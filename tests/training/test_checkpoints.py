@@ -144,15 +144,16 @@ def test_other_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bytes.ckpt"
     path.write_bytes(content)
     refused(path)
+    refused(tmp_path / "missing.ckpt")
+    refused(tmp_path)
 
 
 @pytest.mark.parametrize("members", [{"readme.txt": "hello"}, {"archive/data.pkl": "", "archive/version": "3\n"}])
 def test_another_zip_is_refused(tmp_path: Path, members: dict[str, str]) -> None:
-    path = tmp_path / "zip.ckpt"
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(tmp_path / "zip.ckpt", "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    refused(path)
+    refused(tmp_path / "zip.ckpt")
 
 
 def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
@@ -162,11 +163,6 @@ def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
     for kept in (len(whole) - 1, len(whole) // 2, 100):
         path.write_bytes(whole[:kept])
         refused(path)
-
-
-def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "missing.ckpt")
-    refused(tmp_path)
 
 
 @pytest.mark.parametrize(
