@@ -26,7 +26,7 @@ from spam_classifier.evaluation.summary import evaluation_summary
 from spam_classifier.files import atomic_write
 from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.judging.inputs import open_input
-from spam_classifier.models.gpt2_classifier import build_backbone
+from spam_classifier.models.gpt2_classifier import GPT2Classifier, build_backbone
 from spam_classifier.models.pretrained import resolve_shape
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.training.module import SpamClassifier
@@ -179,7 +179,7 @@ def test_parts_of_a_wrong_kind_are_refused(here: Path) -> None:
 def test_checkpoint_does_not_choose_what_makes_the_model(here: Path) -> None:
     """Lightning lets it name a function."""
     checkpoint_with({"_instantiator": "os.system", "_class_path": "os.system"})
-    assert type(load_classifier("own.ckpt").model) is SpamClassifier
+    assert type(load_classifier("own.ckpt").model) is GPT2Classifier
 
 
 def safetensors(header: dict[str, Any]) -> Path:

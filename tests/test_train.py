@@ -179,7 +179,9 @@ def test_interrupted_run_continues_exactly(
     first, second = scalars(Path("whole/lightning_logs/version_0")), scalars(last.parents[1])
     for curve in ("val/loss", "val/acc", "train/loss", "train/acc"):
         assert [value for _, value in first[curve]] == pytest.approx([value for _, value in second[curve]], abs=1e-6)
-    assert first["train/loss_step"] == second["train/loss_step"]
+    at_the_stop = set(first["train/loss_step"]) - set(second["train/loss_step"])
+    assert [at for at, _ in at_the_stop] in ([], [step])  # the Trainer logs a step after what Ctrl-C has ended
+    assert set(second["train/loss_step"]) <= set(first["train/loss_step"])
     commands = json.loads((last.parents[1] / "metrics.json").read_text())["provenance"]["commands"]
     assert [command.split()[-3:] for command in commands[1:]] == [["fit", "--ckpt_path", "last"]]
 
@@ -271,7 +273,7 @@ def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topic
     assert "test split, 19 messages" in train("test").out  # the limits of the training are not those of the test
     kept = Path("lightning_logs/version_0/metrics.json").read_text()
     for other in (["--data.keep", "tail"], ["--model.token_position", "first"]):
-        assert "not judged as in its training" in train("test", *other).out
+        assert "not read as in its training" in train("test", *other).out
         assert Path("lightning_logs/version_0/metrics.json").read_text() == kept
     assert "report: " in train("test", "--data.padding", "longest").out  # which this position does not see
     assert "the checkpoint's model has all; leave the flag out" in train("test", "--model.trainable", "lora").err
@@ -350,8 +352,6 @@ def test_book_position_on_another_corpus_pads_as_in_training(
     rows = pd.read_csv(tmp_path / "topics.csv")
     rows["body"] = rows["body"].str.slice(0, 8)
     rows.to_csv(tmp_path / "short.csv", index=False)
-    assert train("test", "--data.corpus", "short.csv", "--data.max_length", 8).code == 1  # it would be padded to 8
-
     from spam_classifier import load_classifier
 
     assert train("test").code == 0

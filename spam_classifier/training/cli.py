@@ -214,7 +214,7 @@ class SpamCLI(LightningCLI):
         self._say(evaluation_summary(figures, self.datamodule.label_names, whole))
         if whole:
             self._say_how_fitted(figures[split_name])
-            other = "not kept: these are not the run's own messages, or they are not read as in its training"
+            other = "not kept: these are not the run's own messages, or not read as in its training"
             self._say(f"report: {directory / REPORT_FILE}" if directory else other)
 
     def _reads_as_trained(self, run: ResumedRun) -> bool:

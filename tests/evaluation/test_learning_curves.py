@@ -49,6 +49,7 @@ def epochs(callback: LearningCurves, name: str) -> list[float]:
     return [epoch for epoch, _ in callback.curves[name]]
 
 
+@pytest.mark.report
 def test_a_run_leaves_the_picture_and_its_points(tmp_path: Path, data: SpamDataModule) -> None:
     callback = LearningCurves()
     trainer(tmp_path, callback).fit(SpamClassifier(**TINY), data)

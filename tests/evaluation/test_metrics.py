@@ -73,9 +73,9 @@ def test_logits_come_back_in_the_order_of_the_rows() -> None:
     for rows in ([4, 0], [2], [3, 1]):
         index = torch.tensor(rows)
         seen.update(torch.stack([index, -index], 1), index % 2, index)
-    logits, labels, rows = seen.in_order()
+    logits, labels, rows = seen.take_in_order()
     assert rows.tolist() == [0, 1, 2, 3, 4]
     assert logits[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert labels.tolist() == [0, 1, 0, 1, 0]
     seen.update(torch.tensor([[1.0, 2.0]]), torch.tensor([1]), torch.tensor([7]))
-    assert [part.tolist() for part in seen.in_order()] == [[[1.0, 2.0]], [1], [7]]
+    assert [part.tolist() for part in seen.take_in_order()] == [[[1.0, 2.0]], [1], [7]]
