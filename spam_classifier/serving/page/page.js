@@ -392,7 +392,7 @@ function download() {
     lines.push([...cells, quoted(result.truncated)].join(","));
   }
   const csv = new Blob([`${lines.join("\n")}\n`], { type: "text/csv;charset=utf-8" });
-  const link = made("a", { href: URL.createObjectURL(csv), download: `${shown.name.replace(/\.[^.]*$/, "")}-labelled.csv` });
+  const link = made("a", { href: URL.createObjectURL(csv), download: shown.name.replace(/(\.[^.]*)?$/, "-labelled.csv") });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
