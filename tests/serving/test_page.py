@@ -112,7 +112,7 @@ def page(context: BrowserContext, service: Service, served: tuple[Service, str])
 
 
 def paste(page: Page, *lines: str) -> None:
-    page.get_by_label("One message a line").fill("\n".join(lines))
+    page.get_by_label("One message per line").fill("\n".join(lines))
     page.get_by_role("button", name="Classify").click()
 
 
@@ -243,7 +243,7 @@ def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Model)
     assert [row["text"] for row in written] == model.texts
     assert list(written[0].values()) == ["2", model.texts[0], "ham", str(1 - 0.9), str(1 - 0.9), "0.9", "0.95", "false"]
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_label("One message a line")).to_be_focused()
+    expect(page.get_by_label("One message per line")).to_be_focused()
 
 
 def test_many_rows_are_shown_a_hundred_at_a_time(page: Page) -> None:
@@ -271,7 +271,6 @@ def test_cancel_ends_the_work(page: Page, service: Service, model: Model) -> Non
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("alert")).to_have_text("Cancelled.")
     expect(page.get_by_role("button", name="Classify")).to_be_focused()
-    expect(page.locator("#progress-side")).to_be_hidden()
     model.seconds = 0.0
     paste(page, "after it 90")
     expect(page.locator("#summary")).to_have_text("1 message labelled.")
@@ -299,7 +298,7 @@ def test_page_waits_for_the_model(page: Page, service: Service, model: Any) -> N
     service.classifier = None
     page.reload()
     expect(page.locator("#state")).to_have_text("The model is loading")
-    page.get_by_label("One message a line").fill("early 90")
+    page.get_by_label("One message per line").fill("early 90")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("alert")).to_have_text("The model is still loading.")
     service.classifier = model

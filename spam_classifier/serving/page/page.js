@@ -8,7 +8,7 @@ const STRONGEST_WORDS = 6;
 const FAINTEST = 0.05; // share of the strongest influence from which a word is marked
 
 const model = { labels: [], threshold: null, limits: null, ready: false };
-const shown = { results: [], rejected: [], unit: "line", stem: "", label: null, threshold: null, most: ROWS_SHOWN };
+const shown = { results: [], rejected: [], unit: "line", name: "", label: null, threshold: null, most: ROWS_SHOWN };
 let file = null; // the one chosen; else the box is classified
 let running = null; // aborts the request under way
 
@@ -160,7 +160,6 @@ async function classify() {
   }
   running = new AbortController();
   const lines = file ? null : at("box").value.split("\n");
-  const stem = sent.name.replace(/\.[^.]*$/, "");
   busy(true);
   try {
     const content = await sent.arrayBuffer().catch(() => {
@@ -170,7 +169,7 @@ async function classify() {
     const answer = await asked(`/predict_file?${query}`, "application/octet-stream", content, running.signal);
     const rejected = answer.rejected.filter(({ place }) => !lines || at("whole").checked || lines[place - 1].trim());
     const { predictions: results, unit } = answer;
-    Object.assign(shown, { results, rejected, unit, stem, label: null, most: ROWS_SHOWN });
+    Object.assign(shown, { results, rejected, unit, name: sent.name, label: null, most: ROWS_SHOWN });
     showAll();
   } catch (error) {
     if (error.name === "AbortError") tell("Cancelled.");
@@ -393,12 +392,12 @@ function download() {
     lines.push([...cells, quoted(result.truncated)].join(","));
   }
   const csv = new Blob([`${lines.join("\n")}\n`], { type: "text/csv;charset=utf-8" });
-  const link = made("a", { href: URL.createObjectURL(csv), download: `${shown.stem}-labelled.csv` });
+  const link = made("a", { href: URL.createObjectURL(csv), download: shown.name.replace(/(\.[^.]*)?$/, "-labelled.csv") });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-at("desk").addEventListener("submit", (event) => {
+at("messages").addEventListener("submit", (event) => {
   event.preventDefault();
   classify();
 });
@@ -410,7 +409,7 @@ document.addEventListener("keydown", (event) => {
 });
 at("cancel").addEventListener("click", () => running?.abort());
 at("whole").addEventListener("change", () => {
-  at("box-label").textContent = at("whole").checked ? "One message" : "One message a line";
+  at("box-label").textContent = at("whole").checked ? "One message" : "One message per line";
 });
 at("file").addEventListener("change", () => {
   if (at("file").files.length) takeFile(at("file").files[0]);
