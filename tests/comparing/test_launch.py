@@ -40,7 +40,7 @@ def test_a_fit_gets_its_seed_and_flags_and_says_where_it_is(training: Callable[[
         ("echo Traceback; echo 'OutOfMemoryError: CUDA out of memory'; exit 1", "OutOfMemoryError: CUDA out of memory"),
         ("kill -9 $$", "SIGKILL"),
         ("exit 3", "no output"),
-        ("exit 0", "it left nothing"),
+        ("exit 0", "it left no run directory"),
     ],
 )
 def test_a_failure_is_one_line(training: Callable[[str], Path], script: str, reason: str) -> None:
