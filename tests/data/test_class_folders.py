@@ -32,7 +32,7 @@ def messages(corpus: Path, labels: list[str] | None = None) -> list[tuple[str, s
     return list(zip(frame["label"], frame["text"], strict=True))
 
 
-def test_order_labels_and_texts_to_the_letter(reviews: Path) -> None:
+def test_order_labels_and_exact_texts(reviews: Path) -> None:
     fetch_corpus(str(reviews))
     rated = [("neg", " Bad. "), ("pos", "Fine — é"), ("pos", "Good.\r\n")]
     assert messages(reviews) == [*rated, ("unsup", "Unrated.")]

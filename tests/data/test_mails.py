@@ -79,7 +79,7 @@ def test_markup_that_the_parser_refuses() -> None:
     assert html_text("<p>Call <![foo[ now ]]></p>").startswith("Call")
 
 
-def test_cells_stand_apart() -> None:
+def test_cells_are_separated() -> None:
     assert html_text("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>") == "a b\nc"
 
 
@@ -119,6 +119,6 @@ def test_header_without_end(name: str, pattern: str) -> None:
         (b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n\n" * 1_001, "more than 1,000 parts"),
     ],
 )
-def test_beyond_all_measure(raw: bytes, reason: str) -> None:
+def test_too_large_emails_are_refused(raw: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=rf"cannot be read as an e-mail \({reason}\)"):
         email_text(raw)

@@ -266,7 +266,7 @@ def test_another_seed_gives_another_split_and_other_messages() -> None:
     ("train_fraction", "validation_fraction"),
     [(0, 0.1), (1, 0.1), (-0.5, 0.1), (1.5, 0.1), (0.7, 0), (0.7, -0.1), (0.7, 0.3), (0.9, 0.2), (float("nan"), 0.1)],
 )
-def test_fractions_that_are_none_are_refused(train_fraction: float, validation_fraction: float) -> None:
+def test_impossible_fractions_are_refused(train_fraction: float, validation_fraction: float) -> None:
     with pytest.raises(UserError) as refusal:
         split(corpus_of(ham=50, spam=50), train_fraction, validation_fraction, 123)
     assert f"--data.train_fraction {train_fraction} " in str(refusal.value)
