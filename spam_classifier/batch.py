@@ -1,7 +1,7 @@
 """What crosses from the data to the model: batches, and what the data decides."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,34 +43,6 @@ class DataDescription(NamedTuple):
     max_length: int
     padded_length: int | None
     keep: str = "head"
-
-
-@runtime_checkable
-class MessageSource(Protocol):
-    """What the model may ask of a split's loader.
-
-    Attributes:
-        messages: The split's messages; another split has another object.
-        max_length: Tokens that longer messages are cut to.
-        padded_length: Tokens that every batch is padded to; None where each is padded to its longest message.
-    """
-
-    messages: object
-    max_length: int
-    padded_length: int | None
-
-    def __len__(self) -> int:
-        """Batches in a pass."""
-        ...
-
-    @property
-    def row_lengths(self) -> Tensor:
-        """Real tokens of each message after truncation, int64 [N]."""
-        ...
-
-    def gather(self, rows: Tensor, padded_length: int | None) -> Batch:
-        """The batch of these rows, int64 [B], padded to ``padded_length``, or to its longest message if None."""
-        ...
 
 
 BATCH_TOKENS = 768  # the activations of about this many tokens stay in a processor's cache

@@ -16,20 +16,18 @@ UNFINISHED = ".incomplete"
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a path to write to, beside the file; what was written takes the file's place at the end.
-
-    Nothing is left of it after an error.
+    """Give a temporary path in the same directory, and rename it to ``path`` at the end; remove it after an error.
 
     Raises:
-        UserError: The directory can't be written, or has no room.
+        UserError: The directory can't be written, or its disk is full.
     """
     unfinished = path.with_suffix(UNFINISHED)
     try:
         with writing(path):
-            unfinished.unlink(missing_ok=True)  # where it is a link, it may lead anywhere
+            unfinished.unlink(missing_ok=True)  # a link could lead anywhere
             yield unfinished
             with unfinished.open("r+b") as file:
-                os.fsync(file.fileno())  # or the name may reach the disk before what it stands for
+                os.fsync(file.fileno())  # before the rename, or a power cut could leave an empty file
             unfinished.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -39,29 +37,25 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the file, or the directory, that something is written to where that fails.
-
-    Raises:
-        UserError: It can't be written, or there is no room.
-    """
+    """Turn an OSError into a UserError that names the file or directory."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot write {path} ({error.strerror or error}): see to its directory and the space there, and run again"
+            f"cannot write {path} ({error.strerror or error}): check its directory and the free space there, and run again"
         ) from error
 
 
 def locked(path: Path, guarded: Path, refusal: str) -> AcquireReturnProxy:
-    """A lock file that this process holds until it is released, or to the end of a ``with``.
+    """Take a lock file, until it is released or a ``with`` ends.
 
     Args:
         path: The lock file.
-        guarded: What it guards, as an error names it.
-        refusal: What to tell the user where another process holds it.
+        guarded: What it guards, for the error if it can't be made.
+        refusal: The error if another process holds it.
 
     Raises:
-        UserError: Another process holds it, or it can't be made.
+        UserError: It can't be made, or another process holds it.
     """
     with writing(guarded):
         try:
@@ -71,10 +65,10 @@ def locked(path: Path, guarded: Path, refusal: str) -> AcquireReturnProxy:
 
 
 def claim_directory(parent: Path, prefix: str, number: int = 0) -> Path:
-    """Make the first directory ``prefix<number>`` that is not there yet; whoever else asks gets another.
+    """Make the first directory ``prefix<number>`` that does not exist; no other process gets the same.
 
     Raises:
-        UserError: The parent can't be written, or has no room.
+        UserError: The parent can't be written, or its disk is full.
     """
     with writing(parent):
         for free in itertools.count(number):

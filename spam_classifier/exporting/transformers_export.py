@@ -41,7 +41,9 @@ def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite
         try:
             save_file(transformers_weights(classifier), written / WEIGHTS_FILE, metadata={"format": "pt"})
         except SafetensorError as error:  # the disk is full or read-only
-            raise UserError(f"cannot write {directory} ({error}): see to its directory and the space there") from error
+            raise UserError(
+                f"cannot write {directory} ({error}): check its directory and the free space there"
+            ) from error
         _write_json(written / CONFIG_FILE, _config(classifier))
         _write_json(written / TOKENIZER_FILE, _tokenizer_config(classifier))
         (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors makes it private

@@ -1,6 +1,6 @@
-"""Which words push a verdict: what the model says of the text without each of them.
+"""Which words push a text towards a class: the text is classified again without each of them.
 
-Leaving parts of the input out and watching the score is occlusion (Zeiler and Fergus 2014, "Visualizing and
+Leaving out parts of the input and comparing the scores is called occlusion (Zeiler and Fergus 2014, "Visualizing and
 Understanding Convolutional Networks"); for words see Li, Monroe and Jurafsky 2016, "Understanding Neural Networks
 through Representation Erasure" (arXiv:1612.08220).
 """
@@ -14,7 +14,7 @@ import torch
 
 from spam_classifier.data.encoding import PADDING_ID, UNKNOWN_LABEL, EncodedMessages, Keep
 
-MOST_PIECES = 64  # left out one at a time, so that a text costs no more than 65
+MOST_PIECES = 64  # so an explanation costs at most 65 texts
 WORD = re.compile(r"(\s*)(\S*)")  # with the white space before it, as GPT-2's tokens have it
 
 
@@ -23,8 +23,8 @@ class Part(NamedTuple):
 
     Attributes:
         text: Its characters.
-        influence: By how much the log-odds of the class fall when it is left out; None for what was not left out:
-            white space, and what the model does not read because the text is too long.
+        influence: How far the log-odds of the class fall when it is left out; None for white space, and for what the
+            model does not read because the text is too long.
     """
 
     text: str
@@ -32,11 +32,11 @@ class Part(NamedTuple):
 
 
 class Occlusion:
-    """A text and what remains of it without each of its pieces, which are words.
+    """A text, and the same text without each of its pieces.
 
-    A piece is left out with the white space before it, so that the others keep their tokens. If there are more than
-    ``MOST_PIECES`` words, neighbours make up a piece, the same number in each but the last. Of a text that is too long,
-    only what is read is left out, be it the beginning of a word, and nothing moves into its place.
+    A piece is a word with the white space before it, so the other words keep their tokens. If there are more than
+    ``MOST_PIECES`` words, neighbours make up a piece, the same number in each but the last. A text that is too long is
+    cut first: nothing moves into the place of a piece that is left out.
 
     Args:
         text: The text, not blank.
@@ -44,8 +44,8 @@ class Occlusion:
         keep: What is kept of a longer one, as in training.
 
     Attributes:
-        remaining: The text as the model reads it, and then the same without each piece; where nothing is left, it is
-            the lone special token that GPT-2 knows as the border between texts.
+        remaining: The text as the model reads it, then the text without each piece; ``<|endoftext|>`` alone if no
+            token remains.
     """
 
     def __init__(self, text: str, max_length: int, keep: Keep) -> None:
@@ -83,11 +83,11 @@ class Occlusion:
 
 
 def _as_token(space: str, word: str) -> str:
-    """The word with the space that its first token holds, if any."""
+    """The word with the space that belongs to its first token, if there is one."""
     return f" {word}" if word and space.endswith(" ") else word
 
 
 def _cut(values: torch.Tensor, max_length: int, keep: Keep) -> torch.Tensor:
-    """What is read of a text's tokens, or of something that stands beside each: int32 [T] to the same."""
+    """Cut the values of a text's tokens as the tokens themselves are cut: int32 [T] to the same."""
     text = EncodedMessages(values, torch.tensor([0, len(values)]), torch.tensor([UNKNOWN_LABEL]))
     return text.batch(torch.tensor([0]), max_length, keep=keep).input_ids[0].int()

@@ -6,16 +6,17 @@ pass over the messages, without autograd and grouped by length, replaces one pas
 
 import contextlib
 import hashlib
+import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from spam_classifier.batch import Batch, MessageSource, batches_by_length
+from spam_classifier.batch import Batch
 from spam_classifier.files import UNFINISHED
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import states_before_block
@@ -99,69 +100,29 @@ class FrozenPrefix:
         self._versions, self._digest = versions, digest.digest()
         return changed
 
-    def plan(self, loader: MessageSource) -> "Plan":
-        """In which batches the messages of a split are computed, and where their states go."""
-        lengths = loader.row_lengths
-        if self.net.padding_matters:
-            assert loader.padded_length is not None
-            lengths = torch.full_like(lengths, loader.padded_length)
-        batches = list(batches_by_length(lengths))
-        counts = torch.ones_like(lengths) if self.covers_all_blocks else lengths
-        order = torch.cat(batches)
-        starts = torch.empty_like(counts)
-        starts[order] = counts[order].cumsum(0) - counts[order]
-        return Plan(batches, lengths, starts, counts)
-
-    def states(
-        self, loader: MessageSource, plan: "Plan", batches: Sequence[Tensor], on_block: Callable[[int], object]
-    ) -> Iterator[Tensor]:
+    def states(self, batches: Iterable[Batch], on_block: Callable[[int], object]) -> Iterator[Tensor]:
         """Compute the states of batches, messages end to end.
 
         Args:
-            loader: Gives the messages.
-            plan: What ``plan`` says of it.
-            batches: Row numbers, each int64 [B].
+            batches: The batches, on the network's device; rows are padded as in training if padding matters.
             on_block: Called with the number of messages whenever a block is done with a batch.
 
         Yields:
             float [states, width] of each batch, on the CPU.
         """
-        device, last = self.net.backbone.wte.weight.device, len(self.net.backbone.h) - 1
-        padded_length = loader.padded_length if self.net.padding_matters else None
-        input_ids = (loader.gather(rows, padded_length).input_ids.to(device) for rows in batches)
+        batches, again = itertools.tee(batches)
+        last = len(self.net.backbone.h) - 1
+        input_ids = (batch.input_ids for batch in batches)
         before = states_before_block(self.net.backbone, input_ids, min(self.blocks, last), on_block)
-        for rows, states in zip(batches, before, strict=True):  # (B, T, width)
+        for batch, states in zip(again, before, strict=True):  # (B, T, width)
             if self.covers_all_blocks:
-                yield self.net.read_out(states, loader.row_lengths[rows].to(device), last).cpu()
-                on_block(len(rows))
+                yield self.net.read_out(states, batch.lengths, last).cpu()
+                on_block(len(states))
+            elif self.net.padding_matters:
+                yield states.flatten(0, 1).cpu()
             else:
-                real = torch.arange(states.shape[1]) < plan.lengths[rows, None]  # (B, T)
-                yield states[real.to(device)].cpu()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the states of a split are computed and laid out.
-
-    Attributes:
-        batches: Row numbers, each int64 [B], the longest messages first.
-        lengths: Tokens that are computed of each message, int64 [N]; the padded length where padding matters.
-        starts: As in HiddenStates.
-        counts: As in HiddenStates.
-    """
-
-    batches: list[Tensor]
-    lengths: Tensor
-    starts: Tensor
-    counts: Tensor
-
-    @property
-    def places(self) -> list[slice]:
-        """Where the states of each batch go."""
-        return [
-            slice(int(self.starts[rows[0]]), int(self.starts[rows[0]] + self.counts[rows].sum()))
-            for rows in self.batches
-        ]
+                real = torch.arange(states.shape[1], device=states.device) < batch.lengths[:, None]  # (B, T)
+                yield states[real].cpu()
 
 
 @contextlib.contextmanager

@@ -14,8 +14,9 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from spam_classifier.batch import Batch, MessageSource
-from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, Plan, mapped_file
+from spam_classifier.batch import Batch, batches_by_length
+from spam_classifier.data.loader import BatchLoader
+from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, mapped_file
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.training.logger import run_directory
 
@@ -69,7 +70,7 @@ class ReuseFrozenStates(Callback):
             visits = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
             self._enter("train", trainer.train_dataloader, trainer, visits)
             return
-        rank_zero_info(f"hidden states are computed anew in each epoch: {why}")
+        rank_zero_info(f"hidden states are recomputed in each epoch: {why}")
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -102,7 +103,7 @@ class ReuseFrozenStates(Callback):
     def _enter(self, stage: str, loader: Any, trainer: pl.Trainer, visits: float) -> None:
         """Have the states of a stage ready, unless it visits only a part of its ``len(loader)`` batches."""
         self._stages.pop(stage, None)
-        if self.prefix is None or not isinstance(loader, MessageSource):
+        if self.prefix is None or not isinstance(loader, BatchLoader):
             return
         # the number of batches may differ between processes, and all have to take part or none
         if trainer.strategy.reduce_boolean_decision(visits >= len(loader), all=True):
@@ -110,14 +111,14 @@ class ReuseFrozenStates(Callback):
 
     def _leave(self, stage: str, loader: Any, trainer: pl.Trainer) -> None:
         self._stages.pop(stage, None)
-        if trainer.state.fn != "fit" and isinstance(loader, MessageSource):
+        if trainer.state.fn != "fit" and isinstance(loader, BatchLoader):
             self._kept.pop(self._key(loader), None)  # this split is not visited again
 
-    def _key(self, loader: MessageSource) -> Key:
+    def _key(self, loader: BatchLoader) -> Key:
         padding_matters = self.prefix is not None and self.prefix.net.padding_matters
         return id(loader.messages), loader.max_length, loader.padded_length if padding_matters else None
 
-    def _states_of(self, loader: MessageSource, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
+    def _states_of(self, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
         if prefix.weights_changed():
             self._kept = {}
         key = self._key(loader)
@@ -127,35 +128,42 @@ class ReuseFrozenStates(Callback):
                 self._kept[key] = (loader.messages, self._compute(loader, prefix, trainer))
         return self._kept[key][1]
 
-    def _compute(self, loader: MessageSource, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
-        plan = prefix.plan(loader)
-        allocated = self._allocate(plan, prefix, trainer)
+    def _compute(self, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
+        padded_length = loader.padded_length if prefix.net.padding_matters else None
+        lengths = loader.row_lengths if padded_length is None else torch.full_like(loader.row_lengths, padded_length)
+        counts = torch.ones_like(lengths) if prefix.covers_all_blocks else lengths
+        allocated = self._allocate(int(counts.sum()), prefix, trainer)
         if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
         tokens, on_disk = allocated
-        places = plan.places
-        own = range(trainer.global_rank, len(plan.batches), trainer.world_size)
+        batches = list(batches_by_length(lengths))
+        order = torch.cat(batches)
+        starts = torch.empty_like(counts)
+        starts[order] = counts[order].cumsum(0) - counts[order]
+        places = [slice(int(starts[rows[0]]), int(starts[rows[-1]] + counts[rows[-1]])) for rows in batches]
+        own = range(trainer.global_rank, len(batches), trainer.world_size)
         bar = tqdm(
             desc="frozen blocks",
-            total=sum(len(plan.batches[number]) for number in own) * prefix.blocks,
+            total=sum(len(batches[number]) for number in own) * prefix.blocks,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
             leave=False,
             disable=not trainer.is_global_zero or trainer.progress_bar_callback is None,
         )
+        device = prefix.net.backbone.wte.weight.device
+        gathered = (loader.gather(batches[number], padded_length).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
-            states = prefix.states(loader, plan, [plan.batches[number] for number in own], bar.update)
-            for number, of_batch in zip(own, states, strict=True):
+            for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
                 tokens[places[number]] = of_batch
         if trainer.world_size > 1:
-            exchange(tokens, places, prefix.net.backbone.wte.weight.device)
-        return HiddenStates(tokens, plan.starts, plan.counts, on_disk)
+            exchange(tokens, places, device)
+        return HiddenStates(tokens, starts, counts, on_disk)
 
-    def _allocate(self, plan: Plan, prefix: FrozenPrefix, trainer: pl.Trainer) -> tuple[Tensor, bool] | None:
+    def _allocate(self, states: int, prefix: FrozenPrefix, trainer: pl.Trainer) -> tuple[Tensor, bool] | None:
         """An empty tensor for the states, and whether it is a mapped file; None if no budget allows it."""
         weight = prefix.net.backbone.wte.weight
-        shape, dtype = (int(plan.counts.sum()), weight.shape[1]), weight.dtype
-        size = shape[0] * shape[1] * dtype.itemsize
-        what = f"hidden states after {prefix.blocks} frozen blocks: {shape[0]:,} tokens, {size / 1e6:,.0f} MB"
+        shape, dtype = (states, weight.shape[1]), weight.dtype
+        size = states * weight.shape[1] * dtype.itemsize
+        what = f"hidden states after {prefix.blocks} frozen blocks: {states:,} tokens, {size / 1e6:,.0f} MB"
         if size <= self._left(on_disk=False):
             rank_zero_info(f"{what} in memory")
             return torch.empty(shape, dtype=dtype), False
@@ -166,10 +174,10 @@ class ReuseFrozenStates(Callback):
             return None
         if size <= self._left(on_disk=True):
             directory = run_directory(trainer) or Path(tempfile.gettempdir())
-            with contextlib.suppress(OSError), mapped_file(directory, shape[0] * shape[1], dtype) as tensor:
+            with contextlib.suppress(OSError), mapped_file(directory, states * weight.shape[1], dtype) as tensor:
                 rank_zero_info(f"{what} on disk in {directory}, over --model.prefix_memory")
                 return tensor.view(shape), True
-        rank_zero_info(f"{what} exceed --model.prefix_memory and --model.prefix_disk: computed anew in each epoch")
+        rank_zero_info(f"{what} exceed --model.prefix_memory and --model.prefix_disk: recomputed in each epoch")
         return None
 
     def _left(self, *, on_disk: bool) -> float:

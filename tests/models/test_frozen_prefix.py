@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from spam_classifier import GPT2Backbone, GPT2Shape, SpamClassifier, SpamDataModule
-from spam_classifier.batch import MessageSource
+from spam_classifier.data.loader import BatchLoader
 from spam_classifier.models.frozen_prefix import HiddenStates
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.training.reuse import ReuseFrozenStates
@@ -201,7 +201,7 @@ def network(blocks: int) -> GPT2Classifier:
     return GPT2Classifier(GPT2Backbone(GPT2Shape(layers=blocks, width=16, heads=2, context=512)), settings).eval()
 
 
-def reused_states(net: GPT2Classifier, blocks: int, tmp_path: Path) -> Callable[[MessageSource], HiddenStates]:
+def reused_states(net: GPT2Classifier, blocks: int, tmp_path: Path) -> Callable[[BatchLoader], HiddenStates]:
     reuse = ReuseFrozenStates(True, memory_budget=1, disk_budget=0)
     reuse.build(net, blocks)
     trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
