@@ -4,23 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spam_classifier.data.datamodule import SpamDataModule
-    from spam_classifier.inference.classifier import Classifier, Explanation, Prediction, load_classifier
-    from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
-    from spam_classifier.models.gpt2_classifier import GPT2Classifier
-    from spam_classifier.training.module import SpamClassifier
-
-__all__ = [
-    "Classifier",
-    "Explanation",
-    "GPT2Backbone",
-    "GPT2Classifier",
-    "GPT2Shape",
-    "Prediction",
-    "SpamClassifier",
-    "SpamDataModule",
-    "load_classifier",
-]
+    from spam_classifier.data.datamodule import SpamDataModule as SpamDataModule
+    from spam_classifier.inference.classifier import Classifier as Classifier
+    from spam_classifier.inference.classifier import Explanation as Explanation
+    from spam_classifier.inference.classifier import Prediction as Prediction
+    from spam_classifier.inference.classifier import load_classifier as load_classifier
+    from spam_classifier.models.gpt2 import GPT2Backbone as GPT2Backbone
+    from spam_classifier.models.gpt2 import GPT2Shape as GPT2Shape
+    from spam_classifier.models.gpt2_classifier import GPT2Classifier as GPT2Classifier
+    from spam_classifier.training.module import SpamClassifier as SpamClassifier
 
 HOMES = {
     "Classifier": "inference.classifier",
@@ -40,3 +32,7 @@ def __getattr__(name: str) -> Any:
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})

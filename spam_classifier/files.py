@@ -42,7 +42,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot write {path} ({error.strerror or error}): check its directory and the free space there, and run again"
+            f"cannot write {path} ({error.strerror or error}): check its directory and the free space, and run again"
         ) from error
 
 

@@ -10,10 +10,10 @@ import yaml
 
 from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
 from spam_classifier.errors import UserError
+from spam_classifier.models.gpt2_classifier import SIZES
 from spam_classifier.models.pretrained import RANDOM, resolve_shape
 
 FEWEST_LAYERS = 2  # so that a block is left to freeze
-SIZES = ("layers", "width", "heads", "context")
 
 
 @dataclass(frozen=True)

@@ -92,12 +92,7 @@ class Desk:
             yield EncodedMessages.from_texts([row.text for row in self._rows])
 
     def write(self, messages: EncodedMessages, probabilities: Tensor) -> None:
-        """Write the predictions for the last chunk.
-
-        Args:
-            messages: Its texts.
-            probabilities: Of each class, float [N, classes].
-        """
+        """Write the predictions for the last chunk, from its texts and their probabilities, float [N, classes]."""
         predictions = self.classifier.predictions(messages, probabilities, self.threshold)
         self.tally = Tally(
             self.tally.read + len(self._rows) + len(self._rejected),

@@ -39,15 +39,7 @@ class HiddenStates:
     on_disk: bool
 
     def gather(self, rows: Tensor, device: torch.device) -> Tensor:
-        """The states of messages, on a device.
-
-        Args:
-            rows: int64 [B].
-            device: The device.
-
-        Returns:
-            float [B, T, width], arbitrary after a message's last state.
-        """
+        """The states of messages, int64 [B] to float [B, T, width], arbitrary after a message's last state."""
         rows = rows.cpu()
         counts = self.counts[rows]
         place = torch.arange(int(counts.max()))

@@ -220,13 +220,7 @@ class GPT2Backbone(nn.Module):
         self._initialise()
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """Add up token and position embeddings: what the first block reads.
-
-        Args:
-            input_ids: int64 [B, T].
-
-        Returns:
-            float [B, T, width].
+        """Token plus position embeddings, which the first block reads: int64 [B, T] -> float [B, T, width].
 
         Raises:
             UserError: If T is more than the context.
@@ -241,31 +235,13 @@ class GPT2Backbone(nn.Module):
         return self.drop(self.wte(input_ids) + self.wpe(positions))  # (B, T, width)
 
     def forward(self, input_ids: Tensor) -> Tensor:
-        """Compute the hidden states after the final layer norm.
-
-        Args:
-            input_ids: int64 [B, T].
-
-        Returns:
-            float [B, T, width].
-
-        Raises:
-            UserError: If T is more than the context.
-        """
+        """Compute the hidden states after the final layer norm: int64 [B, T] -> float [B, T, width]."""
         return self.ln_f(self.before_block(input_ids, len(self.h)))
 
     def before_block(self, input_ids: Tensor, number: int) -> Tensor:
-        """The hidden states that a block reads.
+        """The hidden states that block ``number`` reads, or the final layer norm for the number of blocks.
 
-        Args:
-            input_ids: int64 [B, T].
-            number: The block's number from 0; the number of blocks for what the final layer norm reads.
-
-        Returns:
-            float [B, T, width].
-
-        Raises:
-            UserError: If T is more than the context.
+        The shapes are those of ``forward``.
         """
         return self._run(self.embed(input_ids), self.h[:number])
 

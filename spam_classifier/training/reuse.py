@@ -187,12 +187,9 @@ class ReuseFrozenStates(Callback):
 
 
 def exchange(tokens: Tensor, places: list[slice], device: torch.device) -> None:
-    """Give every process the states that the others computed, batch by batch.
+    """Give every process the states that the others computed, float [total, width].
 
-    Args:
-        tokens: float [total, width]; this process has filled in every ``world_size``-th place.
-        places: Where each batch's states are.
-        device: Where the processes can communicate.
+    Each process has filled in every ``world_size``-th of the places; they communicate on the device.
     """
     world_size = torch.distributed.get_world_size()
     for number, place in enumerate(places):
