@@ -45,6 +45,7 @@ def classify(call: Callable, *texts: str) -> list[str]:
     return [line.split("\t")[0] for line in call(main, *texts).out.splitlines()[1:]]
 
 
+@pytest.mark.report
 def test_four_classes_keep_their_names(train: Callable, call: Callable) -> None:
     four_classes(Path("topics.csv"), 240)
     columns = ["--data.text_column", "body", "--data.label_column", "topic"]

@@ -37,7 +37,7 @@ def test_a_disk_is_told_in_one_line_wherever_it_fails(number: int, capsys: pytes
     with pytest.raises(SystemExit) as ended, one_line_errors():
         raise OSError(number, "told by the system")
     assert ended.value.code == 1
-    assert "told by the system: see to the directory" in capsys.readouterr().err
+    assert "told by the system: check the output directory" in capsys.readouterr().err
 
 
 def test_what_no_user_can_mend_keeps_its_traceback() -> None:

@@ -65,8 +65,7 @@ class Losses(pl.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         self.losses.append(float(outputs["loss"].detach()))
-        prefix = pl_module._prefix
-        self.reused &= prefix is not None and prefix.gather("train", batch) is not None
+        self.reused &= pl_module.reuse._stages.get("train") is not None
 
 
 def run(case: str, directory: Path, processes: int, **trainer: Any) -> Result:

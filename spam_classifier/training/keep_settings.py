@@ -48,12 +48,12 @@ class KeepSettings(SaveConfigCallback):
                 if value is not None and value not in NAMES and Path(value).exists():
                     self.config[group][name] = str(Path(value).resolve())
         directory.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(directory)
+        remove_unfinished(directory)
         with atomic_write(directory / CONFIG_FILE) as unfinished:
             self.parser.save(self.config, unfinished, skip_none=False, overwrite=True, multifile=False)
 
 
-def _remove_unfinished(run: Path) -> None:
+def remove_unfinished(run: Path) -> None:
     """Remove temporary files of checkpoints and hidden states that a killed process has left."""
     for path in (*(run / CHECKPOINTS_DIRECTORY).glob(f"*{UNFINISHED}"), *run.glob(f"frozen_prefix-*{UNFINISHED}")):
         path.unlink(missing_ok=True)

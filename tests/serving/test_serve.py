@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -35,14 +34,14 @@ def asked(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
 
 
 @pytest.mark.slow
-def test_serves_until_it_is_told_to_end(trained: Callable[..., Classifier], start: Callable, tmp_path: Path) -> None:
+def test_serves_until_it_is_told_to_end(
+    trained: Callable[..., Classifier], forked: Callable, wait_until: Callable, tmp_path: Path
+) -> None:
     classifier, key = trained(), {"Authorization": "Bearer open sesame"}
-    command = [sys.executable, "-m", "spam_classifier.serve", "--port", "0", "--ckpt_path", str(classifier.checkpoint)]
-    environment = {**os.environ, "SPAM_CLASSIFIER_API_KEY": "open sesame"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    server = start(command, cwd=tmp_path, env=environment, **pipes)
-    server.stdout.readline()
-    url = re.findall(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+    flags = ["--port", 0, "--ckpt_path", classifier.checkpoint]
+    server = forked("spam_classifier.serve", *flags, cwd=tmp_path, fresh=True, SPAM_CLASSIFIER_API_KEY="open sesame")
+    wait_until(lambda: "loading the model" in server.out.read_text())
+    url = re.findall(r"http://127\.0\.0\.1:\d+", server.out.read_text())[0]
     while asked(f"{url}/health") != (200, {"status": "ready"}):
         time.sleep(0.05)
     body = {"texts": [f"message {number}" for number in range(1_000)]}
@@ -53,10 +52,11 @@ def test_serves_until_it_is_told_to_end(trained: Callable[..., Classifier], star
     with ThreadPoolExecutor(6) as clients:
         answers = [clients.submit(asked, f"{url}/predict", body, **key) for _ in range(6)]
         next(as_completed(answers))  # so the others have arrived
-        server.send_signal(signal.SIGTERM)
+        os.kill(server.pid, signal.SIGTERM)
         assert [answer.result()[0] for answer in answers] == [200] * 6
-    assert server.stdout.read() == "ready\n"
     assert server.wait(timeout=10) in (0, -signal.SIGTERM)
+    assert server.out.read_text().endswith("ready\n")
+    assert server.err.read_text() == ""
     with pytest.raises(urllib.error.URLError):
         asked(f"{url}/health")
 

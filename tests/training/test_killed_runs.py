@@ -13,8 +13,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spam_classifier.runs.find import remove_unfinished
 from spam_classifier.training.keep_checkpoints import WholeCheckpoints
+from spam_classifier.training.keep_settings import remove_unfinished
 
 RUN = Path("lightning_logs/version_0")
 GO_ON = ["fit", "--ckpt_path", "last"]

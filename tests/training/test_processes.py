@@ -138,7 +138,7 @@ def test_real_kills(
     wait_until(lambda: all(map(is_gone, left)))
     (told,) = first.errors()
     assert told.startswith("error: the first process of this job was killed")
-    assert "fit --ckpt_path last goes on from what is kept" in told
+    assert "fit --ckpt_path last goes on from the last checkpoint" in told
     (told,) = second.errors()
     assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
     assert (
