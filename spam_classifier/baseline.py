@@ -2,8 +2,8 @@
 
 import argparse
 
-from spam_classifier.errors import one_line_errors
-from spam_classifier.runs.find import add_checkpoint_flags
+from spam_classifier.errors import importing, one_line_errors
+from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint, run_directory
 
 DESCRIPTION = """Train TF-IDF words with logistic regression and TF-IDF characters with a linear SVM on the splits of a
 run, compare them with its classifier, and add the comparison to the run's report. The test split is compared once
@@ -16,11 +16,10 @@ def main() -> None:
     add_checkpoint_flags(parser)
     arguments = parser.parse_args()
     with one_line_errors():
-        from spam_classifier.comparing.baselines import compare
-        from spam_classifier.evaluation.text_tables import markdown_table, percent
-        from spam_classifier.runs.find import find_checkpoint, run_directory
-        from spam_classifier.runs.metrics import read_metrics
-
+        with importing():
+            from spam_classifier.comparing.baselines import compare
+            from spam_classifier.evaluation.text_tables import markdown_table, percent
+            from spam_classifier.runs.metrics import read_metrics
         directory = run_directory(find_checkpoint(arguments.ckpt_path, arguments.root))
         compared = compare(directory)
         metrics = read_metrics(directory)

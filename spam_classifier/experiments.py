@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spam_classifier.comparing.launch import flags_behind_dashes
-from spam_classifier.errors import UserError, one_line_errors
+from spam_classifier.errors import UserError, importing, one_line_errors
 
 PROGRAM = "python -m spam_classifier.experiments"
 DESCRIPTION = """Train configs and put the results into one table: which choices matter on your corpus?
@@ -93,8 +93,8 @@ def main() -> None:
     """Run what is not finished, and print the table."""
     with one_line_errors():
         arguments, flags = parse(sys.argv[1:])
-        from spam_classifier.comparing.grid import Grid
-
+        with importing():
+            from spam_classifier.comparing.grid import Grid
         grid = Grid(arguments, flags)
         print(f"\n{grid.run()}\nkept in {grid.directory}")
         if grid.errors:

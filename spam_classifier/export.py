@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from spam_classifier.errors import escape_control, one_line_errors
-from spam_classifier.runs.find import add_checkpoint_flags
+from spam_classifier.errors import escape_control, importing, one_line_errors
+from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
 
 DESCRIPTION = """Export a trained run to other tools, with a model card:
   transformers DIRECTORY   weights, configuration and tokenizer for transformers' text-classification pipeline
@@ -65,14 +65,13 @@ def main() -> None:
     """Write the export, and print what its users have to know."""
     arguments = parser().parse_args()
     with one_line_errors():
-        from spam_classifier.exporting.transformers_export import export_to_transformers
-        from spam_classifier.inference.classifier import load_classifier
-        from spam_classifier.runs.find import find_checkpoint
+        with importing():
+            from spam_classifier.exporting.transformers_export import export_to_transformers
+            from spam_classifier.inference.classifier import load_classifier
 
-        export: Callable[..., list[str]] = export_to_transformers
-        if arguments.kind == "onnx":
-            from spam_classifier.exporting.onnx_export import export_to_onnx as export
-
+            export: Callable[..., list[str]] = export_to_transformers
+            if arguments.kind == "onnx":
+                from spam_classifier.exporting.onnx_export import export_to_onnx as export
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
         print(escape_control(f"checkpoint {checkpoint}"))
         notes = export(load_classifier(checkpoint), arguments.target, overwrite=arguments.overwrite)

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 from spam_classifier.comparing.launch import flags_behind_dashes
-from spam_classifier.errors import one_line_errors
+from spam_classifier.errors import importing, one_line_errors
 
 DESCRIPTION = """Train a run again with the settings and the seed in its directory, test it if the run was tested, and
 compare: on the same machine with the same versions the weights and the figures are equal bit for bit. The new run is
-kept beside the old one, in rerun_0 or the next free number. Flags after -- go to fit and override the run's own
+kept next to the old one, in rerun_0 or the next free number. Flags after -- go to fit and override the run's own
 settings. The exit status is 0 if all is equal, else 1."""
 
 
@@ -22,8 +22,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the run directory")
     run = parser.parse_args(own).run.resolve()
     with one_line_errors():
-        from spam_classifier.comparing.reproduce import reproduce
-
+        with importing():
+            from spam_classifier.comparing.reproduce import reproduce
         sys.exit(0 if reproduce(run, flags) else 1)
 
 

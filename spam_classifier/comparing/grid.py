@@ -122,7 +122,7 @@ class Grid:
             if not path.is_file() or yaml.safe_load(path.read_text(encoding="utf-8")) != self._settings(run):
                 raise UserError(
                     f"{run.root} was trained with another {run.row.config} or other flags: name another --directory, "
-                    "or remove this one to train it anew"
+                    "or remove this one to train it again"
                 )
         self.rows = [row for row in self.all_rows if row in self.rows or row in {run.row for run in finished}]
         self.directory.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ NOT_COMPARED = (PROVENANCE, "baselines")
 
 
 def reproduce(run: Path, flags: Sequence[str]) -> bool:
-    """Train a run again beside it, test it if the run was tested, and print what differs; True if nothing does.
+    """Train a run again next to it, test it if the run was tested, and print what differs; True if nothing does.
 
     Args:
         run: The run directory.

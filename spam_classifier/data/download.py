@@ -35,7 +35,7 @@ class ExpectedFile(NamedTuple):
     sha256: str
 
 
-# The archive is packed anew now and then, so only the hash of the file in it is known.
+# The archive is repacked now and then, so only the hash of the file in it is known.
 MEMBER = ExpectedFile("SMSSpamCollection", 477_907, "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d")
 
 

@@ -100,7 +100,7 @@ def _decoded(part: Message) -> str:
     try:
         charset = part.get_content_charset("utf-8")
         text = raw.decode("utf-8" if charset in SLOW_CHARSETS else charset, "replace")
-    except (LookupError, ValueError):  # no such charset, or a codec that is none of text
+    except (LookupError, ValueError):  # no such charset, or a codec that is not for text
         text = raw.decode("utf-8", "replace")
     return text.replace("\r\n", "\n").strip()
 

@@ -52,7 +52,7 @@ def _readable(source: Source) -> Iterator[None]:
         yield
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{source.name} cannot be read as Parquet ({reason}): write it anew") from error
+        raise UserError(f"{source.name} cannot be read as Parquet ({reason}): write it again") from error
 
 
 def _rows(source: Source, schema: "pa.Schema", names: Sequence[str], columns: tuple[int, int | None]) -> Rows:

@@ -1,1 +1,1 @@
-"""A trained classifier put to work."""
+"""Texts in, predictions and explanations out."""

@@ -33,7 +33,7 @@ def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
 
 
 def refuse_misfit_data(settings: Mapping[str, Any], data: DataDescription, padding: str) -> None:
-    """Refuse data that the model can't be trained on or can't judge.
+    """Refuse data that the model can't be trained on, or reads otherwise than in its training.
 
     Args:
         settings: The arguments of SpamClassifier by name, and those of the data it was trained on, if it was.

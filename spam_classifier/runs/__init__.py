@@ -1,1 +1,1 @@
-"""A training run's directory: where runs lie, how one is continued, how one is stopped."""
+"""A run directory as data: find it, check its checkpoints, read its settings and figures."""

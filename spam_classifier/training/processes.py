@@ -142,7 +142,7 @@ def _parent() -> int | None:
 
 
 def _end_with(parent: int, how_to_go_on: str) -> None:
-    # Linux could kill this process together with its parent (PR_SET_PDEATHSIG), but nobody would say why
+    # Linux could kill this process together with its parent (PR_SET_PDEATHSIG), but no process would say why
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
     by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ

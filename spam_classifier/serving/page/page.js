@@ -268,7 +268,7 @@ function showBins() {
   counts.forEach((many, index) => at("bins").children[index].style.setProperty("--height", Math.sqrt(many / most)));
 }
 
-/** Label anew, without asking the server. */
+/** Label again, without asking the server. */
 function moveThreshold(threshold) {
   shown.threshold = threshold;
   showThreshold();
@@ -291,7 +291,7 @@ function showRows() {
   at("more").textContent = `Show more (${number(shown.most)} of ${number(chosen.length)})`;
 }
 
-/** A message in the list, and a function that shows its label anew. */
+/** A message in the list, and a function that updates its label. */
 function rowOf(result) {
   const panel = made("div", { className: "panel", hidden: true });
   const chip = made("span", { className: "chip" });
