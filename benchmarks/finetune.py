@@ -40,6 +40,7 @@ from torch.utils.data import DataLoader
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.models.frozen_prefix import FrozenPrefix
 from spam_classifier.runs.provenance import peak_of_process
+from spam_classifier.training.reuse import ReuseFrozenStates
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PADDING_ID = 50256
@@ -258,15 +259,15 @@ def run_ours(config: str) -> Callable[[SpamDataModule, Path], dict[str, float]]:
 
 def time_frozen_passes(passes: list[dict[str, float]], gemm_size: int) -> None:
     """Record the seconds and tokens of each frozen pass, and the matrix product rate around it."""
-    original = FrozenPrefix._compute
+    original = ReuseFrozenStates._compute
 
-    def timed(self: FrozenPrefix, *arguments: Any) -> Any:
+    def timed(self: ReuseFrozenStates, loader: Any, prefix: FrozenPrefix, trainer: pl.Trainer) -> Any:
         before = gemm_rate(gemm_size)
         start = time.perf_counter()
-        states = original(self, *arguments)
+        states = original(self, loader, prefix, trainer)
         seconds = time.perf_counter() - start
         tokens = int(states.counts.sum())
-        flop = tokens * self.blocks * 24 * self.backbone.shape.width**2
+        flop = tokens * prefix.blocks * 24 * prefix.net.backbone.shape.width**2
         rate = (before + gemm_rate(gemm_size)) / 2
         passes.append(
             {"seconds": seconds, "tokens": tokens, "rate": flop / seconds, "share_of_gemm": flop / seconds / rate}
@@ -274,7 +275,7 @@ def time_frozen_passes(passes: list[dict[str, float]], gemm_size: int) -> None:
         passes[-1]["measuring"] = time.perf_counter() - start - seconds
         return states
 
-    FrozenPrefix._compute = timed  # type: ignore[method-assign]
+    ReuseFrozenStates._compute = timed  # type: ignore[method-assign]
 
 
 def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def run(csv: Path, epochs: int, memory: float, layers: int, width: int) -> dict[
     trainer.fit(model, data)
     seconds = time.perf_counter() - start
     peak = peak_of_process() / 1e6
-    kept = [states.tokens for _, states in model._prefix._kept.values() if states is not None]
+    kept = [states.tokens for _, states in model.reuse._kept.values() if states is not None]
     return {
         "messages": sum(len(rows) for rows in data.splits.values()),
         "seconds": seconds,
