@@ -14,10 +14,9 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
-from spam_classifier import SpamDataModule
+from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import one_line_errors
 from spam_classifier.evaluation.metrics import wilson_interval
-from spam_classifier.inference.classifier import load_classifier
 from spam_classifier.runs.find import find_checkpoint
 
 PUBLISHED = {"train": (0.9721, 0.9663), "validation": (0.9732, 0.9933), "test": (0.9567, 0.9500)}
@@ -31,7 +30,7 @@ def main() -> None:
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     flags.add_argument("--trainer.default_root_dir", dest="root", type=Path, default=Path())
     last = find_checkpoint("last", flags.parse_known_args()[0].root)
-    model, data = load_classifier(last).model, SpamDataModule.load_from_checkpoint(last, weights_only=True)
+    model, data = (kind.load_from_checkpoint(last, weights_only=True) for kind in (SpamClassifier, SpamDataModule))
     data.setup("test")
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, devices=1)
 
