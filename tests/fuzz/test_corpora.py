@@ -48,6 +48,7 @@ def test_directories(
 
 
 MESSAGES = b"ham\tSee you at 7\nspam\tWIN now\n"
+OTHER_PACKINGS = (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 EXPECTED = ExpectedFile("SMSSpamCollection", len(MESSAGES), sha256(MESSAGES).hexdigest())
 
 
@@ -69,16 +70,14 @@ def link(target: str) -> bytes:
     return written.getvalue()
 
 
-OTHER = EXPECTED.name
+NAME = EXPECTED.name
 ARCHIVES = [
-    archive(OTHER),
-    archive("readme", OTHER),
-    archive(f"../{OTHER}", f"/{OTHER}", f"C:\\{OTHER}", OTHER),
-    archive(f"../../{OTHER}"),
-    archive(OTHER, content=bytes(10**6)),
-    archive(OTHER, content=bytes(10**6), packing=zipfile.ZIP_BZIP2),
-    archive(OTHER, content=bytes(10**6), packing=zipfile.ZIP_LZMA),
-    archive(OTHER, packing=zipfile.ZIP_LZMA),
+    archive(NAME),
+    archive("readme", NAME),
+    archive(f"../{NAME}", f"/{NAME}", f"C:\\{NAME}", NAME),
+    archive(f"../../{NAME}"),
+    archive(NAME, packing=zipfile.ZIP_LZMA),
+    *(archive(NAME, content=bytes(10**6), packing=kind) for kind in (zipfile.ZIP_DEFLATED, *OTHER_PACKINGS)),
     link("/etc/passwd"),
 ]
 ZIP_TOKENS = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\x01\0\x10\0" + b"\xff" * 16)

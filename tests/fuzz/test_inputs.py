@@ -57,9 +57,8 @@ def valid(suffix: str) -> bytes:
     if suffix == ".tsv":
         return b"label\ttext\n" + b"".join(f"1\t{text.splitlines()[0]}\n".encode() for text in TEXTS)
     if suffix == ".jsonl":
-        return b"".join(
-            json.dumps({"label": 1, "id": [1, {"a": None}], "text": text}).encode() + b"\n" for text in TEXTS
-        )
+        rows = ({"label": 1, "id": [1, {"a": None}], "text": text} for text in TEXTS)
+        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     if suffix == ".txt":
         return "\n".join(TEXTS).encode()
     written = io.BytesIO()
