@@ -40,13 +40,6 @@ def corpus(tmp_path: Path) -> str:
     return write_corpus(tmp_path / "corpus.csv", messages)
 
 
-@pytest.fixture
-def three_classes(tmp_path: Path) -> str:
-    sizes = {"ham": 30, "spam": 12, "offer": 20}
-    messages = [(label, f"{label} {number}") for label, size in sizes.items() for number in range(size)]
-    return write_corpus(tmp_path / "three.csv", messages)
-
-
 def ready(corpus: str, **options: object) -> SpamDataModule:
     data = SpamDataModule(corpus, **options)
     data.prepare_data()
@@ -88,15 +81,18 @@ def test_labels_keep_the_order_given(corpus: str) -> None:
     assert data.encoded["test"].labels.tolist() == [int(label == "ham") for label in data.splits["test"]["label"]]
 
 
-def test_three_classes_are_balanced_or_all_kept(three_classes: str) -> None:
-    data = ready(three_classes)
+def test_three_classes_are_balanced_or_all_kept(tmp_path: Path) -> None:
+    sizes = {"ham": 30, "spam": 12, "offer": 20}
+    messages = [(label, f"{label} {number}") for label, size in sizes.items() for number in range(size)]
+    corpus = write_corpus(tmp_path / "three.csv", messages)
+    data = ready(corpus)
     assert data.label_names == ["ham", "offer", "spam"]
     balanced = pd.concat(data.splits[name] for name in SPLITS)
     assert set(balanced["label"].value_counts()) == {12}
     assert len(data.splits["left_over"]) == 8 + 18
     assert set(data.encoded["train"].labels.tolist()) == {0, 1, 2}
-    kept = pd.concat(ready(three_classes, balance="none").splits.values())
-    assert sorted(kept["text"]) == sorted(read_corpus(three_classes)["text"])
+    kept = pd.concat(ready(corpus, balance="none").splits.values())
+    assert sorted(kept["text"]) == sorted(text for _, text in messages)
 
 
 def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
@@ -116,7 +112,7 @@ def test_a_split_seed_decides_the_splits(corpus: str) -> None:
 
 def test_max_length_is_that_of_the_longest_training_message(tmp_path: Path) -> None:
     messages = [(label, "now " * (20 if number else 50)) for label in ("ham", "spam") for number in range(20)]
-    corpus = write_corpus(tmp_path / "two_long_ones.csv", messages)
+    corpus = write_corpus(tmp_path / "own.csv", messages)
     longer_elsewhere = 0
     for seed in range(20):
         data = ready(corpus, split_seed=seed, train_fraction=0.2)

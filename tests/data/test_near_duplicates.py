@@ -19,14 +19,14 @@ def similar(one: str, other: str) -> bool:
 
 
 def kept(texts: list[str]) -> list[int]:
-    """Places of the texts that no kept one before them is similar to, as the function has to find them."""
-    kept: list[int] = []
+    """Places of the texts that are similar to none kept before; all others must name one of those."""
+    places: list[int] = []
     for place, earlier in enumerate(near_duplicates(texts)):
-        matches = [other for other in kept if similar(texts[place], texts[other])]
+        matches = [other for other in places if similar(texts[place], texts[other])]
         assert earlier in matches if matches else earlier is None
         if earlier is None:
-            kept.append(place)
-    return kept
+            places.append(place)
+    return places
 
 
 @given(TEXTS)

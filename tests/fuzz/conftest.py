@@ -66,6 +66,11 @@ def _hangs(*_: object) -> None:
 
 
 @pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
 def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any]], Any]:
     """Call something that reads an input: it returns, or refuses with a UserError of one line; anything else fails."""
     allowed = os.path.realpath(tmp_path_factory.getbasetemp())

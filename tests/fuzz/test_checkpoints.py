@@ -126,8 +126,8 @@ def changed(changes: list[tuple[bool, tuple[str, ...], object]]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("checkpoints") / "hostile.ckpt"
+def path(scratch: Path) -> Path:
+    return scratch / "hostile.ckpt"
 
 
 def classified(path: Path) -> object:

@@ -68,10 +68,8 @@ def valid(suffix: str) -> bytes:
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".eml"])
 @given(data=st.data())
-def test_files(
-    data: st.DataObject, suffix: str, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / f"input{suffix}"
+def test_files(data: st.DataObject, suffix: str, damaged: Callable, unharmed: Callable, scratch: Path) -> None:
+    path = scratch / f"input{suffix}"
     path.write_bytes(data.draw(damaged(valid(suffix), MAIL_TOKENS if suffix == ".eml" else TOKENS)))
     into = data.draw(st.sampled_from([None, ".csv", ".jsonl", ".parquet"]))
 

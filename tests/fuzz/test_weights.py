@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,20 +69,16 @@ def load(path: Path) -> None:
 
 
 @given(data=st.data())
-def test_safetensors(
-    data: st.DataObject, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "weights.safetensors"
+def test_safetensors(data: st.DataObject, damaged: Callable, unharmed: Callable, scratch: Path) -> None:
+    path = scratch / "weights.safetensors"
     path.write_bytes(data.draw(HEADERS if data.draw(st.booleans()) else damaged(VALID, TOKENS)))
     unharmed(lambda: resolve_shape(str(path), heads=1))
     unharmed(lambda: build_backbone(SHAPE, {**SETTINGS, "weights": str(path)}))
 
 
 @given(data=st.data())
-def test_directories(
-    data: st.DataObject, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    directory = tmp_path_factory.getbasetemp() / "weights"
+def test_directories(data: st.DataObject, damaged: Callable, unharmed: Callable, scratch: Path) -> None:
+    directory = scratch / "weights"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     (directory / "a.safetensors").write_bytes(VALID)

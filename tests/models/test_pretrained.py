@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +24,7 @@ from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shap
 from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, load_weights, resolve_shape, weights_sha256
 
 SHAPE = GPT2Shape(layers=2, width=48, heads=3, context=64, vocabulary=300)
+NOT_FINITE = "ln_f.bias holds NaN or infinite numbers"
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -82,16 +83,18 @@ def refusal(weights: Path | str, shape: GPT2Shape = SHAPE) -> str:
     """The one line of a failed load, which leaves the backbone unchanged."""
     backbone = GPT2Backbone(shape)
     before = tensors_of(backbone)
-    with pytest.raises(UserError) as caught:
-        load_weights(backbone, str(weights))
+    message = one_line(lambda: load_weights(backbone, str(weights)))
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return message
 
 
 def refusal_of_shape(weights: Path | str, **sizes: int) -> str:
+    return one_line(lambda: resolve_shape(str(weights), **sizes))
+
+
+def one_line(refused: Callable[[], object]) -> str:
     with pytest.raises(UserError) as caught:
-        resolve_shape(str(weights), **sizes)
+        refused()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -240,18 +243,15 @@ def test_broken_json_is_refused(checkpoint: Path, name: str, contents: list[byte
     [
         ({"h.1.mlp.c_fc.bias": None}, {}, "does not fit the backbone: missing h.1.mlp.c_fc.bias:"),
         ({"h.0.other": torch.ones(3)}, {}, "unexpected h.0.other:"),
-        (  # as nn.Linear would store it
-            {"h.0.attn.c_attn.weight": torch.ones(144, 48)},
+        (
+            {"h.0.mlp.c_fc.weight": torch.ones(192, 48)},
             {},
-            "misshapen h.0.attn.c_attn.weight (F32 [144, 48], not a float [48, 144]):",
+            "misshapen h.0.mlp.c_fc.weight (F32 [192, 48], not a float [48",
         ),
         ({"ln_f.weight": torch.ones(48).char()}, {}, "misshapen ln_f.weight (I8 [48], not a float [48])"),
         ({"transformer.wte.weight": torch.ones(300, 48)}, {}, "wte.weight is stored twice"),
         ({"lm_head.weight": torch.ones(300, 48)}, {}, "lm_head.weight differs from wte.weight"),
-        *(
-            ({"ln_f.bias": torch.full((48,), float(number))}, {}, "ln_f.bias holds NaN or infinite numbers")
-            for number in ("nan", "inf", "-inf")  # in the last tensor
-        ),
+        *(({"ln_f.bias": torch.full((48,), float(number))}, {}, NOT_FINITE) for number in ("nan", "inf", "-inf")),
         ({}, {"layers": 3}, "missing h.2.ln_1.weight, h.2.ln_1.bias, h.2.attn.c_attn.weight and 9 more:"),
         ({}, {"layers": 1}, "unexpected h.1.attn.c_attn.bias, h.1.attn.c_attn.weight, h.1.attn.c_proj.bias and 9 more"),
         ({}, {"context": 32}, "misshapen wpe.weight (F32 [64, 48], not a float [32, 48]):"),
@@ -334,10 +334,6 @@ class Hub(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
-    def stop(self) -> None:
-        self.shutdown()
-        self.server_close()
-
 
 class Answer(BaseHTTPRequestHandler):
     server: Hub
@@ -391,9 +387,9 @@ def fetch_in_subprocess(*names: str, **environment: str) -> list[str]:
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    hub = Hub()
-    yield hub
-    hub.stop()
+    with Hub() as hub:
+        yield hub
+        hub.shutdown()
 
 
 @pytest.mark.slow
@@ -435,7 +431,8 @@ def test_downloads(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert fetch_in_subprocess("gpt2", **environment) == ["fetched"]
     assert link.read_bytes() == good
 
-    hub.stop()
+    hub.shutdown()
+    hub.server_close()
     cached, unreachable = fetch_in_subprocess("gpt2-medium", "gpt2-large", **environment)
     assert cached == "fetched"
     assert "Connection refused" in unreachable
