@@ -70,7 +70,7 @@ class TestNames:
             read_corpus("uci", cache_dir=str(tmp_path))
 
     @pytest.mark.parametrize("read", [fetch_corpus, read_corpus])
-    def test_what_can_not_be_a_corpus(self, read: Callable, write: Write, monkeypatch, tmp_path: Path) -> None:
+    def test_what_cannot_be_a_corpus(self, read: Callable, write: Write, monkeypatch, tmp_path: Path) -> None:
         monkeypatch.chdir(tmp_path)
         write("messages.xlsx", b"PK")
         Path("folder.csv").mkdir()
@@ -94,7 +94,7 @@ class TestNames:
         Path(path).chmod(0)
         assert "Permission denied" in refusal(path)
 
-    def test_file_is_looked_for_and_then_read(self, write: Write) -> None:
+    def test_fetch_only_looks_for_a_file_and_suffixes_may_be_capitals(self, write: Write) -> None:
         fetch_corpus(write("messages.csv", b"\xff not even readable"))
         assert rows(read_corpus(write("MESSAGES.CSV", "label,text\nham,hello\n"))) == [("ham", "hello")]
 

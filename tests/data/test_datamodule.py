@@ -132,7 +132,7 @@ def test_longer_messages_are_counted_and_cut(corpus: str) -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_width_of_the_batches(corpus: str, split: str) -> None:
+def test_width_of_batches_by_padding(corpus: str, split: str) -> None:
     data = ready(corpus, padding="longest")
     assert {batch.input_ids.shape[1] for batch in data.each_once(split)} == {data.max_length}
     data = ready(corpus, padding="batch")

@@ -232,10 +232,11 @@ def test_cache_directory_is_named_by_argument_or_variable(monkeypatch: pytest.Mo
         *((archive, "not a readable zip archive") for archive in (b"", ARCHIVE[:-30], BAD_BYTES)),
         *((zipped({f"{path}{NAME}": COLLECTION}), f"holds no file {NAME}") for path in ("../", "/tmp/")),
         (zipped({NAME: DAMAGED}), hashlib.sha256(DAMAGED).hexdigest()),
-        (zipped({NAME: bytes(10**7)}), "has 10000000 bytes"),  # a bomb
+        (zipped({NAME: bytes(10**7)}), "has 10000000 bytes"),
         (zipped({NAME: COLLECTION}, zipfile.ZIP_BZIP2), "packed by another method"),
         (zipped({NAME: COLLECTION}, zipfile.ZIP_LZMA), "packed by another method"),
     ],
+    ids=["empty", "cut", "damaged", "parent directory", "absolute path", "wrong hash", "bomb", "bzip2", "lzma"],
 )
 def test_refused_archives(archive: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -268,7 +268,7 @@ def test_impossible_fractions_are_refused(fractions: tuple[float, float]) -> Non
         ((297, 3), (0.01, 0.1), {}, r"no message of class 'spam' .*train split.*--data\.split_seed"),  # trains on three
     ],
 )
-def test_splits_that_can_not_be_made(
+def test_splits_that_cannot_be_made(
     sizes: tuple[int, int], fractions: tuple[float, float], given: dict[str, int], message: str
 ) -> None:
     own = {name: given_split(name, rows) for name, rows in given.items()}

@@ -244,10 +244,10 @@ def test_broken_json_is_refused(checkpoint: Path, name: str, contents: list[byte
         ({"h.1.mlp.c_fc.bias": None}, {}, "does not fit the backbone: missing h.1.mlp.c_fc.bias:"),
         ({"h.0.other": torch.ones(3)}, {}, "unexpected h.0.other:"),
         (
-            {"h.0.mlp.c_fc.weight": torch.ones(192, 48)},
+            {"h.0.attn.c_attn.weight": torch.ones(144, 48)},
             {},
-            "misshapen h.0.mlp.c_fc.weight (F32 [192, 48], not a float [48",
-        ),
+            "(F32 [144, 48], not a float [48, 144]):",
+        ),  # as in nn.Linear
         ({"ln_f.weight": torch.ones(48).char()}, {}, "misshapen ln_f.weight (I8 [48], not a float [48])"),
         ({"transformer.wte.weight": torch.ones(300, 48)}, {}, "wte.weight is stored twice"),
         ({"lm_head.weight": torch.ones(300, 48)}, {}, "lm_head.weight differs from wte.weight"),
