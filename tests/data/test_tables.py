@@ -61,36 +61,7 @@ class TestTsv:
         assert read("a.tsv", content, label_column="id") == [("1", "hello"), ("2", "win")]
         two = "Kind\tMessage\nham\thello\n"
         assert read("a.tsv", two, text_column="message", label_column="kind") == [("ham", "hello")]
-
-    def test_without_a_header_the_names_of_another_file_do_not_matter(self, read: Read) -> None:
-        assert read("a.tsv", "ham\thi\n", text_column="body") == [("ham", "hi")]
-
-    def test_any_labels_unless_named(self, read: Read, refusal: Callable) -> None:
-        content = "sport\tgoal\npolitics\tvote\n\nart\tpaint\n"
-        assert [label for label, _ in read("a.tsv", content)] == ["sport", "politics", "art"]
-        message = refusal("a.tsv", content, labels=["sport", "politics"])
-        assert "line 4: label 'art' is none of sport, politics" in message
-        assert "--data.labels" in message
-
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
-            ("ham\thello\nspam\n", "line 2: the number of fields is 1, not 2"),
-            ("ham\thello\n\n\nspam\ta\tb\n", "line 4: the number of fields is 3, not 2"),
-            ("kind\tid\tmessage\nham\t1\thello\n", "line 1: the columns are 'kind', 'id', 'message', without one"),
-            ("text\tid\tlabel\nhello\t1\tham\nhello\tham\n", "line 3: the number of fields is 2, not 3"),
-            ("ham\thello\nspam\t\n", "line 2: no text"),
-            ("ham\thello\nspam\t \u00a0\r\n", "line 2: no text"),
-            ("ham\thello\n\thi\n", "line 2: no label"),
-            ("ham\thello\n  \thi\n", "line 2: no label"),
-            ("\ufeff", "is empty"),
-            ("\r\n\n", "is empty"),
-            ("label\ttext\n", "no messages"),
-            ("ham\thello\n".encode("utf-16"), "line 1: not UTF-8"),
-        ],
-    )
-    def test_refused(self, refusal: Callable, content: str | bytes, problem: str) -> None:
-        assert problem in refusal("a.tsv", content)
+        assert read("a.tsv", "ham\thi\n", text_column="body") == [("ham", "hi")]  # without a header
 
 
 class TestCsv:
@@ -108,43 +79,11 @@ class TestCsv:
         assert read("a.csv", content) == [("ham", "right")]
         assert read("a.csv", content, text_column="Text") == [("ham", "wrong")]
         assert "'Text', 'text', 'label'" in refusal("a.csv", content, text_column="TEXT")
+        assert "--data.text_column" in refusal("a.csv", content, text_column="label")
 
     def test_field_of_more_than_the_default_limit(self, read: Read) -> None:
         text = "word " * 40_000
         assert read("a.csv", f"label,text\nham,{text}\n") == [("ham", text)]
-
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
-            ("label,body\nham,hello\n", "line 1: the columns are 'label', 'body', without one 'label' and one 'text'"),
-            ("\nkind,text\nham,hello\n", "line 2: the columns are 'kind', 'text', without"),
-            ("label;text\nham;hello\n", "the columns are 'label;text'"),
-            ("label,text,text\nham,hello,hi\n", "the columns are 'label', 'text', 'text'"),
-            ("label,Text,TEXT\nham,hello,hi\n", "the columns are 'label', 'Text', 'TEXT'"),
-            ("v1,v2,,\nham,hello,,\n", "name them with --data.label_column and --data.text_column"),
-            ("label,text\nham,hello\nspam,a,b\n", "line 3: the number of fields is 3, not 2 ('label', 'text')"),
-            ('label,text\nham,"a\nb"\n\nspam\n', "line 5: the number of fields is 1, not 2"),
-            ('label,text\nham,"a\nb"\nspam,"open\nham,c\n', "line 4: malformed CSV (unexpected end of data)"),
-            ('label,text\nham,"open\nspam,"b"\n', "line 2: malformed CSV"),
-            ('label,text\nham,"a" b\n', "line 2: malformed CSV"),
-            ('label,text\nham,"a\nb"\nspam,\n', "line 4: no text"),
-            ('label,text\nham,a\nspam," \n "\n', "line 3: no text"),
-            ('label,text\nham,a\n"",b\n', "line 3: no label"),
-            (b'label,text\nham,a\nham,"b\n\xe9"\nham,c\n', "line 3: not UTF-8"),
-            ("label,text\n", "no messages"),
-            ("", "is empty"),
-        ],
-    )
-    def test_refused(self, refusal: Callable, content: str | bytes, problem: str) -> None:
-        assert problem in refusal("a.csv", content)
-
-    def test_text_and_label_from_one_column(self, refusal: Callable) -> None:
-        assert "--data.text_column" in refusal("a.csv", "label,text\nham,hello\n", text_column="label")
-
-    def test_unknown_label(self, refusal: Callable) -> None:
-        content = 'label,text\nham,"a\nb"\nHam,c\n'
-        assert "line 4: label 'Ham' is none of ham, spam" in refusal("a.csv", content, labels=["ham", "spam"])
-        assert len(refusal("a.csv", f"text,label\nham,{'word ' * 1000}\n", labels=["ham", "spam"])) < 400
 
 
 class TestJsonLines:
@@ -164,40 +103,91 @@ class TestJsonLines:
         content = '{"Text": "wrong", "text": "right", "label": "ham", "id": [1e999]}'
         assert read("a.jsonl", content) == [("ham", "right")]
 
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
-            ("\ufeff \n\n", "no messages"),
-            ('{"label": "a", "text": "a"}\n{"label": "b"\n', "line 2: malformed JSON (Expecting ',' delimiter, column"),
-            ('{"label": NaN, "text": "a"}', "line 1: malformed JSON (NaN is no JSON)"),
-            ("[" * 200_000, "line 1: malformed JSON"),
-            ('["ham", "a"]', "line 1: no JSON object"),
-            ("\n1\n", "line 2: no JSON object"),
-            ('{"label": "ham", "body": "a"}', "line 1: no member 'label' and 'text', only 'label', 'body'"),
-            ('{"label": null, "text": "a"}', "line 1: the label is not a string, a number or a boolean"),
-            ('{"label": ["x"], "text": "a"}', "line 1: the label is not a string, a number or a boolean"),
-            ('{"label": "x", "text": 5}', "line 1: the text is not a string"),
-            ('{"label": "x", "text": null}', "line 1: no text"),
-            ('{"label": "x", "text": true}', "line 1: the text is not a string"),
-            ('{"label": "x", "text": " \\n"}', "line 1: no text"),
-            ('{"label": "", "text": "a"}', "line 1: no label"),
-            ('{"label": "x", "text": "\\ud83d!"}', "line 1: not UTF-8, or half of a surrogate pair"),
-        ],
-    )
-    def test_refused(self, refusal: Callable, content: str, problem: str) -> None:
-        assert problem in refusal("a.jsonl", content)
 
-    def test_label_that_is_not_expected(self, refusal: Callable) -> None:
-        content = '{"label": 0, "text": "a"}\n{"label": 2, "text": "b"}\n'
-        assert "line 2: label '2' is none of 0, 1" in refusal("a.jsonl", content, labels=["0", "1"])
+REFUSED = {
+    "a.tsv": [
+        ("ham\thello\nspam\n", "line 2: the number of fields is 1, not 2"),
+        ("ham\thello\n\n\nspam\ta\tb\n", "line 4: the number of fields is 3, not 2"),
+        ("kind\tid\tmessage\nham\t1\thello\n", "line 1: the columns are 'kind', 'id', 'message', without one"),
+        ("text\tid\tlabel\nhello\t1\tham\nhello\tham\n", "line 3: the number of fields is 2, not 3"),
+        ("ham\thello\nspam\t\n", "line 2: no text"),
+        ("ham\thello\nspam\t \u00a0\r\n", "line 2: no text"),
+        ("ham\thello\n\thi\n", "line 2: no label"),
+        ("ham\thello\n  \thi\n", "line 2: no label"),
+        ("\ufeff", "is empty"),
+        ("\r\n\n", "is empty"),
+        ("label\ttext\n", "no messages"),
+        ("ham\thello\n".encode("utf-16"), "line 1: not UTF-8"),
+    ],
+    "a.csv": [
+        ("label,body\nham,hello\n", "line 1: the columns are 'label', 'body', without one 'label' and one 'text'"),
+        ("\nkind,text\nham,hello\n", "line 2: the columns are 'kind', 'text', without"),
+        ("label;text\nham;hello\n", "the columns are 'label;text'"),
+        ("label,text,text\nham,hello,hi\n", "the columns are 'label', 'text', 'text'"),
+        ("label,Text,TEXT\nham,hello,hi\n", "the columns are 'label', 'Text', 'TEXT'"),
+        ("v1,v2,,\nham,hello,,\n", "name them with --data.label_column and --data.text_column"),
+        ("label,text\nham,hello\nspam,a,b\n", "line 3: the number of fields is 3, not 2 ('label', 'text')"),
+        ('label,text\nham,"a\nb"\n\nspam\n', "line 5: the number of fields is 1, not 2"),
+        ('label,text\nham,"a\nb"\nspam,"open\nham,c\n', "line 4: malformed CSV (unexpected end of data)"),
+        ('label,text\nham,"open\nspam,"b"\n', "line 2: malformed CSV"),
+        ('label,text\nham,"a" b\n', "line 2: malformed CSV"),
+        ('label,text\nham,"a\nb"\nspam,\n', "line 4: no text"),
+        ('label,text\nham,a\nspam," \n "\n', "line 3: no text"),
+        ('label,text\nham,a\n"",b\n', "line 3: no label"),
+        (b'label,text\nham,a\nham,"b\n\xe9"\nham,c\n', "line 3: not UTF-8"),
+        ("label,text\n", "no messages"),
+        ("", "is empty"),
+    ],
+    "a.jsonl": [
+        ("\ufeff \n\n", "no messages"),
+        ('{"label": "a", "text": "a"}\n{"label": "b"\n', "line 2: malformed JSON (Expecting ',' delimiter, column"),
+        ('{"label": NaN, "text": "a"}', "line 1: malformed JSON (NaN is no JSON)"),
+        ("[" * 200_000, "line 1: malformed JSON"),
+        ('["ham", "a"]', "line 1: no JSON object"),
+        ("\n1\n", "line 2: no JSON object"),
+        ('{"label": "ham", "body": "a"}', "line 1: no member 'label' and 'text', only 'label', 'body'"),
+        ('{"label": null, "text": "a"}', "line 1: the label is not a string, a number or a boolean"),
+        ('{"label": ["x"], "text": "a"}', "line 1: the label is not a string, a number or a boolean"),
+        ('{"label": "x", "text": 5}', "line 1: the text is not a string"),
+        ('{"label": "x", "text": null}', "line 1: no text"),
+        ('{"label": "x", "text": true}', "line 1: the text is not a string"),
+        ('{"label": "x", "text": " \\n"}', "line 1: no text"),
+        ('{"label": "", "text": "a"}', "line 1: no label"),
+        ('{"label": "x", "text": "\\ud83d!"}', "line 1: not UTF-8, or half of a surrogate pair"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [(name, content, problem) for name, table in REFUSED.items() for content, problem in table],
+)
+def test_refused(refusal: Callable, name: str, content: str | bytes, problem: str) -> None:
+    assert problem in refusal(name, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "label"),
+    [
+        ("a.tsv", "0\tgoal\nham\tvote\n\nart\tpaint\n", 4, "art"),
+        ("a.csv", 'label,text\n0,"a\nb"\nHam,c\n', 4, "Ham"),
+        ("a.jsonl", '{"label": 0, "text": "a"}\n{"label": 2, "text": "b"}\n', 2, "2"),
+    ],
+)
+def test_any_labels_unless_named(read: Read, refusal: Callable, name: str, content: str, line: int, label: str) -> None:
+    assert read(name, content)[-1][0] == label
+    message = refusal(name, content, labels=["0", "ham"])
+    assert f"line {line}: label '{label}' is none of 0, ham" in message
+    assert "--data.labels" in message
+    assert len(refusal(name, content.replace(label, label * 1000), labels=["0", "ham"])) < 400
 
 
 @pytest.mark.parametrize(
     ("name", "start", "line"),
     [
-        ("late.csv", "label,text\n", "ham,hi\n"),
-        ("late.tsv", "", "ham\thi\n"),
-        ("late.jsonl", "", '{"label": "ham", "text": "hi"}\n'),
+        ("a.csv", "label,text\n", "ham,hi\n"),
+        ("a.tsv", "", "ham\thi\n"),
+        ("a.jsonl", "", '{"label": 1, "text": "hi"}\n'),
     ],
 )
 def test_undecodable_byte_far_into_a_file(refusal: Callable, name: str, start: str, line: str) -> None:

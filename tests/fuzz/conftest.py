@@ -66,6 +66,11 @@ def _hangs(*_: object) -> None:
 
 
 @pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
 def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any]], Any]:
     """Call something that reads an input: it returns, or refuses with a UserError of one line; anything else fails."""
     allowed = os.path.realpath(tmp_path_factory.getbasetemp())
@@ -134,19 +139,14 @@ def damaged() -> Damage:
 def _damaged(raw: bytes, all_harm: list[tuple[str, int, int, bytes, int]]) -> bytes:
     for what, place, size, token, number in all_harm:
         before, piece, behind = raw[:place], raw[place : place + size], raw[place + size :]
-        if what == "flip":
-            raw = before + bytes([size]) + raw[place + 1 :]
-        elif what == "cut":
-            raw = before
-        elif what == "drop":
-            raw = before + behind
-        elif what == "repeat":
-            raw = before + piece * 9 + behind
-        elif what == "move":
-            raw = behind + piece + before
-        elif what == "insert":
-            raw = before + token + raw[place:]
-        else:
-            width = 8 if number >= 2**32 else 4
-            raw = before + number.to_bytes(width, "little") + raw[place + width :]
+        value = number.to_bytes(8 if number >= 2**32 else 4, "little")
+        raw = {
+            "flip": before + bytes([size]) + raw[place + 1 :],
+            "cut": before,
+            "drop": before + behind,
+            "repeat": before + piece * 9 + behind,
+            "move": behind + piece + before,
+            "insert": before + token + raw[place:],
+            "number": before + value + raw[place + len(value) :],
+        }[what]
     return raw

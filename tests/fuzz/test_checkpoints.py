@@ -39,9 +39,7 @@ def contents() -> dict[str, Any]:
             **{"head.weight": torch.zeros(2, 1), "head.bias": torch.zeros(2)},
             **{f"decision.{name}": torch.tensor(value) for name, value in decision.items()},
         },
-        "global_step": 1,
-        "epoch": 1,
-        "pytorch-lightning_version": "2.6.0",
+        **{"global_step": 1, "epoch": 1, "pytorch-lightning_version": "2.6.0"},
         "hyper_parameters": {**MODEL.hparams, **DATA},
     }
 
@@ -80,26 +78,17 @@ class Call:
 
 
 CALLS = [
-    Call(os.system, "touch executed"),
-    Call(eval, "open('executed', 'w')"),
-    Call(exec, "open('executed', 'w')"),
-    Call(__import__, "this"),
-    Call(getattr, "text", "upper"),
-    Call(bytearray, 10**12),
-    Call(torch.zeros, 10**6, 10**6),
-    Call(torch.UntypedStorage, 10**12),
-    Call(torch.FloatTensor, 10**6, 10**6),
-    Call(Path, "executed"),
+    *(Call(os.system, "touch executed"), Call(Path, "executed"), Call(__import__, "this"), Call(getattr, "a", "upper")),
+    *(Call(function, "open('executed', 'w')") for function in (eval, exec)),
+    *(Call(function, 10**12) for function in (bytearray, torch.UntypedStorage)),
+    *(Call(function, 10**6, 10**6) for function in (torch.zeros, torch.FloatTensor)),
 ]
 HOSTILE_PICKLES = [
     *(pickle.dumps({"state_dict": call}, protocol) for call in CALLS for protocol in (0, 2, 4)),
     b"cos\nsystem\n(S'touch executed'\ntR.",
     b"cbuiltins\nset\n(ctorch\nTensor\nI1000000000000\ntR.",
 ]
-TOKENS = (
-    *(b"cos\nsystem\n", b"R", b"b", b"\x81", b"Q", b"(", b"t", b"}"),
-    *(b"s", b"u", b"h\x00", b"q\x00", b"\x86", b"]", b"a"),
-)
+TOKENS = tuple(b"cos\nsystem\n R b \x81 Q ( t } s u h\x00 q\x00 \x86 ] a".split(b" "))
 VALUES = st.sampled_from(
     [
         *(None, True, 0, 1, -1, 2, 10**6, 10**9, 10**12, 10**5_000, -(10**9), 0.0, -1.0, 1e308),
@@ -110,40 +99,35 @@ VALUES = st.sampled_from(
         *(torch.zeros(2, dtype=torch.int64), torch.zeros(2, 1, device="meta")),
     ]
 )
+OTHER_NAMES = ["backbone_source", "_instantiator", "metrics_of_the_epoch", "hparams", "module_arguments"]
 PATHS = st.one_of(
-    *(st.sampled_from(sorted(contents()["hyper_parameters"])).map(lambda name: ("hyper_parameters", name)),) * 3,
-    st.sampled_from(sorted(contents()["state_dict"])).map(lambda name: ("state_dict", name)),
+    *(st.sampled_from([("hyper_parameters", name) for name in sorted(contents()["hyper_parameters"])]),) * 3,
+    st.sampled_from([("state_dict", name) for name in sorted(contents()["state_dict"])]),
     st.sampled_from([(name,) for name in contents()]),
-    st.sampled_from(
-        ["backbone_source", "_instantiator", "metrics_of_the_epoch", "hparams", "module_arguments"]
-    ).flatmap(lambda name: st.sampled_from([(name,), ("hyper_parameters", name), ("state_dict", name)])),
+    st.sampled_from([(*above, name) for above in ((), ("hyper_parameters",), ("state_dict",)) for name in OTHER_NAMES]),
 )
 SOURCES = [
     {"weights": "gpt2-xl", "revision": "", "sha256": ""},
     {"weights": "../../etc", "revision": "", "sha256": "0"},
     {"weights": "random"},
 ]
-CHANGES = st.lists(
-    st.tuples(st.booleans(), PATHS, st.one_of(VALUES, VALUES, st.sampled_from(SOURCES))), min_size=1, max_size=3
-)
+CHANGE = st.tuples(st.booleans(), PATHS, st.one_of(VALUES, VALUES, st.sampled_from(SOURCES)))
 
 
 def changed(changes: list[tuple[bool, tuple[str, ...], object]]) -> bytes:
     checkpoint = contents()
     for removes, (*above, name), value in changes:
         holder = checkpoint.get(above[0]) if above else checkpoint
-        if not isinstance(holder, dict):
-            continue
-        if removes:
+        if isinstance(holder, dict) and removes:
             holder.pop(name, None)
-        else:
+        elif isinstance(holder, dict):
             holder[name] = value
     return written(checkpoint)
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("checkpoints") / "hostile.ckpt"
+def path(scratch: Path) -> Path:
+    return scratch / "hostile.ckpt"
 
 
 def classified(path: Path) -> object:
@@ -155,12 +139,11 @@ def classified(path: Path) -> object:
 def test_damaged(data: st.DataObject, damaged: Callable, unharmed: Callable, path: Path) -> None:
     kind = data.draw(st.sampled_from(["pickle", "end", "start"]))
     if kind == "pickle":
-        raw = packed(data.draw(damaged(PICKLE, TOKENS)))
+        path.write_bytes(packed(data.draw(damaged(PICKLE, TOKENS))))
     elif kind == "end":
-        raw = VALID[:-3_000] + data.draw(damaged(VALID[-3_000:]))
+        path.write_bytes(VALID[:-3_000] + data.draw(damaged(VALID[-3_000:])))
     else:
-        raw = data.draw(damaged(VALID[:3_000])) + VALID[3_000:]
-    path.write_bytes(raw)
+        path.write_bytes(data.draw(damaged(VALID[:3_000])) + VALID[3_000:])
     unharmed(lambda: classified(path))
 
 
@@ -178,7 +161,7 @@ def test_pickles(
     assert not Path("executed").exists()
 
 
-@given(CHANGES)
+@given(st.lists(CHANGE, min_size=1, max_size=3))
 def test_settings(unharmed: Callable, path: Path, changes: list) -> None:
     path.write_bytes(changed(changes))
     unharmed(lambda: classified(path))

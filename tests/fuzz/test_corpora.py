@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,14 +24,11 @@ CONTENTS = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(lambda tex
 KINDS = st.sampled_from(["file", "file", "file", "directory", "pipe", "link", "loop"])
 
 
-@given(st.dictionaries(st.tuples(NAMES, FILES), st.tuples(KINDS, CONTENTS), max_size=5), st.booleans())
-def test_directories(
-    unharmed: Callable,
-    tmp_path_factory: pytest.TempPathFactory,
-    files: dict[tuple[bytes, bytes], tuple[str, bytes]],
-    with_labels: bool,
-) -> None:
-    root = tmp_path_factory.getbasetemp() / "folders"
+@given(
+    files=st.dictionaries(st.tuples(NAMES, FILES), st.tuples(KINDS, CONTENTS), max_size=5), with_labels=st.booleans()
+)
+def test_directories(unharmed: Callable, scratch: Path, files: dict, with_labels: bool) -> None:
+    root = scratch / "folders"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     for (folder, name), (kind, content) in files.items():
@@ -48,6 +46,7 @@ def test_directories(
 
 
 MESSAGES = b"ham\tSee you at 7\nspam\tWIN now\n"
+OTHER_PACKINGS = (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 EXPECTED = ExpectedFile("SMSSpamCollection", len(MESSAGES), sha256(MESSAGES).hexdigest())
 
 
@@ -69,26 +68,22 @@ def link(target: str) -> bytes:
     return written.getvalue()
 
 
-OTHER = EXPECTED.name
+NAME = EXPECTED.name
 ARCHIVES = [
-    archive(OTHER),
-    archive("readme", OTHER),
-    archive(f"../{OTHER}", f"/{OTHER}", f"C:\\{OTHER}", OTHER),
-    archive(f"../../{OTHER}"),
-    archive(OTHER, content=bytes(10**6)),
-    archive(OTHER, content=bytes(10**6), packing=zipfile.ZIP_BZIP2),
-    archive(OTHER, content=bytes(10**6), packing=zipfile.ZIP_LZMA),
-    archive(OTHER, packing=zipfile.ZIP_LZMA),
+    archive(NAME),
+    archive("readme", NAME),
+    archive(f"../{NAME}", f"/{NAME}", f"C:\\{NAME}", NAME),
+    archive(f"../../{NAME}"),
+    archive(NAME, packing=zipfile.ZIP_LZMA),
+    *(archive(NAME, content=bytes(10**6), packing=kind) for kind in (zipfile.ZIP_DEFLATED, *OTHER_PACKINGS)),
     link("/etc/passwd"),
 ]
 ZIP_TOKENS = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\x01\0\x10\0" + b"\xff" * 16)
 
 
 @given(data=st.data())
-def test_archives(
-    data: st.DataObject, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "corpus.zip"
+def test_archives(data: st.DataObject, damaged: Callable, unharmed: Callable, scratch: Path) -> None:
+    path = scratch / "corpus.zip"
     path.write_bytes(data.draw(st.sampled_from(ARCHIVES).flatmap(lambda whole: damaged(whole, ZIP_TOKENS))))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(download, "MEMBER", EXPECTED)

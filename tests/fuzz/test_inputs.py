@@ -57,9 +57,8 @@ def valid(suffix: str) -> bytes:
     if suffix == ".tsv":
         return b"label\ttext\n" + b"".join(f"1\t{text.splitlines()[0]}\n".encode() for text in TEXTS)
     if suffix == ".jsonl":
-        return b"".join(
-            json.dumps({"label": 1, "id": [1, {"a": None}], "text": text}).encode() + b"\n" for text in TEXTS
-        )
+        rows = ({"label": 1, "id": [1, {"a": None}], "text": text} for text in TEXTS)
+        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     if suffix == ".txt":
         return "\n".join(TEXTS).encode()
     written = io.BytesIO()
@@ -69,10 +68,8 @@ def valid(suffix: str) -> bytes:
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".eml"])
 @given(data=st.data())
-def test_files(
-    data: st.DataObject, suffix: str, damaged: Callable, unharmed: Callable, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / f"input{suffix}"
+def test_files(data: st.DataObject, suffix: str, damaged: Callable, unharmed: Callable, scratch: Path) -> None:
+    path = scratch / f"input{suffix}"
     path.write_bytes(data.draw(damaged(valid(suffix), MAIL_TOKENS if suffix == ".eml" else TOKENS)))
     into = data.draw(st.sampled_from([None, ".csv", ".jsonl", ".parquet"]))
 

@@ -19,10 +19,8 @@ SHAPE = GPT2Shape(layers=3, width=32, heads=2, context=128)
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small GPT-2 in the hub's cache, under a hub name of its own; its file."""
-    torch.manual_seed(0)
-    config = GPT2Config(n_layer=3, n_embd=32, n_head=2, n_positions=128)
     directory = tmp_path / "hub/models--openai-community--tiny/snapshots" / ("0" * 40)
-    GPT2Model(config).save_pretrained(directory)
+    save_backbone(directory, seed=0)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setitem(pretrained.HUB_REVISIONS, "tiny", "0" * 40)
     monkeypatch.setitem(PUBLISHED_SHAPES, "tiny", SHAPE)
@@ -31,15 +29,23 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory / "model.safetensors"
 
 
-def train(directory: Path, **options: object) -> tuple[pl.Trainer, SpamClassifier]:
+def train(directory: Path, steps: int = 5, resume: Path | None = None, **options: object) -> tuple:
+    """The trainer, which has trained, and the module."""
     pl.seed_everything(0)
     model = SpamClassifier("tiny", token_position="last_real", learning_rate=1e-2, **options)
+    model.awaits_checkpoint = resume is not None
     trainer = pl.Trainer(
-        accelerator="cpu", max_steps=5, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        accelerator="cpu", max_steps=steps, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=directory, limit_val_batches=0,
     )  # fmt: skip
-    trainer.fit(model, SpamDataModule("sample", max_length=30, padding="batch"))
+    data = SpamDataModule("sample", max_length=30, padding="batch")
+    trainer.fit(model, data, ckpt_path=resume, weights_only=True if resume else None)
     return trainer, model
+
+
+def save_backbone(directory: Path, seed: int) -> None:
+    torch.manual_seed(seed)
+    GPT2Model(GPT2Config(n_layer=3, n_embd=32, n_head=2, n_positions=128)).save_pretrained(directory)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +73,7 @@ def test_all_is_kept_on_request(published: Path, tmp_path: Path) -> None:
 def test_another_backbone_is_refused(published: Path, tmp_path: Path) -> None:
     trainer, _ = train(tmp_path)
     trainer.save_checkpoint(tmp_path / "small.ckpt")
-    torch.manual_seed(1)
-    GPT2Model(GPT2Config(n_layer=3, n_embd=32, n_head=2, n_positions=128)).save_pretrained(published.parent)
+    save_backbone(published.parent, seed=1)
     with pytest.raises(UserError, match=r"needs the weights tiny with SHA-256 .* would change its predictions"):
         SpamClassifier.load_from_checkpoint(tmp_path / "small.ckpt", weights_only=True)
 
@@ -76,14 +81,7 @@ def test_another_backbone_is_refused(published: Path, tmp_path: Path) -> None:
 def test_training_goes_on_from_a_small_checkpoint(published: Path, tmp_path: Path) -> None:
     trainer, model = train(tmp_path)
     trainer.save_checkpoint(tmp_path / "small.ckpt")
-    longer = pl.Trainer(
-        accelerator="cpu", max_steps=8, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, default_root_dir=tmp_path, limit_val_batches=0,
-    )  # fmt: skip
-    continued = SpamClassifier("tiny", token_position="last_real", learning_rate=1e-2)
-    continued.awaits_checkpoint = True
-    data = SpamDataModule("sample", max_length=30, padding="batch")
-    longer.fit(continued, data, ckpt_path=tmp_path / "small.ckpt", weights_only=True)
+    longer, continued = train(tmp_path, steps=8, resume=tmp_path / "small.ckpt")
     assert longer.global_step == 8
     assert torch.equal(continued.net.backbone.wte.weight, model.net.backbone.wte.weight)
     assert not torch.equal(continued.net.head.weight, model.net.head.weight)

@@ -65,6 +65,8 @@ def test_temperature_grows_with_the_logits(scale: float) -> None:
     logits = torch.randn(200, 2, generator=generator)
     labels = torch.multinomial((4 * logits).softmax(-1), 1, generator=generator).squeeze(1)
     assert fit_temperature(scale * logits, labels) == pytest.approx(scale * fit_temperature(logits, labels), rel=1e-4)
+    without_mistakes = logits.argmax(-1)
+    assert fit_temperature(logits, without_mistakes) == 1.0
 
 
 @pytest.mark.parametrize("rule", ["best_f1", "max_fpr"])
@@ -72,11 +74,6 @@ def test_temperature_grows_with_the_logits(scale: float) -> None:
 def test_a_rule_needs_both_classes(rule: str, label: int) -> None:
     with pytest.raises(UserError, match="needs validation messages of both classes"):
         Decision().fit(torch.randn(5, 2), torch.full((5,), label), rule, 0.01, step=0)
-
-
-def test_without_mistakes_the_temperature_stays_one() -> None:
-    logits = torch.tensor([[2.0, 0], [0, 1.0], [3.0, 1.0]])
-    assert fit_temperature(logits, torch.tensor([0, 1, 0])) == 1.0
 
 
 def test_calibration_changes_no_label_at_threshold_one_half() -> None:
@@ -96,18 +93,15 @@ def test_decision_is_saved_with_the_weights() -> None:
     assert float(restored.threshold) == float(decision.threshold) != 0.5
     assert int(restored.fitted_step) == 7
     assert float(restored.temperature) == float(decision.temperature)
-    high = torch.tensor([[0.1, 0.9], [0.6, 0.4]])
-    restored.threshold.fill_(0.95)
-    assert restored.verdict(high).tolist() == [0, 0]
-    assert restored.verdict(torch.tensor([[0.1, 0.2, 0.7]])).tolist() == [2]
 
 
-def test_decision_stays_exact_in_half_precision() -> None:
+def test_the_threshold_decides_between_two_classes_exactly_in_half_precision() -> None:
     decision = Decision()
     decision.threshold.fill_(0.9931)
     decision.to(torch.bfloat16)
-    assert decision.threshold.dtype == torch.float32
     assert float(decision.threshold) == pytest.approx(0.9931, abs=1e-7)
+    assert decision.verdict(torch.tensor([[0.008, 0.992], [0.006, 0.994], [0.6, 0.4]])).tolist() == [0, 1, 0]
+    assert decision.verdict(torch.tensor([[0.1, 0.2, 0.7]])).tolist() == [2]
 
 
 def test_threshold_leaves_room_on_both_sides() -> None:

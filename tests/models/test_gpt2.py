@@ -12,23 +12,21 @@ from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shap
 TINY = GPT2Shape(layers=3, width=48, heads=3, context=64, vocabulary=300)
 
 
-def peer_of(shape: GPT2Shape) -> GPT2Model:
-    """A randomly initialised transformers model of the same shape, biases and norms drawn too."""
+def pair_of(shape: GPT2Shape) -> tuple[GPT2Model, GPT2Backbone]:
+    """A model of transformers with random weights, biases and norms too, and a backbone with the same weights."""
+    torch.manual_seed(0)
     sizes = {"n_layer": shape.layers, "n_embd": shape.width, "n_head": shape.heads, "n_positions": shape.context}
-    config = GPT2Config(**sizes, vocab_size=shape.vocabulary, bos_token_id=0, eos_token_id=0)
-    peer = GPT2Model(config).eval()
+    peer = GPT2Model(GPT2Config(**sizes, vocab_size=shape.vocabulary, bos_token_id=0, eos_token_id=0)).eval()
     for name, parameter in peer.named_parameters():
         if name.endswith("bias") or "ln_" in name:
             nn.init.normal_(parameter, mean=float("ln_" in name and "weight" in name), std=0.1)
-    return peer
-
-
-def copy_weights(peer: GPT2Model, backbone: GPT2Backbone) -> None:
     weights = peer.state_dict()
     for name, module in peer.named_modules():
         if isinstance(module, Conv1D):
             weights[f"{name}.weight"] = module.weight.detach().t()
+    backbone = GPT2Backbone(shape).eval()
     backbone.load_state_dict(weights)
+    return peer, backbone
 
 
 def tokens(batch: int, length: int, shape: GPT2Shape = TINY) -> Tensor:
@@ -37,20 +35,23 @@ def tokens(batch: int, length: int, shape: GPT2Shape = TINY) -> Tensor:
 
 @pytest.fixture(scope="module")
 def tiny_pair() -> tuple[GPT2Model, GPT2Backbone]:
-    torch.manual_seed(0)
-    peer, backbone = peer_of(TINY), GPT2Backbone(TINY).eval()
-    copy_weights(peer, backbone)
-    return peer, backbone
+    return pair_of(TINY)
 
 
-@pytest.mark.parametrize("length", [1, 2, 17, 64])
-def test_hidden_states_equal_transformers(tiny_pair: tuple[GPT2Model, GPT2Backbone], length: int) -> None:
-    peer, backbone = tiny_pair
-    input_ids = tokens(3, length)
+@pytest.mark.parametrize(
+    ("shape", "length"),
+    [
+        *((TINY, length) for length in (1, 2, 17, 64)),
+        pytest.param(PUBLISHED_SHAPES["gpt2"], 12, marks=pytest.mark.slow),
+    ],
+)
+def test_hidden_states_equal_transformers(shape: GPT2Shape, length: int) -> None:
+    peer, backbone = pair_of(shape)
+    input_ids = tokens(2, length, shape)
     with torch.no_grad():
         hidden = backbone(input_ids)
         expected = peer(input_ids).last_hidden_state
-    assert hidden.shape == (3, length, 48)
+    assert hidden.shape == (2, length, shape.width)
     assert (hidden - expected).abs().max() <= 1e-5
 
 
@@ -85,18 +86,6 @@ def test_checkpointed_blocks_give_the_same_gradients(dropout: float) -> None:
     assert kept_less < kept / 4
 
 
-@pytest.mark.slow
-def test_hidden_states_equal_transformers_at_124m() -> None:
-    torch.manual_seed(0)
-    shape = PUBLISHED_SHAPES["gpt2"]
-    peer, backbone = peer_of(shape), GPT2Backbone(shape).eval()
-    copy_weights(peer, backbone)
-    input_ids = tokens(2, 12, shape)
-    with torch.no_grad():
-        difference = backbone(input_ids) - peer(input_ids).last_hidden_state
-    assert difference.abs().max() <= 1e-5
-
-
 @pytest.mark.parametrize("changed", [1, 20, 39])
 def test_a_token_changes_no_hidden_state_before_it(tiny_pair: tuple[GPT2Model, GPT2Backbone], changed: int) -> None:
     _, backbone = tiny_pair
@@ -124,14 +113,13 @@ def test_initialisation_is_that_of_gpt2() -> None:
 
 
 def test_dropout_acts_in_training_only() -> None:
-    torch.manual_seed(0)
-    dropping, keeping = GPT2Backbone(TINY, dropout=0.5), GPT2Backbone(TINY)
-    keeping.load_state_dict(dropping.state_dict())
+    backbone = GPT2Backbone(TINY, dropout=0.5)
+    plain = GPT2Backbone(TINY)
+    plain.load_state_dict(backbone.state_dict())
     input_ids = tokens(2, 10)
     with torch.no_grad():
-        assert not torch.equal(dropping(input_ids), dropping(input_ids))
-        assert torch.equal(keeping(input_ids), keeping(input_ids))
-        assert torch.equal(dropping.eval()(input_ids), keeping(input_ids))
+        assert not torch.equal(backbone(input_ids), backbone(input_ids))
+        assert torch.equal(backbone.eval()(input_ids), plain(input_ids))
 
 
 def test_dropout_falls_on_embeddings_attention_and_both_branches() -> None:
@@ -161,15 +149,11 @@ def test_a_sequence_longer_than_the_context_is_refused() -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("size", ["layers", "width", "heads", "context", "vocabulary"])
-@pytest.mark.parametrize("value", [0, -1])
-def test_sizes_must_be_positive(size: str, value: int) -> None:
-    sizes = {"layers": 1, "width": 4, "heads": 2, size: value}
-    with pytest.raises(UserError, match=rf"{size} must be at least 1, not {value}"):
-        GPT2Shape(**sizes)
-
-
-def test_heads_must_divide_the_width() -> None:
+def test_sizes_must_be_positive_and_heads_divide_the_width() -> None:
+    for size in ("layers", "width", "heads", "context", "vocabulary"):
+        for value in (0, -1):
+            with pytest.raises(UserError, match=rf"{size} must be at least 1, not {value}"):
+                GPT2Shape(**{"layers": 1, "width": 4, "heads": 2, size: value})
     with pytest.raises(UserError, match=r"width 48 .* 5 heads.*--model.width.*--model.heads"):
         GPT2Shape(layers=1, width=48, heads=5)
 

@@ -27,20 +27,14 @@ def backbone(request: pytest.FixtureRequest) -> GPT2Backbone:
 @pytest.mark.parametrize("position", ["last", "first", "last_real", "mean"])
 def test_the_head_reads_what_the_whole_backbone_gives(backbone: GPT2Backbone, position: str, first_block: int) -> None:
     input_ids = torch.randint(50000, (4, 9), generator=torch.Generator().manual_seed(1))
-    settings = {
-        "token_position": position,
-        "attention": "causal",
-        "padded_length": None,
-        "label_names": ["a", "b", "c"],
-    }
+    settings = {"token_position": position, "attention": "causal", "padded_length": None, "label_names": list("abc")}
     net = GPT2Classifier(backbone, settings)
     with torch.no_grad():
         found = net.logits_from(backbone.before_block(input_ids, first_block), LENGTHS, first_block)
         logits = net.head(backbone(input_ids))  # of all positions
     for row, length in enumerate(LENGTHS.tolist()):
-        expected = {"first": logits[row, 0], "mean": logits[row, :length].mean(0)}.get(
-            position, logits[row, length - 1]
-        )
+        last = logits[row, length - 1]
+        expected = {"first": logits[row, 0], "mean": logits[row, :length].mean(0)}.get(position, last)
         torch.testing.assert_close(found[row], expected, atol=2e-5, rtol=1e-4)
 
 

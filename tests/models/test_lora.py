@@ -59,9 +59,8 @@ def test_forward_and_gradients_equal_peft(targets: tuple[str, ...]) -> None:
     backbone = adapted(targets)
     config = GPT2Config(n_layer=2, n_embd=32, n_head=2, n_positions=32, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)
     reference = GPT2Model(config).eval()
-    weights = {
-        name.replace(".base", ""): value for name, value in backbone.state_dict().items() if "update" not in name
-    }
+    state = backbone.state_dict().items()
+    weights = {name.replace(".base", ""): value for name, value in state if "update" not in name}
     for name, module in reference.named_modules():
         if isinstance(module, Conv1D):
             weights[f"{name}.weight"] = weights[f"{name}.weight"].t()

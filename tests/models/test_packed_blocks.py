@@ -71,13 +71,10 @@ def test_groups_hold_a_bounded_number_of_tokens_in_order(
         assert torch.allclose(of_batch, plain, rtol=1e-5, atol=1e-4)
 
 
-def test_few_tokens_are_not_worth_packing(backbone: GPT2Backbone, packed: list[int]) -> None:
+def test_only_many_tokens_of_plain_float32_are_packed(backbone: GPT2Backbone, packed: list[int]) -> None:
     (states,) = states_before_block(backbone, batches_of((2, 10)), 3)
     assert states.shape == (2, 10, 64)
     assert not packed
-
-
-def test_only_plain_float32_is_packed(backbone: GPT2Backbone) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert not can_pack(backbone)
     assert not can_pack(backbone.train())  # dropout draws anew for each token

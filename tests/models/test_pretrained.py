@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +24,7 @@ from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shap
 from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, load_weights, resolve_shape, weights_sha256
 
 SHAPE = GPT2Shape(layers=2, width=48, heads=3, context=64, vocabulary=300)
+NOT_FINITE = "ln_f.bias holds NaN or infinite numbers"
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -79,32 +80,49 @@ def assert_same_hidden_states(backbone: GPT2Backbone, peer: GPT2Model) -> None:
 
 
 def refusal(weights: Path | str, shape: GPT2Shape = SHAPE) -> str:
-    """The message of a failed load, which must be one line and leave the backbone unchanged."""
+    """The one line of a failed load, which leaves the backbone unchanged."""
     backbone = GPT2Backbone(shape)
     before = tensors_of(backbone)
-    with pytest.raises(UserError) as caught:
-        load_weights(backbone, str(weights))
+    message = one_line(lambda: load_weights(backbone, str(weights)))
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
-    return one_line(caught.value)
+    return message
 
 
 def refusal_of_shape(weights: Path | str, **sizes: int) -> str:
+    return one_line(lambda: resolve_shape(str(weights), **sizes))
+
+
+def one_line(refused: Callable[[], object]) -> str:
     with pytest.raises(UserError) as caught:
-        resolve_shape(str(weights), **sizes)
-    return one_line(caught.value)
+        refused()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
-def one_line(error: UserError) -> str:
-    assert "\n" not in str(error)
-    return str(error)
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("kind", [GPT2Model, GPT2LMHeadModel, GPT2ForSequenceClassification])
-def test_directories_written_by_transformers(kind: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [GPT2LMHeadModel, GPT2ForSequenceClassification])
+def test_models_with_a_head(kind: Any, tmp_path: Path) -> None:
     model = kind(config_of(SHAPE)).eval()
     model.save_pretrained(tmp_path)
     assert resolve_shape(str(tmp_path)) == SHAPE
-    assert_same_hidden_states(loaded(tmp_path), model if kind is GPT2Model else model.transformer)
+    assert_same_hidden_states(loaded(tmp_path), model.transformer)
+
+
+def test_directory_and_file(
+    model: GPT2Model, checkpoint: Path, bare_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(checkpoint.parent))
+    for weights in (checkpoint, "~/checkpoint", checkpoint / FILE):
+        assert resolve_shape(str(weights)) == SHAPE
+        assert_same_hidden_states(loaded(weights), model)
+        assert weights_sha256(str(weights)) == {FILE: sha256(checkpoint / FILE)}
+    config = checkpoint / "config.json"
+    config.write_text(config.read_text().replace('"n_positions"', '"n_ctx"'))  # as old ones have it
+    assert resolve_shape(str(checkpoint)) == resolve_shape(str(bare_file), heads=3) == SHAPE
+    assert_same_hidden_states(loaded(bare_file), model)
 
 
 def test_shards(model: GPT2Model, tmp_path: Path) -> None:
@@ -117,34 +135,14 @@ def test_shards(model: GPT2Model, tmp_path: Path) -> None:
     assert resolve_shape(str(tmp_path), heads=3) == SHAPE
 
 
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_digests_of_one_file_and_of_none(checkpoint: Path) -> None:
-    for weights in (checkpoint, checkpoint / FILE):
-        assert weights_sha256(str(weights)) == {FILE: sha256(checkpoint / FILE)}
-    assert weights_sha256("random") == {}
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_read_exactly(model: GPT2Model, dtype: torch.dtype, tmp_path: Path) -> None:
     model.to(dtype).save_pretrained(tmp_path)
     backbone = loaded(tmp_path)
     assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
     assert_same_hidden_states(backbone, GPT2Model.from_pretrained(tmp_path, dtype=torch.float32).eval())
-
-
-def test_the_backbone_keeps_its_dtype(model: GPT2Model, checkpoint: Path) -> None:
-    backbone = GPT2Backbone(SHAPE).bfloat16()
-    load_weights(backbone, str(checkpoint))
-    assert torch.equal(backbone.wte.weight, model.wte.weight.bfloat16())
-
-
-def test_a_file_with_and_without_a_config_beside_it(model: GPT2Model, checkpoint: Path, bare_file: Path) -> None:
-    assert resolve_shape(str(bare_file), heads=3) == resolve_shape(str(checkpoint / FILE)) == SHAPE
-    for file in (bare_file, checkpoint / FILE):
-        assert_same_hidden_states(loaded(file), model)
+    load_weights(backbone.to(dtype), str(tmp_path))
+    assert torch.equal(backbone.wte.weight, model.wte.weight)
 
 
 @pytest.mark.parametrize("prefix", ["", "transformer."])
@@ -158,19 +156,12 @@ def test_mask_buffers_and_a_tied_head_are_ignored(model: GPT2Model, prefix: str,
     assert_same_hidden_states(loaded(tmp_path / FILE), model)
 
 
-def test_random_leaves_the_backbone_unchanged() -> None:
+def test_random_weights_and_shapes_need_no_file() -> None:
     backbone = GPT2Backbone(SHAPE)
     before = tensors_of(backbone)
     load_weights(backbone, "random")
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
-
-
-def test_a_home_directory_is_expanded(model: GPT2Model, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(checkpoint.parent))
-    assert_same_hidden_states(loaded("~/checkpoint", resolve_shape("~/checkpoint")), model)
-
-
-def test_shapes_that_need_no_file() -> None:
+    assert weights_sha256("random") == {}
     for name, shape in PUBLISHED_SHAPES.items():
         assert resolve_shape(name) == resolve_shape(name, context=1024) == shape
     assert resolve_shape("no such file", 2, 48, 3, 64) == GPT2Shape(2, 48, 3, 64, 50257)
@@ -179,16 +170,14 @@ def test_shapes_that_need_no_file() -> None:
     assert resolve_shape("random", heads=6) == GPT2Shape(12, 768, 6)
 
 
-@given(
-    layers=st.none() | st.integers(1, 50),
-    head_width=st.integers(1, 100),
-    heads=st.none() | st.integers(1, 20),
-    context=st.none() | st.integers(1, 4096),
-)
+sizes = st.none() | st.integers(1, 50)
+
+
+@given(layers=sizes, head_width=st.integers(1, 100), heads=sizes, context=sizes)
 def test_random_fills_in_missing_sizes(
     layers: int | None, head_width: int, heads: int | None, context: int | None
 ) -> None:
-    width = head_width * heads if heads else head_width * 64
+    width = head_width * (heads or 64)
     shape = resolve_shape("random", layers, width, heads, context)
     assert shape == GPT2Shape(layers or 12, width, heads or head_width, context or 1024)
 
@@ -235,67 +224,51 @@ def test_a_config_of_another_architecture_is_refused(checkpoint: Path, setting: 
     assert refusal(checkpoint) == message  # also if all four sizes were given
 
 
-def test_an_old_config_with_n_ctx(checkpoint: Path) -> None:
-    file = checkpoint / "config.json"
-    file.write_text(file.read_text().replace('"n_positions"', '"n_ctx"'))
-    assert resolve_shape(str(checkpoint)) == SHAPE
-
-
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "contents"),
     [
-        *(("config.json", content) for content in (b"{", b"\xff\xfe", b"[1]")),
-        *((INDEX, content) for content in (b"{", b"[]", b"{}", b'{"weight_map": {"wte.weight": 1}}')),
+        ("config.json", [b"{", b"\xff\xfe", b"[1]"]),
+        (INDEX, [b"{", b"[]", b"{}", b'{"weight_map": {"wte.weight": 1}}']),
     ],
 )
-def test_broken_json_is_refused(checkpoint: Path, name: str, content: bytes) -> None:
-    if name == INDEX:
-        (checkpoint / FILE).unlink()
-    (checkpoint / name).write_bytes(content)
-    assert str(checkpoint / name) in refusal(checkpoint)
+def test_broken_json_is_refused(checkpoint: Path, name: str, contents: list[bytes]) -> None:
+    (checkpoint / FILE).unlink()
+    for content in contents:
+        (checkpoint / name).write_bytes(content)
+        assert str(checkpoint / name) in refusal(checkpoint)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "sizes", "told"),
     [
-        ({"h.1.mlp.c_fc.bias": None}, "does not fit the backbone: missing h.1.mlp.c_fc.bias:"),
-        ({"h.0.other": torch.ones(3)}, "unexpected h.0.other:"),
-        (  # as nn.Linear would store it
+        ({"h.1.mlp.c_fc.bias": None}, {}, "does not fit the backbone: missing h.1.mlp.c_fc.bias:"),
+        ({"h.0.other": torch.ones(3)}, {}, "unexpected h.0.other:"),
+        (
             {"h.0.attn.c_attn.weight": torch.ones(144, 48)},
-            "misshapen h.0.attn.c_attn.weight (F32 [144, 48], not a float [48, 144]):",
-        ),
-        ({"ln_f.weight": torch.ones(48).char()}, "misshapen ln_f.weight (I8 [48], not a float [48])"),
-        ({"transformer.wte.weight": torch.ones(300, 48)}, "wte.weight is stored twice"),
-        ({"lm_head.weight": torch.ones(300, 48)}, "lm_head.weight differs from wte.weight"),
-        *(
-            ({"ln_f.bias": torch.full((48,), float(number))}, "ln_f.bias holds NaN or infinite numbers")
-            for number in ("nan", "inf", "-inf")  # in the last tensor
-        ),
+            {},
+            "(F32 [144, 48], not a float [48, 144]):",
+        ),  # as in nn.Linear
+        ({"ln_f.weight": torch.ones(48).char()}, {}, "misshapen ln_f.weight (I8 [48], not a float [48])"),
+        ({"transformer.wte.weight": torch.ones(300, 48)}, {}, "wte.weight is stored twice"),
+        ({"lm_head.weight": torch.ones(300, 48)}, {}, "lm_head.weight differs from wte.weight"),
+        *(({"ln_f.bias": torch.full((48,), float(number))}, {}, NOT_FINITE) for number in ("nan", "inf", "-inf")),
+        ({}, {"layers": 3}, "missing h.2.ln_1.weight, h.2.ln_1.bias, h.2.attn.c_attn.weight and 9 more:"),
+        ({}, {"layers": 1}, "unexpected h.1.attn.c_attn.bias, h.1.attn.c_attn.weight, h.1.attn.c_proj.bias and 9 more"),
+        ({}, {"context": 32}, "misshapen wpe.weight (F32 [64, 48], not a float [32, 48]):"),
+        ({}, {"heads": 4}, "--model.heads 4 disagrees with"),
     ],
 )
-def test_wrong_tensors_are_named(checkpoint: Path, change: dict[str, Tensor | None], told: str) -> None:
+def test_tensors_that_do_not_fit_are_named(checkpoint: Path, change: dict, sizes: dict[str, int], told: str) -> None:
     tensors = {**load_file(checkpoint / FILE), **change}
     save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, checkpoint / FILE)
-    assert told in refusal(checkpoint)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "told"),
-    [
-        ({"layers": 3}, "missing h.2.ln_1.weight, h.2.ln_1.bias, h.2.attn.c_attn.weight and 9 more:"),
-        ({"layers": 1}, "unexpected h.1.attn.c_attn.bias, h.1.attn.c_attn.weight, h.1.attn.c_proj.bias and 9 more:"),
-        ({"context": 32}, "misshapen wpe.weight (F32 [64, 48], not a float [32, 48]):"),
-        ({"heads": 4}, "--model.heads 4 disagrees with"),
-    ],
-)
-def test_a_backbone_of_another_shape_is_refused(checkpoint: Path, sizes: dict[str, int], told: str) -> None:
     assert told in refusal(checkpoint, replace(SHAPE, **sizes))
 
 
 @pytest.mark.parametrize("name", ["wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"])
 def test_a_bare_file_without_a_matrix_that_gives_the_shape(model: GPT2Model, bare_file: Path, name: str) -> None:
+    others = tensors_of(model)
+    del others[name]
     for tensor in ({name: torch.ones(48)}, {}):
-        others = {other: value for other, value in tensors_of(model).items() if other != name}
         save_file(others | tensor, bare_file)
         assert f"{bare_file} has no matrix {name}" in refusal(bare_file)
 
@@ -311,29 +284,25 @@ def test_a_file_that_is_not_safetensors(model: GPT2Model, bare_file: Path, damag
         assert "save_pretrained" in message
 
 
-def test_a_directory_of_pickled_weights(model: GPT2Model, checkpoint: Path) -> None:
-    (checkpoint / FILE).unlink()
-    torch.save(model.state_dict(), checkpoint / "pytorch_model.bin")
+def test_a_directory_of_pickled_weights(checkpoint: Path) -> None:
+    (checkpoint / FILE).rename(checkpoint / "pytorch_model.bin")
     message = refusal(checkpoint)
     assert f"{checkpoint} holds neither model.safetensors nor model.safetensors.index.json" in message
     assert "GPT2LMHeadModel.from_pretrained(DIRECTORY).save_pretrained(NEW_DIRECTORY)" in message
 
 
-@pytest.mark.parametrize("shard", ["../outside.safetensors", "sub/a.safetensors", "sub\\a.safetensors", ".."])
-def test_shards_stay_in_their_directory(model: GPT2Model, checkpoint: Path, shard: str) -> None:
-    save_file(tensors_of(model), checkpoint.parent / "outside.safetensors")
-    assert f"{checkpoint / INDEX}: the shard {shard!r} must be a file beside" in refusal(indexed(checkpoint, shard))
-
-
-@pytest.mark.parametrize("shard", ["gone.safetensors", "x" * 999, "a\0b", ".", ""])
-def test_a_missing_shard(checkpoint: Path, shard: str) -> None:
-    assert f"the shard {shard} is missing" in refusal(indexed(checkpoint, shard))
-
-
-def indexed(checkpoint: Path, shard: str) -> Path:
+@pytest.mark.parametrize(
+    ("shards", "told"),
+    [
+        (["../weights.safetensors", "sub/a.safetensors", "sub\\a.safetensors", ".."], "{!r} must be a file beside"),
+        (["gone.safetensors", "x" * 999, "a\0b", ".", ""], "{} is missing"),
+    ],
+)
+def test_shards_stay_in_their_directory(checkpoint: Path, bare_file: Path, shards: list[str], told: str) -> None:
     (checkpoint / FILE).unlink()
-    (checkpoint / INDEX).write_text(json.dumps({"weight_map": {"wte.weight": shard}}))
-    return checkpoint
+    for shard in shards:
+        (checkpoint / INDEX).write_text(json.dumps({"weight_map": {"wte.weight": shard}}))
+        assert f"{checkpoint / INDEX}: the shard {told.format(shard)}" in refusal(checkpoint)
 
 
 MEDIUM_SHAPED = GPT2Shape(layers=1, width=64, heads=16, context=8, vocabulary=20)
@@ -354,55 +323,46 @@ def test_a_file_placed_by_hand_is_used(tmp_path: Path, monkeypatch: pytest.Monke
     assert_same_hidden_states(loaded("gpt2-medium", MEDIUM_SHAPED), peer)
 
 
-class Hub:
+class Hub(ThreadingHTTPServer):
     """A hub on 127.0.0.1: serves a file per name, and records the requests."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
         self.files: dict[str, list[bytes]] = {}  # what each download gets, the last one again and again
         self.announced: dict[str, str] = {}
         self.requests: list[str] = []
-        hub = self
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                hub.requests.append(f"{self.command} {self.path}")
-                name = self.path.split("/")[2]
-                files = hub.files.get(name)
-                if files is None or self.path != f"/openai-community/{name}/resolve/{HUB_REVISIONS[name]}/{FILE}":
-                    self.send_response(404)
-                    self.send_header("X-Error-Code", "EntryNotFound")
-                    self.end_headers()
-                    return
-                self.send_response(200)
-                self.send_header("ETag", f'"{hub.announced[name]}"')
-                self.send_header("X-Repo-Commit", HUB_REVISIONS[name])
-                self.send_header("Content-Length", str(len(files[0])))
-                self.end_headers()
-                if self.command == "GET":
-                    self.wfile.write(files.pop(0) if len(files) > 1 else files[0])
 
-            do_GET = do_HEAD  # noqa: N815  # http.server's own naming
+class Answer(BaseHTTPRequestHandler):
+    server: Hub
 
-            def log_message(self, format: str, *args: object) -> None: ...
+    def do_HEAD(self) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
+        name = self.path.split("/")[2]
+        files = self.server.files.get(name)
+        found = files and self.path == f"/openai-community/{name}/resolve/{HUB_REVISIONS[name]}/{FILE}"
+        headers = {"X-Error-Code": "EntryNotFound"}
+        if files and found:
+            headers = {"ETag": f'"{self.server.announced[name]}"', "X-Repo-Commit": HUB_REVISIONS[name]}
+            headers["Content-Length"] = str(len(files[0]))
+        self.send_response(200 if found else 404)
+        for header in headers.items():
+            self.send_header(*header)
+        self.end_headers()
+        if files and found and self.command == "GET":
+            self.wfile.write(files.pop(0) if len(files) > 1 else files[0])
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    do_GET = do_HEAD  # noqa: N815  # http.server's own naming
 
-    def serve(self, name: str, *contents: bytes, announced: bytes) -> None:
-        self.files[name] = list(contents)
-        self.announced[name] = hashlib.sha256(announced).hexdigest()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def log_message(self, format: str, *args: object) -> None: ...
 
 
 FETCH = """
 import json, os, sys, time
 from spam_classifier.errors import UserError
 from spam_classifier.models import pretrained
-
 time.sleep = lambda seconds: None  # the hub client waits between attempts
 pretrained.GPT2_SHA256 = os.environ.get("GPT2_SHA256", pretrained.GPT2_SHA256)
 outcomes = []
@@ -418,23 +378,18 @@ print(json.dumps(outcomes))
 
 def fetch_in_subprocess(*names: str, **environment: str) -> list[str]:
     """Fetch one after the other in a new process, which reads the hub's address and cache from the environment."""
-    run = subprocess.run(
-        [sys.executable, "-c", FETCH, *names],
-        env=os.environ | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {**os.environ, "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2", **environment}
+    command = [sys.executable, "-c", FETCH, *names]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    hub = Hub()
-    yield hub
-    hub.close()
+    with Hub() as hub:
+        yield hub
+        hub.shutdown()
 
 
 @pytest.mark.slow
@@ -443,9 +398,8 @@ def test_downloads(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     save_file(tensors_of(peer), tmp_path / "good")
     good = (tmp_path / "good").read_bytes()
     damaged = good[:-1] + b"\x00"
-    hub.serve("gpt2", good, announced=good)
-    hub.serve("gpt2-medium", damaged, good, announced=good)  # the second download is right
-    hub.serve("gpt2-xl", damaged, announced=good)
+    hub.files = {"gpt2": [good], "gpt2-medium": [damaged, good], "gpt2-xl": [damaged]}
+    hub.announced = dict.fromkeys(hub.files, hashlib.sha256(good).hexdigest())
     environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path)}
     cache = tmp_path / "hub"
     own, link = tmp_path / "own.safetensors", cached_file(cache, "gpt2")
@@ -455,8 +409,7 @@ def test_downloads(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     names = ["gpt2-medium", "gpt2-medium", "gpt2-large", "gpt2-xl", "gpt2-xl", "gpt2"]
     medium, again, absent, *corrupt, linked = fetch_in_subprocess(*names, **environment)
-    for message in (absent, *corrupt, linked):
-        assert "\n" not in message
+    assert not any("\n" in message for message in (absent, *corrupt, linked))
     assert medium == again == "fetched"
     assert sum(request.startswith("GET /openai-community/gpt2-medium/") for request in hub.requests) == 2
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
@@ -472,13 +425,14 @@ def test_downloads(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not link.is_symlink()
     assert own.exists()
 
-    environment["GPT2_SHA256"] = hashlib.sha256(good).hexdigest()
+    environment["GPT2_SHA256"] = hub.announced["gpt2"]
     assert fetch_in_subprocess("gpt2", **environment) == ["fetched"]
     link.resolve().write_bytes(damaged)  # in the cache
     assert fetch_in_subprocess("gpt2", **environment) == ["fetched"]
     assert link.read_bytes() == good
 
-    hub.close()
+    hub.shutdown()
+    hub.server_close()
     cached, unreachable = fetch_in_subprocess("gpt2-medium", "gpt2-large", **environment)
     assert cached == "fetched"
     assert "Connection refused" in unreachable
@@ -517,13 +471,8 @@ def test_true_gpt2_continues_the_sentence() -> None:
 
     fetch_weights("gpt2")
     backbone = loaded("gpt2", resolve_shape("gpt2"))
-    prompt, expected = (
-        gpt2_tokenizer().encode_ordinary(text)
-        for text in (
-            "Every effort moves you",
-            " forward.\n\nThe first step is to understand the importance of your work",
-        )
-    )
+    texts = "Every effort moves you", " forward.\n\nThe first step is to understand the importance of your work"
+    prompt, expected = map(gpt2_tokenizer().encode_ordinary, texts)
     tokens = list(prompt)
     with torch.no_grad():
         for _ in expected:
