@@ -26,6 +26,7 @@ import torch
 from hypothesis import settings
 
 from spam_classifier import Classifier, SpamClassifier, SpamDataModule, load_classifier
+from spam_classifier.models.gpt2_classifier import backbone_structure
 
 DATA_SETTINGS = ("corpus", "padding", "keep", "max_length", "batch_size")
 MAX_LENGTH = 24
@@ -247,6 +248,26 @@ def is_gone() -> Callable[[int], bool]:
 
 
 @pytest.fixture(scope="session")
+def smallest_checkpoint() -> Callable[..., dict[str, Any]]:
+    """The contents of a checkpoint of the smallest possible model, with changed settings."""
+
+    def contents(**changes: Any) -> dict[str, Any]:
+        model = SpamClassifier("random", layers=1, width=1, heads=1)
+        settings = {**model.hparams, "padded_length": 120, "max_length": 120, "keep": "head"}
+        settings |= {"label_names": ["ham", "spam"], **changes}
+        classes = len(settings["label_names"])
+        backbone = backbone_structure(model.shape, model.hparams).state_dict()
+        decision = {"temperature": 1.0, "threshold": 0.5, "fitted_step": -1}
+        tensors = {f"backbone.{name}": torch.zeros(tensor.shape) for name, tensor in backbone.items()}
+        tensors |= {"head.weight": torch.arange(float(classes))[:, None], "head.bias": torch.zeros(classes)}
+        tensors |= {f"decision.{name}": torch.tensor(value) for name, value in decision.items()}
+        settings["class_weights"] = [1.0] * classes
+        return {"state_dict": tensors, "global_step": 42, "optimizer_states": [], "hyper_parameters": settings}
+
+    return contents
+
+
+@pytest.fixture(scope="session")
 def three_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of three classes with names that are hostile to markup."""
     path = tmp_path_factory.mktemp("corpus") / "topics_[x](y).csv"
@@ -284,17 +305,7 @@ def _train(directory: Path, of_model: dict[str, Any], of_data: dict[str, Any]) -
     data = SpamDataModule(**of_data)
     data.context = SIZES["context"]
     model = SpamClassifier("random", **of_model)
-    trainer = pl.Trainer(
-        max_steps=8,
-        limit_val_batches=4,
-        num_sanity_val_steps=0,
-        val_check_interval=4,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        default_root_dir=directory,
-    )
+    trainer = quiet_trainer(directory, max_steps=8, limit_val_batches=4, val_check_interval=4)
     trainer.fit(model, data)
     assert model.net is not None
     with torch.no_grad():
@@ -303,3 +314,15 @@ def _train(directory: Path, of_model: dict[str, Any], of_data: dict[str, Any]) -
         model.net.decision.temperature.fill_(1.7)
     trainer.save_checkpoint(directory / "checkpoints/model.ckpt")
     return load_classifier(directory)
+
+
+def quiet_trainer(directory: Path, **options: Any) -> pl.Trainer:
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    settings: dict[str, Any] = {**dict.fromkeys(off, False), "accelerator": "cpu", "devices": 1}
+    return pl.Trainer(**{**settings, "num_sanity_val_steps": 0, "default_root_dir": directory, **options})
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Callable[..., pl.Trainer]:
+    """Make a Trainer that prints nothing and writes nothing, unless told to."""
+    return partial(quiet_trainer, tmp_path)

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,21 +14,14 @@ from spam_classifier.comparing import grid, table
 from spam_classifier.comparing.launch import RunFailed
 from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
 from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
-from spam_classifier.comparing.table import (
-    accuracy_table,
-    draw_accuracies,
-    estimate,
-    figure_table,
-    notes,
-    paired_differences,
-    run_records,
-)
+from spam_classifier.comparing.table import accuracy_table, estimate, figure_table, notes, paired_differences
 from spam_classifier.evaluation.metrics import wilson_interval
 from spam_classifier.experiments import main
 from spam_classifier.files import locked
 
 BOOK = Path(__file__).parents[1] / "configs/experiments"
 ROWS = read_rows([BOOK])
+ONE, TWO = Row("01_one", Path("01_one.yaml")), Row("02_two", Path("02_two.yaml"))  # rows of another folder
 
 
 def metrics_of(accuracy: float, *, test: bool = False) -> dict:
@@ -50,7 +42,7 @@ def records(row: Row, *accuracies: float | None, test: bool = False, splits: str
     for seed, accuracy in enumerate(accuracies, 1):
         metrics = metrics_of(accuracy, test=test) if accuracy is not None else {}
         what = {"splits": splits.format(seed) if metrics else "", "error": None if metrics else "out of memory"}
-        lines += run_records(row, 0, seed, metrics, test=test, **what)
+        lines += table.run_records(row, 0, seed, metrics, test=test, **what)
     return lines
 
 
@@ -61,7 +53,7 @@ def lines_of(runs: list[dict], rows: Sequence[Row], seeds: Sequence[int] = (1,))
 # --- the rows
 
 
-def test_the_listing_of_the_folder_is_the_table() -> None:
+def test_the_folder_has_the_rows_of_the_table() -> None:
     assert [row.name for row in ROWS] == list(PUBLISHED)
     assert {row.name for row in ROWS if row.config is None} == set(WITHOUT_RUN)
     assert all(0 < share <= 100 for figures in PUBLISHED.values() for share in figures[:3])
@@ -69,10 +61,11 @@ def test_the_listing_of_the_folder_is_the_table() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(BOOK.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_config_asks_a_question_and_says_what_differs(path: Path) -> None:
-    """That ``fit`` accepts it, tests/test_configs.py checks."""
-    assert path.read_text().startswith("# ")
-    assert path.read_text().splitlines()[0].endswith((".", "?"))
+def test_a_config_asks_a_question_and_sets_no_default(path: Path) -> None:
+    """tests/test_configs.py checks that ``fit`` accepts it."""
+    first = path.read_text().splitlines()[0]
+    assert first.startswith("# ")
+    assert first.endswith((".", "?"))
     settings = yaml.safe_load(path.read_text())
     for section, signature in (("model", SpamClassifier), ("data", SpamDataModule)):
         parameters = inspect.signature(signature).parameters
@@ -82,32 +75,22 @@ def test_a_config_asks_a_question_and_says_what_differs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("asked", [["3"], ["03"], ["03_head_only"], ["configs/experiments/03_head_only.yaml"]])
-def test_rows_are_asked_for_by_number_or_name_and_keep_their_order(asked: list[str]) -> None:
+def test_rows_are_chosen_by_number_or_name_and_keep_their_order(asked: list[str]) -> None:
     assert [row.name for row in choose_rows(ROWS, ["16", *asked, "16"])] == ["03_head_only", "16_last_real_token"]
     assert choose_rows(ROWS, []) == ROWS
 
 
-@pytest.mark.parametrize(
-    ("number", "divisor", "sizes"),
-    [
-        (1, 12, (2, 64, 1, 1024)),
-        (6, 4, (6, 256, 4, 1024)),
-        (9, 12, (4, 128, 2, 1024)),
-        (10, 3, (4, 256, 4, 1024)),
-        (7, 1, (36, 1280, 20, 1024)),
-        (1, 100, (2, 64, 1, 1024)),
-    ],
-)
-def test_a_shrunken_model_has_fewer_layers_and_heads_as_wide(number: int, divisor: int, sizes: tuple[int, ...]) -> None:
-    names = ("layers", "width", "heads", "context")
-    expected = [f"--model.{name}={size}" for name, size in zip(names, sizes, strict=True)]
-    assert shrunken(row(number), divisor) == ["--model.weights=random", *expected]
-
-
-def test_own_sizes_of_a_config_are_shrunken(tmp_path: Path) -> None:
+def test_a_shrunken_model_has_fewer_layers_and_heads_as_wide(tmp_path: Path) -> None:
+    own = Row("own", tmp_path / "own.yaml")
     (tmp_path / "own.yaml").write_text("model: {weights: random, layers: 8, width: 128, heads: 4, context: 256}")
-    flags = ["--model.layers=4", "--model.width=64", "--model.heads=2", "--model.context=256"]
-    assert shrunken(Row("own", tmp_path / "own.yaml"), 2)[1:] == flags
+    for shrunk, divisor, sizes in (
+        *((row(1), divisor, (2, 64, 1, 1024)) for divisor in (12, 100)),
+        *((row(6), 4, (6, 256, 4, 1024)), (row(7), 1, (36, 1280, 20, 1024))),
+        *((row(9), 12, (4, 128, 2, 1024)), (row(10), 3, (4, 256, 4, 1024)), (own, 2, (4, 64, 2, 256))),
+    ):
+        names = ("layers", "width", "heads", "context")
+        expected = [f"--model.{name}={size}" for name, size in zip(names, sizes, strict=True)]
+        assert shrunken(shrunk, divisor) == ["--model.weights=random", *expected]
 
 
 # --- the table
@@ -117,17 +100,9 @@ def test_one_seed_has_the_interval_of_its_messages() -> None:
     first, eighteenth = lines_of(records(row(1), 0.9), [row(1), row(18)])
     low, high = wilson_interval(0.9, 100)
     assert first == {
-        "row": "01",
-        "what": "last token last block",
-        "learning parameters": "7,090,946",
-        "train": "90.00",
-        "validation": f"90.00 ({100 * low:.2f} to {100 * high:.2f})",
-        "seconds": "12.5",
-        "peak memory, MB": "1,500",
-        "book: train": "96.63",
-        "book: validation": "99.33",
-        "book: test": "95.00",
-        "book: minutes": "0.28",
+        **{"row": "01", "what": "last token last block", "learning parameters": "7,090,946", "train": "90.00"},
+        **{"validation": f"90.00 ({100 * low:.2f} to {100 * high:.2f})", "seconds": "12.5", "peak memory, MB": "1,500"},
+        **{"book: train": "96.63", "book: validation": "99.33", "book: test": "95.00", "book: minutes": "0.28"},
         "remark": "",
     }
     assert (eighteenth["validation"], eighteenth["book: validation"]) == (None, "99.33")
@@ -140,10 +115,8 @@ def test_several_seeds_have_mean_and_spread() -> None:
     assert line["validation"] == line["test"] == "92.00 ± 2.00"
     assert estimate(pd.DataFrame(runs), "validation") == pytest.approx((92, 90, 94))
     figures = figure_table(pd.DataFrame(runs))
-    assert [(line["split"], line["seeds"], line["F1"]) for line in figures] == [
-        ("validation", 3, "92.00 ± 2.00"),
-        ("test", 3, "92.00 ± 2.00"),
-    ]
+    shown = [(line["split"], line["seeds"], line["F1"]) for line in figures]
+    assert shown == [(split, 3, "92.00 ± 2.00") for split in ("validation", "test")]
     assert "false positives" not in figures[0]  # nobody knows them
 
 
@@ -154,14 +127,7 @@ def test_failures_and_missing_runs_are_remarks() -> None:
     assert second["remark"] == "seed 1 not run yet; seed 2 not run yet; seed 3 not run yet"
 
 
-def test_rows_of_other_folders_have_no_published_figures() -> None:
-    own = Row("01_mine", Path("01_mine.yaml"))
-    (line,) = lines_of(records(own, 0.9), [own])
-    assert not [name for name in line if name.startswith("book")]
-    assert "A100" not in notes([own], [1], None, [])
-
-
-def test_notes_say_what_the_figures_are() -> None:
+def test_notes_explain_the_figures() -> None:
     said = notes(ROWS, [1], 12, ["--data.corpus", "my messages.csv"])
     assert "pretrained GPT-2 on an A100" in said
     assert "5,572" in said
@@ -169,24 +135,24 @@ def test_notes_say_what_the_figures_are() -> None:
     assert "--data.corpus 'my messages.csv'" in said
     assert "random weights" not in notes(ROWS, [1], None, [])
     assert "standard deviation over seeds 1, 2" in notes(ROWS, [1, 2], None, [])
+    assert "A100" not in notes([ONE], [1], None, [])
+    (line,) = lines_of(records(ONE, 0.9), [ONE])
+    assert not [name for name in line if name.startswith("book")]
 
 
 def test_picture_has_measured_and_published_marks() -> None:
-    axes = draw_accuracies([row(1), row(2)], pd.DataFrame(records(row(1), 0.9, test=True))).axes[0]
+    axes = table.draw_accuracies([row(1), row(2)], pd.DataFrame(records(row(1), 0.9, test=True))).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["01 last token last block", "02 first token"]
     marks = {tuple(line.get_xdata()) for line in axes.get_lines()}
     assert {(90.0,), (99.33, 80.54), (95.0, 75.0)} <= marks
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row on top
 
 
-ONE, TWO = Row("one", Path("one.yaml")), Row("two", Path("two.yaml"))
-
-
 def test_configs_are_compared_seed_by_seed() -> None:
     runs = pd.DataFrame([*records(ONE, 0.9, 0.8, 0.7, 0.6), *records(TWO, 0.92, 0.82, 0.71, 0.63)])
     runs.loc[runs["split"] == "train", "messages"] = 400
     (line,) = paired_differences(runs)
-    assert (line["split"], line["model"], line["minus"]) == ("validation", "GPT-2, two", "GPT-2, one")
+    assert (line["split"], line["model"], line["minus"]) == ("validation", "GPT-2, 02_two", "GPT-2, 01_one")
     # differences 2, 2, 1, 3: mean 2, variance 2/3 * (1/4 + 100/400), Student's t of three degrees 3.182
     assert (line["difference"], line["95 % interval"]) == ("+2.00", "0.16 to 3.84")
     assert 0.03 < float(line["p"]) < 0.05
@@ -195,9 +161,9 @@ def test_configs_are_compared_seed_by_seed() -> None:
 def test_linear_models_are_compared_with_their_gpt2() -> None:
     metrics = metrics_of(0.9)
     metrics["baselines"] = {"validation": {"words": {**metrics["validation"], "f1": 0.95}}}
-    runs = [line for seed in (1, 2) for line in run_records(ONE, 0, seed, metrics, test=False, splits="s", error=None)]
-    (line,) = paired_differences(pd.DataFrame(runs))
-    assert (line["model"], line["minus"]) == ("words, one", "GPT-2, one")
+    runs = [pd.DataFrame(table.run_records(ONE, 0, n, metrics, test=False, splits="s", error=None)) for n in (1, 2)]
+    (line,) = paired_differences(pd.concat(runs))
+    assert (line["model"], line["minus"]) == ("words, 01_one", "GPT-2, 01_one")
     assert line["difference"] == "+5.00"
     assert "p" not in line  # equal differences say nothing of chance
 
@@ -252,25 +218,19 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Launched:
     monkeypatch.setattr(grid, "launch_fit", fake.fit)
     monkeypatch.setattr(grid, "launch_test", fake.test)
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "configs"
-    folder.mkdir()
+    Path("configs").mkdir()
     for number, name in enumerate(("plain", "head", "other"), 1):
-        (folder / f"0{number}_{name}.yaml").write_text(f"model: {{learning_rate: 1.0e-{number}}}")
+        Path(f"configs/0{number}_{name}.yaml").write_text(f"model: {{learning_rate: 1.0e-{number}}}")
     return fake
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def run(call: Callable) -> Callable:
+    """Run the command on the configs; its exit code and output."""
+
     def run(*words: str, configs: Sequence[object] = ("configs",)) -> tuple[int, str, str]:
         place = words.index("--") if "--" in words else len(words)
-        words = (*words[:place], "--configs", *map(str, configs), *words[place:])
-        monkeypatch.setattr(sys, "argv", ["experiments", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
+        return call(main, *words[:place], "--configs", *configs, *words[place:])
 
     return run
 
@@ -284,7 +244,7 @@ def cells(text: str, name: str) -> list[str]:
     return next(line for line in lines if name in line)
 
 
-def test_every_row_is_run_and_what_is_finished_is_not_run_again(launched: Launched, run: Callable) -> None:
+def test_every_row_is_run_once(launched: Launched, run: Callable) -> None:
     code, out, err = run("1", "2")
     assert (code, launched.rows) == (0, ["01_plain", "02_head"]), err
     assert cells(out, "head")[0] == "02"
@@ -302,7 +262,7 @@ def test_every_row_is_run_and_what_is_finished_is_not_run_again(launched: Launch
     assert cells(out, "plain")[0] == "01"
 
 
-def test_what_is_unfinished_starts_anew(launched: Launched, run: Callable) -> None:
+def test_unfinished_runs_start_again(launched: Launched, run: Callable) -> None:
     launched.fails["02_head"] = KeyboardInterrupt()
     code, _, err = run()
     assert code == 130
@@ -327,6 +287,11 @@ def test_a_row_that_fails_is_named_and_the_others_go_on(launched: Launched, run:
     code, out, _ = run()
     assert (code, launched.rows[3:]) == (0, ["02_head"])
     assert "failed" not in out
+    # flags can be corrected while no run is finished
+    launched.fails["01_plain"] = RunFailed("no such flag", ["fit"])
+    assert run("1", "--directory", "new", "--", "--data.corpsu", "sample")[0] == 1
+    launched.fails.clear()
+    assert run("1", "--directory", "new", "--", "--data.corpus", "sample")[0] == 0
 
 
 def test_seeds_are_the_outer_loop_and_are_compared(launched: Launched, run: Callable) -> None:
@@ -361,8 +326,7 @@ def test_sizes_are_runs_of_their_own_with_a_learning_curve(launched: Launched, r
     code, out, err = run("1", "--sizes", "8", "16", "--steps", "50")
     assert (code, launched.rows) == (0, ["01_plain", "01_plain"]), err
     for size, flags in zip((8, 16), launched.flags, strict=True):
-        assert f"--data.train_per_class={size}" in flags
-        assert "--trainer.max_steps=50" in flags
+        assert {f"--data.train_per_class={size}", "--trainer.max_steps=50"} <= set(flags)
     assert "per class" in cells(out, "what")
     (axes,) = table.draw_learning_curve(pd.read_csv(DIRECTORY / "experiments.csv")).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16"]
@@ -383,14 +347,7 @@ def test_runs_with_other_flags_are_not_mixed(launched: Launched, run: Callable, 
     assert run("2", "--directory", "elsewhere", *other)[0] == 0
 
 
-def test_flags_can_be_corrected_while_nothing_is_finished(launched: Launched, run: Callable) -> None:
-    launched.fails["01_plain"] = RunFailed("no such flag", ["fit"])
-    assert run("1", "--", "--data.corpsu", "sample")[0] == 1
-    launched.fails.clear()
-    assert run("1", "--", "--data.corpus", "sample")[0] == 0
-
-
-def test_a_config_that_has_changed_is_not_taken_for_its_run(launched: Launched, run: Callable) -> None:
+def test_runs_of_a_changed_config_are_refused(launched: Launched, run: Callable) -> None:
     run("1")
     config = Path("configs/01_plain.yaml")
     config.write_text(f"# a remark changes nothing\n{config.read_text()}")
@@ -401,17 +358,10 @@ def test_a_config_that_has_changed_is_not_taken_for_its_run(launched: Launched, 
     assert "was trained with another configs/01_plain.yaml" in err
 
 
-def test_files_of_others_are_left_alone(launched: Launched, run: Callable, tmp_path: Path) -> None:
-    (tmp_path / "mine/thesis").mkdir(parents=True)
-    code, _, err = run("1", "--directory", "mine")
-    assert code == 1
-    assert "holds other files" in err
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis"]
-
-
 @pytest.mark.parametrize(
     ("words", "configs", "refusal"),
     [
+        (["--directory", "mine"], ["configs"], "{}/mine holds other files"),
         (["7"], ["configs"], "there is no row 7: the rows are 01_plain, 02_head, 03_other"),
         (["--seeds", "1", "1"], ["configs"], "--seeds 1 1 names one twice"),
         (["--sizes", "8", "0"], ["configs"], "--sizes must be at least 1, not 0"),
@@ -425,17 +375,19 @@ def test_files_of_others_are_left_alone(launched: Launched, run: Callable, tmp_p
         ([], ["binary.yaml"], "binary.yaml is not YAML"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_once(
+def test_mistakes_are_refused_before_any_run(
     launched: Launched, run: Callable, words: list[str], configs: list[str], refusal: str
 ) -> None:
     for name, text in (("empty", b""), ("words", b"just words"), ("open", b"model: ["), ("binary", b"\xff")):
         Path(f"{name}.yaml").write_bytes(text)
+    Path("mine/thesis").mkdir(parents=True)
     code, _, err = run(*words, configs=configs)
     assert code == 1
-    assert err.startswith(f"error: {refusal}")
+    assert err.startswith(f"error: {refusal.format(Path.cwd())}")
     assert len(err.splitlines()) == 1
     assert not launched.fits
     assert not DIRECTORY.exists()
+    assert [path.name for path in Path("mine").iterdir()] == ["thesis"]
 
 
 def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable) -> None:
@@ -446,7 +398,7 @@ def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable
     assert out.count("other splits than most rows") == 1
 
 
-def test_two_commands_do_not_share_a_directory(launched: Launched, run: Callable) -> None:
+def test_two_commands_can_not_share_a_directory(launched: Launched, run: Callable) -> None:
     DIRECTORY.parent.mkdir(parents=True)
     lock = DIRECTORY.with_name(".experiments.lock")
     with locked(lock, lock, "busy"):
@@ -472,10 +424,8 @@ def test_rows_are_trained(command: Callable, forked_runs: None, tmp_path: Path) 
     assert done.code == 0, done.err
     directory = tmp_path / DIRECTORY
     runs = pd.read_csv(directory / "experiments.csv")
-    assert runs[runs["split"] == "validation"]["config"].value_counts().to_dict() == {
-        "01_last_token_last_block": 3,
-        "16_last_real_token": 3,
-    }
+    counts = runs[runs["split"] == "validation"]["config"].value_counts().to_dict()
+    assert counts == {"01_last_token_last_block": 3, "16_last_real_token": 3}
     assert runs["acc"].between(runs["acc_low"], runs["acc_high"]).all()
     assert (runs["seconds"] > 0).all()
     assert set(runs[runs["split"] == "train"]["messages"]) == {16}

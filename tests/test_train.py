@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
@@ -16,7 +17,13 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from spam_classifier import load_classifier
+from spam_classifier.training.logger import RunLogger
+
 CONFIGS = Path(__file__).parents[1] / "configs"
+RUN = Path("lightning_logs/version_0")
+LAST = RUN / "checkpoints/last.ckpt"
+CONTINUE = ("fit", "--ckpt_path", "last")
 SMALL = [
     *("--model.weights", "random", "--model.layers", "2", "--model.width", "32", "--model.heads", "2"),
     *("--model.context", "256", "--model.trainable", "all", "--model.learning_rate", "3e-3"),
@@ -27,7 +34,7 @@ LAST_REAL = ["--model.token_position", "last_real", "--data.padding", "batch"]
 
 
 @pytest.fixture
-def three_classes(tmp_path: Path) -> Path:
+def topics(tmp_path: Path) -> Path:
     """90 messages, the class of each given away by a word."""
     words = {"news": "report", "sport": "goal", "weather": "rain"}
     rows = [(label, f"{words[label]} number {n}, as told at {n % 7} o'clock") for n in range(30) for label in words]
@@ -37,53 +44,73 @@ def three_classes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def fit_topics(three_classes: Path) -> list[str]:
+def fit_topics(topics: Path) -> list[str]:
     columns = ["--data.text_column", "body", "--data.label_column", "topic"]
-    return ["fit", *SMALL, *LAST_REAL, "--data.corpus", str(three_classes), *columns]
+    return ["fit", *SMALL, *LAST_REAL, "--data.corpus", str(topics), *columns]
 
 
-def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(run))
-    events.Reload()
+@pytest.fixture
+def done(train: Callable) -> Callable[..., str]:
+    """Run ``train`` with arguments that must work; its standard output."""
+
+    def done(*arguments: object) -> str:
+        outcome = train(*arguments)
+        assert outcome.code == 0, outcome.err
+        return outcome.out
+
+    return done
+
+
+@pytest.fixture
+def fit(done: Callable, fit_topics: list[str]) -> Callable[..., str]:
+    """Train on the topics for some epochs; the standard output."""
+    return lambda epochs, *flags: done(*fit_topics, "--trainer.max_epochs", epochs, *flags)
+
+
+def read_metrics() -> dict[str, Any]:
+    return json.loads((RUN / "metrics.json").read_text())
+
+
+def load(checkpoint: Path | str) -> dict[str, Any]:
+    return torch.load(checkpoint, weights_only=True)
+
+
+def scalars(run: Path = RUN) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(run)).Reload()
     found = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     # files of one second are read in the order of their names, in which the tenth comes before the second
     return {tag: sorted(points, key=lambda point: point[0]) for tag, points in found.items()}
 
 
 @pytest.mark.report
-def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
-    (tmp_path / "random").mkdir()  # which --model.weights random does not mean
-    done = train(*fit_topics, "--trainer.max_epochs", 4)
-    assert done.code == 0, done.err
-    run = tmp_path / "lightning_logs/version_0"
-
-    assert "62 / 9 / 19 (train / validation / test)" in done.out
-    state = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+def test_fit_leaves_a_whole_run_behind(fit: Callable, topics: Path) -> None:
+    Path("random").mkdir()  # which --model.weights random does not mean
+    out = fit(4)
+    assert "62 / 9 / 19 (train / validation / test)" in out
+    state = load(LAST)["state_dict"]
     parameters = sum(value.numel() for name, value in state.items() if not name.startswith("decision."))
-    assert f"{parameters:,} learning of {parameters:,}" in done.out
-    assert "python -m spam_classifier.train test" in done.out
-    assert str(next((run / "checkpoints").glob("best-*.ckpt"))) in done.out
+    assert f"{parameters:,} learning of {parameters:,}" in out
+    assert "python -m spam_classifier.train test" in out
+    assert str(next(RUN.glob("checkpoints/best-*.ckpt")).resolve()) in out
 
-    sizes = {name: len(pd.read_csv(run / f"{name}.csv")) for name in ("train", "validation", "test")}
+    sizes = {name: len(pd.read_csv(RUN / f"{name}.csv")) for name in ("train", "validation", "test")}
     assert sizes == {"train": 62, "validation": 9, "test": 19}
-    assert (run / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
-    logged = scalars(run)
+    assert (RUN / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    logged = scalars()
     assert [step for step, _ in logged["train/loss_step"]] == list(range(28))
     assert all(len(logged[tag]) == 4 for tag in ("train/loss", "train/acc", "val/loss", "val/acc"))
 
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = read_metrics()
     known = {"train", "validation", "curves", "run", "audit", "classes", "provenance"}
     assert set(metrics) == known  # the test split is not touched
-    made_with = metrics["provenance"]
-    assert made_with["seed"] == 123
+    made_with, sha256 = metrics["provenance"], hashlib.sha256(topics.read_bytes()).hexdigest()
+    assert (made_with["seed"], made_with["corpus_sha256"]) == (123, {"--data.corpus": sha256})
     assert made_with["commands"][0].endswith("--trainer.max_epochs 4")
-    sha256 = hashlib.sha256((tmp_path / "topics.csv").read_bytes()).hexdigest()
-    assert made_with["corpus_sha256"] == {"--data.corpus": sha256}
     assert made_with["weights_sha256"] == {}
     assert metrics["validation"]["messages"] == 9
     assert metrics["audit"]["splits"]["train"]["messages"] == 62
-    assert yaml.safe_load((run / "config.yaml").read_text())["model"]["weights"] == "random"
-    report = (run / "report.html").read_text()
+    assert yaml.safe_load((RUN / "config.yaml").read_text())["model"]["weights"] == "random"
+    report = (RUN / "report.html").read_text()
     assert sha256 in report
     assert "has not been looked at yet" in report
     assert report.count("<svg") == 3  # learning curves, reliability, length: ROC curves are for two classes
@@ -92,45 +119,34 @@ def test_fit_leaves_a_whole_run_behind(train: Callable, fit_topics: list[str], t
 
 
 @pytest.mark.report
-def test_evaluations_rebuild_model_and_data_of_the_newest_run(
-    train: Callable, fit_topics: list[str], tmp_path: Path
-) -> None:
-    assert train(*fit_topics, "--trainer.max_epochs", 6, "--data.split_seed", 7).code == 0
-    run = tmp_path / "lightning_logs/version_0"
-    best = next((run / "checkpoints").glob("best-*.ckpt"))
-
-    tested = train("test")
-    assert tested.code == 0, tested.err
-    assert str(best.relative_to(tmp_path)) in tested.out
-    assert "test split, 19 messages: accuracy" in tested.out
-    accuracy = json.loads((run / "metrics.json").read_text())["test"]["acc"]
+def test_evaluations_rebuild_model_and_data_of_the_newest_run(done: Callable, fit: Callable) -> None:
+    fit(6, "--data.split_seed", 7)
+    best = next(RUN.glob("checkpoints/best-*.ckpt"))
+    out = done("test")
+    assert str(best) in out
+    assert "test split, 19 messages: accuracy" in out
+    accuracy = read_metrics()["test"]["acc"]
     assert accuracy > 0.6  # chance is a third
-    steps = torch.load(best, weights_only=True)["global_step"]
-    events = EventAccumulator(str(run)).Reload()
-    pictures = events.Tags()["images"]
-    assert "report/reliability diagram" in pictures
+    steps = load(best)["global_step"]
+    events = EventAccumulator(str(RUN)).Reload()
+    assert {"report/reliability diagram", "report/learning curves"} <= set(events.Tags()["images"])
     assert {image.step for image in events.Images("report/length and error")} == {steps, 42}  # of fit and of test
-    assert "report/learning curves" in pictures
-    assert scalars(run)["test/acc"] == [(steps, pytest.approx(accuracy))]
-    assert list((tmp_path / "lightning_logs").iterdir()) == [run]  # it belongs to the run that it tests
+    assert scalars()["test/acc"] == [(steps, pytest.approx(accuracy))]
+    assert list(RUN.parent.iterdir()) == [RUN]  # the test belongs to the run that it tests
 
-    curves = scalars(run)
-    assert train("validate", "--ckpt_path", "last").code == 0
-    assert scalars(run) == curves  # a second look adds no points to the curves of training
-    table = pd.read_csv(run / "predictions/test.csv")
-    assert table[["label", "text"]].equals(pd.read_csv(run / "test.csv"))
+    curves = scalars()
+    done("validate", "--ckpt_path", "last")
+    assert scalars() == curves  # a second look adds no points to the curves of training
+    table = pd.read_csv(RUN / "predictions/test.csv")
+    assert table[["label", "text"]].equals(pd.read_csv(RUN / "test.csv"))
     assert (table["predicted"] == table["label"]).mean() == pytest.approx(accuracy)
     probabilities = table[["probability_news", "probability_sport", "probability_weather"]]
     assert probabilities.sum(axis=1).tolist() == pytest.approx([1] * 19)
-
-    report = (run / "report.html").read_text()
-    assert "has not been looked at" not in report
+    assert "has not been looked at" not in (RUN / "report.html").read_text()
 
     # later flags win over the run's settings
-    other = train("test", "--data.train_fraction", 0.5, "--data.validation_fraction", 0.3)
-    assert "test split, 18 messages" in other.out
-    other = train("test", "--data.train_fraction", 0.5)
-    assert "test split, 36 messages" in other.out
+    assert "test split, 18 messages" in done("test", "--data.train_fraction", 0.5, "--data.validation_fraction", 0.3)
+    assert "test split, 36 messages" in done("test", "--data.train_fraction", 0.5)
 
 
 class StopAt(pl.Callback):
@@ -145,6 +161,10 @@ class StopAt(pl.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def assert_same_weights(one: Path, other: Path) -> None:
+    torch.testing.assert_close(load(one)["state_dict"], load(other)["state_dict"], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("step", "flags"),
     [
@@ -154,186 +174,143 @@ class StopAt(pl.Callback):
         (9, ["--model.trainable", "last_block", "--model.dropout", "0"]),  # on kept hidden states
     ],
 )
-def test_interrupted_run_continues_exactly(
-    train: Callable, fit_topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, flags: list[str]
-) -> None:
+def test_interrupted_run_continues_exactly(train: Callable, fit_topics: list[str], step: int, flags: list[str]) -> None:
     """Stopped by Ctrl-C in the middle of the second epoch of seven batches, and at its end."""
     fit_topics += ["--trainer.max_epochs", "4", "--model.dropout", "0.1", "--model.schedule", "cosine", *flags]
     assert train(*fit_topics, "--trainer.default_root_dir", "whole").code == 0
-
-    monkeypatch.setattr("spam_classifier.training.module.StopAtNaN", lambda: StopAt(step))
-    stopped = train(*fit_topics)
-    last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spam_classifier.training.module.StopAtNaN", lambda: StopAt(step))
+        stopped = train(*fit_topics)
     assert stopped.code == 1
-    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {last}" in stopped.err
-    assert torch.load(last, weights_only=True)["global_step"] == step + 1
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {LAST.resolve()}" in stopped.err
+    assert load(LAST)["global_step"] == step + 1
 
-    assert train("fit", "--ckpt_path", "last").code == 0
-    whole = torch.load("whole/lightning_logs/version_0/checkpoints/last.ckpt", weights_only=True)
-    continued = torch.load(last, weights_only=True)
-    assert continued["global_step"] == whole["global_step"]
-    for name, value in whole["state_dict"].items():
-        assert torch.equal(value, continued["state_dict"][name]), name
-    first, second = scalars(Path("whole/lightning_logs/version_0")), scalars(last.parents[1])
+    assert train(*CONTINUE).code == 0
+    assert load(LAST)["global_step"] == load("whole" / LAST)["global_step"]
+    assert_same_weights(LAST, "whole" / LAST)
+    first, second = scalars("whole" / RUN), scalars()
     for curve in ("val/loss", "val/acc", "train/loss", "train/acc"):
         assert [value for _, value in first[curve]] == pytest.approx([value for _, value in second[curve]], abs=1e-6)
     at_the_stop = set(first["train/loss_step"]) - set(second["train/loss_step"])
     assert [at for at, _ in at_the_stop] in ([], [step])  # the Trainer logs a step after what Ctrl-C has ended
     assert set(second["train/loss_step"]) <= set(first["train/loss_step"])
-    commands = json.loads((last.parents[1] / "metrics.json").read_text())["provenance"]["commands"]
-    assert [command.split()[-3:] for command in commands[1:]] == [["fit", "--ckpt_path", "last"]]
+    assert [command.split()[-3:] for command in read_metrics()["provenance"]["commands"][1:]] == [[*CONTINUE]]
 
 
 def test_error_after_training_leaves_the_last_checkpoint_alone(
-    train: Callable, fit_topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Callable, fit_topics: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The evaluation at the end has other weights in hand than those that were trained last."""
-    last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
+    """The evaluation at the end uses the best weights, not those trained last."""
     written = []
 
     def fail(self: pl.LightningModule, *_: object) -> None:
         if self.trainer.state.fn == "predict":
-            written.append(last.read_bytes())
+            written.append(LAST.read_bytes())
             raise KeyboardInterrupt
 
     monkeypatch.setattr("spam_classifier.training.module.SpamClassifier.on_predict_epoch_end", fail)
     assert train(*fit_topics, "--trainer.max_epochs", 2).code == 1
-    assert last.read_bytes() == written[0]
+    assert LAST.read_bytes() == written[0]
 
 
-def test_a_run_without_a_directory_writes_no_files(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
+def test_a_run_without_a_directory_writes_no_files(fit: Callable, tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("my own\n")
     (tmp_path / "config.yaml").write_text("trainer: {}\n")
     before = sorted(tmp_path.iterdir())
-    flags = ["--trainer.logger", "false", "--trainer.enable_checkpointing", "false", "--trainer.max_epochs", "1"]
-    done = train(*fit_topics, *flags, "--config", "config.yaml")
-    assert done.code == 0, done.err
+    fit(1, "--trainer.logger", "false", "--trainer.enable_checkpointing", "false", "--config", "config.yaml")
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "train.csv").read_text() == "my own\n"
 
 
-def test_changed_corpus_is_not_tested_as_the_runs(train: Callable, fit_topics: list[str], three_classes: Path) -> None:
-    assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
-    kept = ("train.csv", "test.csv", "checkpoints/last.ckpt")
-    before = [Path("lightning_logs/version_0", name).read_bytes() for name in kept]
-    with three_classes.open("a") as file:
+def test_refused_commands_leave_the_run_alone(train: Callable, done: Callable, fit: Callable, topics: Path) -> None:
+    fit(1)
+    kept = [RUN / name for name in ("train.csv", "test.csv", "config.yaml", "checkpoints/last.ckpt")]
+    before = [path.read_bytes() for path in kept]
+    more = [*CONTINUE, "--trainer.max_epochs", 2]
+    assert train(*more, "--model.trainable", "last_block").code == 1
+    with topics.open("a") as file:
         file.write("news,one report more\n")
-    for arguments in (["test"], ["fit", "--ckpt_path", "last", "--trainer.max_epochs", "2"]):
+    for arguments in (["test"], more):
         refused = train(*arguments)
         assert refused.code == 1
         assert "has changed since the run" in refused.err
-    assert [Path("lightning_logs/version_0", name).read_bytes() for name in kept] == before
-    assert train("test", "--data.corpus", three_classes).code == 0
+    assert [path.read_bytes() for path in kept] == before
+    done("test", "--data.corpus", topics)
 
 
-def test_a_refused_continuation_leaves_the_settings_alone(train: Callable, fit_topics: list[str]) -> None:
-    assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
-    config = Path("lightning_logs/version_0/config.yaml")
-    before = config.read_text()
-    refused = train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 2, "--model.trainable", "last_block")
-    assert refused.code == 1
-    assert config.read_text() == before
-
-
-def test_moved_run_keeps_its_best_checkpoint(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
-    assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
+def test_moved_run_keeps_its_best_checkpoint(done: Callable, fit: Callable, tmp_path: Path) -> None:
+    fit(3)
     moved = tmp_path / "elsewhere/run"
     moved.parent.mkdir()
-    (tmp_path / "lightning_logs/version_0").rename(moved)
-    (best,) = (moved / "checkpoints").glob("best-*")
-    worse = ["--trainer.limit_train_batches", "1", "--trainer.max_epochs", "4"]
-    state = torch.load(moved / "checkpoints/last.ckpt", weights_only=True)
+    RUN.rename(moved)
+    last = moved / "checkpoints/last.ckpt"
+    (best,) = last.parent.glob("best-*")
+    state = load(last)
     state["state_dict"]["head.bias"] += torch.tensor([9.0, 0, -9])  # what follows can't be better
-    torch.save(state, moved / "checkpoints/last.ckpt")
-    done = train("fit", "--ckpt_path", moved / "checkpoints/last.ckpt", *worse)
-    assert done.code == 0, done.err
-    assert list((moved / "checkpoints").glob("best-*")) == [best]
-    assert f"--ckpt_path {best}" in done.out  # no command finds it without
-    assert train("test", "--ckpt_path", best).code == 0
+    torch.save(state, last)
+    out = done("fit", "--ckpt_path", last, "--trainer.limit_train_batches", 1, "--trainer.max_epochs", 4)
+    assert list(last.parent.glob("best-*")) == [best]
+    assert f"--ckpt_path {best}" in out  # no command finds it without
+    done("test", "--ckpt_path", best)
 
 
 @pytest.mark.report
-def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, fit_topics: list[str]) -> None:
-    limited = ["--trainer.limit_val_batches", "0", "--trainer.limit_test_batches", "1", "--trainer.max_epochs", "1"]
-    done = train(*fit_topics, *limited, "--data.batch_size", 4)
-    assert done.code == 0, done.err
-    metrics = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
-    assert "neither temperature nor threshold is fitted" in done.out
-    assert "nothing was fitted" in Path("lightning_logs/version_0/report.html").read_text()
-    assert metrics["validation"]["messages"] == 9  # all of it, whatever the training looked at
-    part = train("test", "--trainer.limit_test_batches", 1)
-    assert "test split, a part of it" in part.out
-    assert "nothing of the test split" in train("test", "--trainer.limit_test_batches", 0).out
-    assert "test" not in json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
-    cut = train("test", "--data.max_length", 4)
-    assert "not kept: these are not the run's own messages" in cut.out
-    assert "test" not in json.loads(Path("lightning_logs/version_0/metrics.json").read_text())
-    assert "test split, 19 messages" in train("test").out  # the limits of the training are not those of the test
-    kept = Path("lightning_logs/version_0/metrics.json").read_text()
+def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, done: Callable, fit: Callable) -> None:
+    limited = ["--trainer.limit_val_batches", "0", "--trainer.limit_test_batches", "1", "--data.batch_size", 4]
+    assert "neither temperature nor threshold is fitted" in fit(1, *limited)
+    assert "nothing was fitted" in (RUN / "report.html").read_text()
+    assert read_metrics()["validation"]["messages"] == 9  # all of it, whatever the training looked at
+    assert "test split, a part of it" in done("test", "--trainer.limit_test_batches", 1)
+    assert "nothing of the test split" in done("test", "--trainer.limit_test_batches", 0)
+    assert "test" not in read_metrics()
+    assert "not kept: these are not the run's own messages" in done("test", "--data.max_length", 4)
+    assert "test" not in read_metrics()
+    assert "test split, 19 messages" in done("test")  # the limits of the training are not those of the test
+    kept = read_metrics()
     for other in (["--data.keep", "tail"], ["--model.token_position", "first"]):
-        assert "not read as in its training" in train("test", *other).out
-        assert Path("lightning_logs/version_0/metrics.json").read_text() == kept
-    assert "report: " in train("test", "--data.padding", "longest").out  # which this position does not see
+        assert "not read as in its training" in done("test", *other)
+        assert read_metrics() == kept
+    assert "report: " in done("test", "--data.padding", "longest")  # which this position does not see
     assert "the checkpoint's model has all; leave the flag out" in train("test", "--model.trainable", "lora").err
 
 
-def test_a_run_stopped_early_is_audited_when_it_is_tested(train: Callable, fit_topics: list[str]) -> None:
-    assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
-    run = Path("lightning_logs/version_0")
-    (run / "metrics.json").unlink()  # as if the process had been killed after its last epoch
-    assert train("test").code == 0
-    assert set(json.loads((run / "metrics.json").read_text())) == {"test", "audit", "classes"}
+def test_a_run_stopped_early_is_audited_when_it_is_tested(done: Callable, fit: Callable) -> None:
+    fit(3)
+    (RUN / "metrics.json").unlink()  # as if the process had been killed after its last epoch
+    done("test")
+    assert set(read_metrics()) == {"test", "audit", "classes"}
 
 
-def test_a_decision_of_other_weights_is_named(train: Callable, fit_topics: list[str]) -> None:
-    flags = ["--trainer.max_epochs", 2, "--trainer.check_val_every_n_epoch", 2]
-    assert train(*fit_topics, *flags).code == 0
-    assert "were fitted at step" not in train("test").out
-    assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3).code == 0
-    assert re.search(r"fitted at step 14, the weights are of step 21", train("test", "--ckpt_path", "last").out)
-    tested = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())["test"]
+def test_a_decision_of_other_weights_is_named(done: Callable, fit: Callable) -> None:
+    fit(2, "--trainer.check_val_every_n_epoch", 2)
+    assert "were fitted at step" not in done("test")
+    done(*CONTINUE, "--trainer.max_epochs", 3)
+    assert re.search(r"fitted at step 14, the weights are of step 21", done("test", "--ckpt_path", "last"))
+    tested = read_metrics()["test"]
     assert (tested["decision_step"], tested["step"]) == (14, 21)
 
 
-def test_diverged_run_says_so(train: Callable, fit_topics: list[str]) -> None:
-    done = train(*fit_topics, "--model.learning_rate", "1e30")
-    assert done.code == 1
-    assert "the training has diverged: lower --model.learning_rate" in done.err
-
-
 def test_runs_that_start_together_get_a_directory_each(tmp_path: Path) -> None:
-    from spam_classifier.training.logger import RunLogger
-
     loggers = [RunLogger(tmp_path / "lightning_logs", run=None, evaluated_step=None) for _ in range(3)]
     assert len({logger.log_dir for logger in loggers}) == 3
 
 
-def test_finished_run_trains_on(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
-    assert train(*fit_topics, "--trainer.max_epochs", 1).code == 0
-    assert train("test").code == 0
-    metrics = tmp_path / "lightning_logs/version_0/metrics.json"
-    assert "test" in json.loads(metrics.read_text())
-    assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3).code == 0
-    assert "test" not in json.loads(metrics.read_text())  # it was of another checkpoint
-    assert train(*fit_topics, "--trainer.max_epochs", 3).code == 0
-    longer, whole = (
-        torch.load(tmp_path / f"lightning_logs/version_{n}/checkpoints/last.ckpt", weights_only=True) for n in range(2)
-    )
-    assert all(torch.equal(value, longer["state_dict"][name]) for name, value in whole["state_dict"].items())
+def test_finished_run_trains_on(done: Callable, fit: Callable) -> None:
+    fit(1)
+    done("test")
+    assert "test" in read_metrics()
+    done(*CONTINUE, "--trainer.max_epochs", 3)
+    assert "test" not in read_metrics()  # it was of another checkpoint
+    fit(3, "--trainer.default_root_dir", "whole")
+    assert_same_weights(LAST, "whole" / LAST)
 
 
-@pytest.mark.parametrize("course", [[], ["--model.schedule", "cosine", "--model.warmup_steps", "2"]])
-def test_run_goes_on_with_another_learning_rate(
-    train: Callable, fit_topics: list[str], tmp_path: Path, course: list[str]
-) -> None:
-    last = tmp_path / "lightning_logs/version_0/checkpoints/last.ckpt"
-    assert train(*fit_topics, *course, "--trainer.max_epochs", 1).code == 0
-    before = torch.load(last, weights_only=True)
-    others = ["--model.learning_rate", "1e-12", "--model.weight_decay", "0"]
-    assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3, *others).code == 0
-    after = torch.load(last, weights_only=True)
+@pytest.mark.parametrize("schedule", [[], ["--model.schedule", "cosine", "--model.warmup_steps", "2"]])
+def test_run_goes_on_with_another_learning_rate(done: Callable, fit: Callable, schedule: list[str]) -> None:
+    fit(1, *schedule)
+    before = load(LAST)
+    done(*CONTINUE, "--trainer.max_epochs", 3, "--model.learning_rate", "1e-12", "--model.weight_decay", "0")
+    after = load(LAST)
     (group,) = after["optimizer_states"][0]["param_groups"]
     assert group["lr"] <= 1e-12
     assert group["weight_decay"] == 0
@@ -343,50 +320,45 @@ def test_run_goes_on_with_another_learning_rate(
             assert torch.allclose(value, after["state_dict"][name], rtol=0, atol=1e-8), name
 
 
-def test_book_position_on_another_corpus_pads_as_in_training(
-    train: Callable, fit_topics: list[str], tmp_path: Path
-) -> None:
-    """What the row's last position says depends on the padding, so the checkpoint's length goes along."""
-    book = [word for word in fit_topics if word not in LAST_REAL]
-    assert train(*book, "--trainer.max_epochs", 1).code == 0
-    rows = pd.read_csv(tmp_path / "topics.csv")
-    rows["body"] = rows["body"].str.slice(0, 8)
-    rows.to_csv(tmp_path / "short.csv", index=False)
-    from spam_classifier import load_classifier
-
-    assert train("test").code == 0
-    run = tmp_path / "lightning_logs/version_0"
-    table = pd.read_csv(run / "predictions/test.csv")
-    best = next((run / "checkpoints").glob("best-*.ckpt"))
-    alone = torch.cat([load_classifier(best).probabilities([text]) for text in table["text"]])
+def test_book_position_pads_single_texts_as_in_training(done: Callable, fit_topics: list[str]) -> None:
+    """The row's last position depends on the padding, so the checkpoint keeps the padded length."""
+    done(*(word for word in fit_topics if word not in LAST_REAL), "--trainer.max_epochs", 1)
+    done("test")
+    table = pd.read_csv(RUN / "predictions/test.csv")
+    classifier = load_classifier(next(RUN.glob("checkpoints/best-*.ckpt")))
+    alone = torch.cat([classifier.probabilities([text]) for text in table["text"]])
     columns = ["probability_news", "probability_sport", "probability_weather"]
     assert torch.allclose(torch.tensor(table[columns].to_numpy()).float(), alone, atol=1e-5)
 
 
-def test_what_the_trainer_refuses_is_one_line(train: Callable, fit_topics: list[str]) -> None:
-    done = train(*fit_topics, "--trainer.strategy", "fsdp")  # on a CPU
-    assert done.code == 1
-    assert re.search(r"^error: the Trainer refuses its flags: .*FSDP.*--trainer.accelerator auto", done.err, re.M)
-    assert done.err.splitlines()[-1].startswith("error: ")
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        (["--trainer.strategy", "fsdp"], "the Trainer refuses its flags: .*FSDP.*--trainer.accelerator auto"),  # on CPU
+        (["--model.learning_rate", "1e30"], "the training has diverged: lower --model.learning_rate"),
+    ],
+)
+def test_failed_trainings_end_in_one_line(train: Callable, fit_topics: list[str], flags: list[str], error: str) -> None:
+    failed = train(*fit_topics, *flags)
+    assert failed.code == 1
+    assert re.match(f"error: .*{error}", failed.err.splitlines()[-1])
 
 
-def test_trainer_flags_work_as_lightning_users_expect(train: Callable, fit_topics: list[str], tmp_path: Path) -> None:
-    assert train(*fit_topics, "--trainer.fast_dev_run", "true").code == 0
+def test_trainer_flags_work_as_lightning_users_expect(fit: Callable, tmp_path: Path) -> None:
+    fit(1, "--trainer.fast_dev_run", "true")
     assert not (tmp_path / "lightning_logs").exists()
-    flags = ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1", "--trainer.max_epochs", "9"]
+    flags = ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1"]
     flags += ["--trainer.enable_checkpointing", "false", "--trainer.default_root_dir", "elsewhere"]
     flags += ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"]
     flags += ["--trainer.callbacks.patience", "0", "--trainer.callbacks.min_delta", "100"]
-    done = train(*fit_topics, *flags)
-    assert done.code == 0, done.err
-    assert "2 epochs" in done.out  # stopped early: no second epoch can be better by 100
+    assert "2 epochs" in fit(9, *flags)  # stopped early: no second epoch can be better by 100
     assert not list(tmp_path.rglob("*.ckpt"))
     assert (tmp_path / "elsewhere/lightning_logs/version_0/train.csv").is_file()
 
 
 @pytest.mark.slow
 def test_quickstart_needs_no_network(command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's first command, its two steps in processes of their own, where sockets only connect locally."""
+    """The README's first command, each step in another process, where sockets only connect locally."""
     connect = socket.socket.connect
 
     def refuse(self: socket.socket, address: object) -> None:
@@ -395,32 +367,30 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path, monkeypa
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    config = ["--config", CONFIGS / "quickstart.yaml"]
-    config += ["--trainer.max_epochs", 1, "--trainer.limit_train_batches", 60]  # .ci/run goes through all of it
-    fit = command("spam_classifier.train", "fit", *config, cwd=tmp_path)
-    assert fit.code == 0, fit.err
-    tested = command("spam_classifier.train", "test", cwd=tmp_path)
-    assert tested.code == 0, tested.err
-    metrics = json.loads((tmp_path / "lightning_logs/version_0/metrics.json").read_text())
-    assert metrics["test"]["messages"] == 601
-    said = command("spam_classifier.predict", "hello there", "WIN a prize", cwd=tmp_path)
-    assert said.code == 0, said.err
-    assert [line.split("\t")[0] in ("ham", "spam") for line in said.out.splitlines()[1:]] == [True, True]
+    monkeypatch.chdir(tmp_path)
+
+    def done(*arguments: object) -> str:
+        outcome = command(*arguments, cwd=tmp_path)
+        assert outcome.code == 0, outcome.err
+        return outcome.out
+
+    limits = ["--trainer.max_epochs", 1, "--trainer.limit_train_batches", 60]  # .ci/run goes through all of it
+    done("spam_classifier.train", "fit", "--config", CONFIGS / "quickstart.yaml", *limits)
+    done("spam_classifier.train", "test")
+    assert read_metrics()["test"]["messages"] == 601
+    predicted = done("spam_classifier.predict", "hello there", "WIN a prize").splitlines()[1:]
+    assert [line.split("\t")[0] in ("ham", "spam") for line in predicted] == [True, True]
 
 
 @pytest.mark.slow
-def test_real_corpus_with_a_small_model(train: Callable, tmp_path: Path, uci_archive: Path) -> None:
-    small = [*SMALL, *LAST_REAL, "--data.corpus", uci_archive, "--trainer.max_epochs", 2]
-    fit = train("fit", *small)
-    assert fit.code == 0, fit.err
-    assert "1,045 / 149 / 300 (train / validation / test), up to 120 tokens" in fit.out
-    assert train("test").code == 0
-    run = tmp_path / "lightning_logs/version_0"
-    assert len(pd.read_csv(run / "predictions/test.csv", keep_default_na=False)) == 300
-    assert json.loads((run / "metrics.json").read_text())["test"]["acc"] > 0.8
+def test_real_corpus_with_a_small_model(done: Callable, uci_archive: Path) -> None:
+    out = done("fit", *SMALL, *LAST_REAL, "--data.corpus", uci_archive, "--trainer.max_epochs", 2)
+    assert "1,045 / 149 / 300 (train / validation / test), up to 120 tokens" in out
+    done("test")
+    assert len(pd.read_csv(RUN / "predictions/test.csv", keep_default_na=False)) == 300
+    assert read_metrics()["test"]["acc"] > 0.8
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_gpu_smoke(train: Callable, fit_topics: list[str]) -> None:
-    done = train(*fit_topics, "--trainer.accelerator", "gpu", "--trainer.devices", 1, "--trainer.max_epochs", 1)
-    assert done.code == 0, done.err
+def test_gpu_smoke(fit: Callable) -> None:
+    fit(1, "--trainer.accelerator", "gpu", "--trainer.devices", 1)

@@ -53,6 +53,6 @@ def test_a_failure_is_one_line(training: Callable[[str], Path], script: str, rea
     assert len(str(failure.value).splitlines()) == 1
 
 
-def test_flags_of_fit_stand_behind_the_dashes() -> None:
+def test_flags_of_fit_come_after_the_dashes() -> None:
     assert flags_behind_dashes(["1", "--test", "--", "--a", "--", "b"]) == (["1", "--test"], ["--a", "--", "b"])
     assert flags_behind_dashes(["1"]) == (["1"], [])

@@ -1,6 +1,7 @@
 """The learning curves, from real training runs and from points given."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -29,20 +30,16 @@ def data(tmp_path: Path) -> SpamDataModule:
     return SpamDataModule(str(path))
 
 
-def trainer(directory: Path, callback: LearningCurves, **options: object) -> pl.Trainer:
-    settings: dict[str, object] = {
-        "accelerator": "cpu",
-        "devices": 1,
-        "callbacks": [callback],
-        "default_root_dir": directory,
-        "logger": pl.loggers.CSVLogger(directory, name=None, version="run"),
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "log_every_n_steps": 1,
-        "max_epochs": 2,
-    }
-    return pl.Trainer(**{**settings, **options})
+@pytest.fixture
+def curves(tmp_path: Path, trainer: Callable) -> Callable[..., pl.Trainer]:
+    """Make a Trainer that logs and has the callback."""
+
+    def curves(callback: LearningCurves, **options: object) -> pl.Trainer:
+        logger = pl.loggers.CSVLogger(tmp_path, name=None, version="run")
+        options = {"max_epochs": 2, "log_every_n_steps": 1, "num_sanity_val_steps": None, **options}
+        return trainer(callbacks=[callback], logger=logger, **options)
+
+    return curves
 
 
 def epochs(callback: LearningCurves, name: str) -> list[float]:
@@ -50,9 +47,9 @@ def epochs(callback: LearningCurves, name: str) -> list[float]:
 
 
 @pytest.mark.report
-def test_a_run_leaves_the_picture_and_its_points(tmp_path: Path, data: SpamDataModule) -> None:
+def test_a_run_leaves_the_picture_and_its_points(tmp_path: Path, curves: Callable, data: SpamDataModule) -> None:
     callback = LearningCurves()
-    trainer(tmp_path, callback).fit(SpamClassifier(**TINY), data)
+    curves(callback).fit(SpamClassifier(**TINY), data)
     assert epochs(callback, "train/loss_step") == pytest.approx([step / 7 for step in range(1, 15)])
     assert epochs(callback, "train/loss") == epochs(callback, "train/acc") == [0.5, 1.5]
     assert epochs(callback, "val/loss") == epochs(callback, "val/acc") == [1, 2]
@@ -62,34 +59,35 @@ def test_a_run_leaves_the_picture_and_its_points(tmp_path: Path, data: SpamDataM
     assert (tmp_path / "run" / FILE_NAME).read_bytes().startswith(b"\x89PNG")
 
 
-def test_validation_within_an_epoch_is_placed_within_it(tmp_path: Path, data: SpamDataModule) -> None:
+def test_validation_within_an_epoch_is_placed_within_it(tmp_path: Path, curves: Callable, data: SpamDataModule) -> None:
     callback = LearningCurves()
-    trainer(tmp_path, callback, max_epochs=1, val_check_interval=3).fit(SpamClassifier(**TINY), data)
+    curves(callback, max_epochs=1, val_check_interval=3).fit(SpamClassifier(**TINY), data)
     assert epochs(callback, "val/loss") == pytest.approx([3 / 7, 6 / 7])
 
 
-def test_a_continued_run_draws_the_whole(tmp_path: Path, data: SpamDataModule) -> None:
+def test_a_continued_run_draws_the_whole(tmp_path: Path, curves: Callable, data: SpamDataModule) -> None:
     first = LearningCurves()
-    run = trainer(tmp_path / "first", first, max_epochs=1)
+    run = curves(first, max_epochs=1)
     run.fit(SpamClassifier(**TINY), data)
     run.save_checkpoint(tmp_path / "first.ckpt")
     second = LearningCurves()
-    trainer(tmp_path / "second", second).fit(SpamClassifier(**TINY), data, ckpt_path=tmp_path / "first.ckpt")
-    for name, points in first.curves.items():
-        assert second.curves[name][: len(points)] == points
+    curves(second).fit(SpamClassifier(**TINY), data, ckpt_path=tmp_path / "first.ckpt")
+    assert all(second.curves[name][: len(points)] == points for name, points in first.curves.items())
     assert epochs(second, "val/loss") == [1, 2]
     assert epochs(second, "train/loss_step") == pytest.approx([step / 7 for step in range(1, 15)])
 
 
 @pytest.mark.parametrize("options", [{"fast_dev_run": True}, {"max_epochs": 0}])
-def test_no_picture_where_nothing_was_learned(tmp_path: Path, data: SpamDataModule, options: dict[str, object]) -> None:
-    trainer(tmp_path, LearningCurves(), **options).fit(SpamClassifier(**TINY), data)
+def test_no_picture_without_training(
+    tmp_path: Path, curves: Callable, data: SpamDataModule, options: dict[str, object]
+) -> None:
+    curves(LearningCurves(), **options).fit(SpamClassifier(**TINY), data)
     assert not list(tmp_path.rglob(FILE_NAME))
 
 
-def test_logging_of_steps_may_be_off(tmp_path: Path, data: SpamDataModule) -> None:
+def test_logging_of_steps_may_be_off(tmp_path: Path, curves: Callable, data: SpamDataModule) -> None:
     callback = LearningCurves()
-    trainer(tmp_path, callback, max_epochs=1, log_every_n_steps=0).fit(SpamClassifier(**TINY), data)
+    curves(callback, max_epochs=1, log_every_n_steps=0).fit(SpamClassifier(**TINY), data)
     assert "train/loss_step" not in callback.curves
     assert (tmp_path / "run" / FILE_NAME).is_file()
 

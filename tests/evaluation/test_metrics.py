@@ -52,7 +52,7 @@ def test_figures_equal_scikit_learns(classes: int, threshold: float) -> None:
     assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_what_a_missing_class_leaves_undefined_is_left_out() -> None:
+def test_undefined_figures_are_left_out() -> None:
     probabilities = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
     found = classification_metrics(probabilities, probabilities.argmax(-1), torch.tensor([0, 0, 0]))
     assert set(found) == {"acc", "ece"}

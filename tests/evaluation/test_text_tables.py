@@ -23,7 +23,7 @@ def test_escaped_text_is_shown_literally(text: str) -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4))
-def test_escaped_texts_are_cells_of_their_own(texts: list[str]) -> None:
+def test_escaped_texts_stay_in_their_cells(texts: list[str]) -> None:
     rows = [{"number": number, "text": escape_markdown(text)} for number, text in enumerate(texts)]
     found = [token for token in MARKDOWN.parse(markdown_table(rows)) if token.type == "inline"]
     shown = ["".join(child.content for child in token.children or []).split() for token in found]

@@ -1,10 +1,9 @@
-"""onnxruntime gives any batch of any length the classifier's probabilities, with what the file says of itself."""
+"""From the file and its metadata alone, onnxruntime gives the classifier's probabilities for any batch."""
 
 import json
 import re
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ import torch
 from spam_classifier import Classifier, SpamDataModule
 from spam_classifier.data.encoding import gpt2_tokenizer
 from spam_classifier.errors import UserError
+from spam_classifier.export import main
 from spam_classifier.exporting import onnx_export
 from spam_classifier.exporting.onnx_export import export_to_onnx
 
-Exports = Callable[[str], tuple[Classifier, Path]]
 TEXTS = [
     "Win a free prize, call 09061701461 now!",
     "see you at home later",
@@ -38,8 +37,8 @@ WAYS = {
 }
 
 
-class Stranger:
-    """Uses a file by what stands in it, and by GPT-2's tokenizer."""
+class Reader:
+    """Uses a file by its own metadata and GPT-2's tokenizer only."""
 
     def __init__(self, file: Path) -> None:
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -58,47 +57,40 @@ class Stranger:
         return self.session.run(["probabilities"], {"input_ids": ids, "lengths": lengths})[0]
 
 
-@pytest.fixture(scope="session")
-def export(
-    trained: Callable[..., Classifier], three_classes: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Exports:
-    """Train and export in one of the ways, once."""
-
-    @cache
-    def exported(way: str) -> tuple[Classifier, Path]:
-        settings = dict(WAYS[way])
-        if "corpus" in settings:
-            settings["corpus"] = str(three_classes)
-        classifier = trained(**settings)
-        file = tmp_path_factory.mktemp("exports") / "exported.onnx"
-        export_to_onnx(classifier, file)
-        return classifier, file
-
-    return exported
-
-
 @pytest.fixture(
-    params=[pytest.param(way, marks=[] if way in ("last_real", "mean") else pytest.mark.ci) for way in WAYS], ids=str
+    scope="module",
+    params=[pytest.param(way, marks=[] if way in ("last_real", "mean") else pytest.mark.ci) for way in WAYS],
+    ids=str,
 )
-def exported(request: pytest.FixtureRequest, export: Exports) -> tuple[Classifier, Path]:
-    return export(request.param)
+def exported(
+    request: pytest.FixtureRequest,
+    trained: Callable[..., Classifier],
+    three_classes: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Classifier, Path]:
+    """A classifier trained in one of the ways, and its file."""
+    corpus = {"corpus": str(three_classes)} if "corpus" in WAYS[request.param] else {}
+    classifier = trained(**{**WAYS[request.param], **corpus})
+    file = tmp_path_factory.mktemp("exports") / "exported.onnx"
+    export_to_onnx(classifier, file)
+    return classifier, file
 
 
 def test_same_probabilities_in_any_batch(exported: tuple[Classifier, Path]) -> None:
     classifier, file = exported
-    stranger, expected = Stranger(file), classifier.probabilities(TEXTS).numpy()
+    reader, expected = Reader(file), classifier.probabilities(TEXTS).numpy()
     assert (expected.max(axis=0) - expected.min(axis=0)).max() > 0.005  # not the same whatever the text
-    together = stranger.probabilities(TEXTS)
+    together = reader.probabilities(TEXTS)
     assert abs(together - expected).max() < 1e-4
-    alone = np.concatenate([stranger.probabilities([text]) for text in TEXTS])
+    alone = np.concatenate([reader.probabilities([text]) for text in TEXTS])
     assert abs(alone - together).max() < 1e-6
     if classifier.model.settings["attention"] == "causal":
-        assert abs(stranger.probabilities(TEXTS, padding_id=7) - together).max() < 1e-6
+        assert abs(reader.probabilities(TEXTS, padding_id=7) - together).max() < 1e-6
 
 
-def test_the_file_says_what_a_caller_has_to_know(exported: tuple[Classifier, Path]) -> None:
+def test_the_metadata_is_complete(exported: tuple[Classifier, Path]) -> None:
     classifier, file = exported
-    facts, model = Stranger(file).facts, classifier.model
+    facts, model = Reader(file).facts, classifier.model
     assert json.loads(facts["labels"]) == classifier.labels
     assert facts["threshold"] == ("" if len(classifier.labels) > 2 else str(classifier.threshold))
     assert facts["padded_length"] == (str(model.fixed_length) if model.padding_matters else "")
@@ -112,7 +104,7 @@ def test_the_file_says_what_a_caller_has_to_know(exported: tuple[Classifier, Pat
     assert (padded.group(1) if padded else "") == facts["padded_length"]
 
 
-def test_the_card_works_as_it_stands(
+def test_the_code_on_the_card_works(
     exported: tuple[Classifier, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     classifier, file = exported
@@ -127,7 +119,7 @@ def test_the_card_works_as_it_stands(
 
 @pytest.mark.ci
 @pytest.mark.slow
-def test_large_weights_lie_beside_the_file(
+def test_large_weights_get_a_file_of_their_own(
     trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     classifier, file = trained(threshold=0.8), tmp_path / "some where" / "m.onnx"
@@ -136,7 +128,7 @@ def test_large_weights_lie_beside_the_file(
         notes = export_to_onnx(classifier, file)
     assert any("decide for spam where its probability is at least 0.8," in note for note in notes)
     assert {path.name for path in file.parent.iterdir()} == {"m.onnx", "m.onnx.data", "m.onnx.md"}
-    assert abs(Stranger(file).probabilities(TEXTS) - classifier.probabilities(TEXTS).numpy()).max() < 1e-4
+    assert abs(Reader(file).probabilities(TEXTS) - classifier.probabilities(TEXTS).numpy()).max() < 1e-4
 
 
 def test_a_graph_with_other_numbers_is_not_kept(
@@ -155,22 +147,13 @@ def test_another_suffix_is_refused(trained: Callable[..., Classifier], tmp_path:
 
 
 def test_missing_extra_is_named(
-    trained: Callable[..., Classifier],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable
 ) -> None:
-    from spam_classifier.export import main
-
-    checkpoint = trained().checkpoint
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     monkeypatch.delitem(sys.modules, "spam_classifier.exporting.onnx_export")
-    arguments = ["onnx", str(tmp_path / "m.onnx"), "--ckpt_path", str(checkpoint)]
-    monkeypatch.setattr(sys, "argv", ["export", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    done = call(main, "onnx", tmp_path / "m.onnx", "--ckpt_path", trained().checkpoint)
+    assert done.code == 1
+    (line,) = done.err.splitlines()
     assert "pip install -e '.[export]'" in line
     assert list(tmp_path.iterdir()) == []
 
@@ -188,9 +171,9 @@ def test_real_messages(trained: Callable[..., Classifier], uci_archive: Path, tm
     middle = classifier.probabilities(texts)[:, 1].sort().values[149:151].mean()
     classifier.model.decision.threshold.copy_(middle)  # half of them on either side
     export_to_onnx(classifier, tmp_path / "m.onnx")
-    stranger = Stranger(tmp_path / "m.onnx")
-    found = torch.from_numpy(stranger.probabilities(texts))
+    reader = Reader(tmp_path / "m.onnx")
+    found = torch.from_numpy(reader.probabilities(texts))
     assert (found - classifier.probabilities(texts)).abs().max() < 1e-4
-    verdicts = [classifier.labels[int(row[1] >= float(stranger.facts["threshold"]))] for row in found]
-    assert verdicts == [prediction.label for prediction in classifier.predict(texts)]
-    assert len(set(verdicts)) == 2
+    labels = [classifier.labels[int(row[1] >= float(reader.facts["threshold"]))] for row in found]
+    assert labels == [prediction.label for prediction in classifier.predict(texts)]
+    assert len(set(labels)) == 2

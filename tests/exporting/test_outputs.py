@@ -1,4 +1,4 @@
-"""What is exported is there whole or not at all, and takes the place of nothing else."""
+"""An export is whole or absent, and replaces nothing else."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, write: object) -> None:
     assert {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_what_a_killed_export_left_is_cleared(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_export_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".y.incomplete/written").mkdir(parents=True)
     write_directory(tmp_path / "y", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["y"]

@@ -1,4 +1,4 @@
-"""transformers opens what is exported, and says of any text what the classifier says."""
+"""transformers opens the export and gives any text the classifier's probabilities."""
 
 import json
 from collections.abc import Callable
@@ -17,16 +17,10 @@ from spam_classifier.errors import UserError
 from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers
 
 TEXTS = [
-    "Win a free prize, call 09061701461 now!",
-    "see you at home later",
-    "plain text <|endoftext|>",
-    "<|endoftext|>",
-    "a <|endoftext|> b <|endoftext|><|endoftext|>",
-    "\U0001f600 h\u00e9llo \u4e2d\u6587 e\u0301\u200d",
-    ".",
-    "\n\n x \t",
+    *("Win a free prize, call 09061701461 now!", "see you at home later", ".", "\n\n x \t"),
+    *("plain text <|endoftext|>", "<|endoftext|>", "a <|endoftext|> b <|endoftext|><|endoftext|>"),
+    *("\U0001f600 h\u00e9llo \u4e2d\u6587 e\u0301\u200d", "zwölf Boxkämpfer " * 9),
     "a prize and many words more " * 40,
-    "zwölf Boxkämpfer " * 9,
 ]
 WAYS = {
     "head": {},
@@ -41,11 +35,9 @@ def scores_of(directory: Path, texts: list[str], **options: object) -> Tensor:
     """Probabilities that the pipeline gives, float [N, classes]."""
     classify = pipeline("text-classification", model=str(directory), device="cpu")
     indices = classify.model.config.label2id
-    rows = [
-        sorted((indices[score["label"]], score["score"]) for score in scores)
-        for scores in classify(texts, truncation=True, top_k=None, **options)
-    ]
-    return torch.tensor([[score for _, score in row] for row in rows])
+    found = classify(texts, truncation=True, top_k=None, **options)
+    rows = [{indices[score["label"]]: score["score"] for score in scores} for scores in found]
+    return torch.tensor([[row[index] for index in range(len(row))] for row in rows])
 
 
 @pytest.fixture(scope="module", params=WAYS, ids=str)
@@ -55,10 +47,8 @@ def exported(
     three_classes: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Classifier, Path]:
-    settings = dict(WAYS[request.param])
-    if "corpus" in settings:
-        settings["corpus"] = str(three_classes)
-    classifier = trained(**settings)
+    corpus = {"corpus": str(three_classes)} if "corpus" in WAYS[request.param] else {}
+    classifier = trained(**{**WAYS[request.param], **corpus})
     directory = tmp_path_factory.mktemp("exports") / "exported"
     export_to_transformers(classifier, directory)
     return classifier, directory
@@ -100,7 +90,7 @@ def test_tokens_are_ours(tokenizer: Callable, text: str) -> None:
 
 
 @given(st.integers(2, 5), st.integers(0, 2**32 - 1))
-def test_a_shift_stands_in_for_any_bias(classes: int, seed: int) -> None:
+def test_a_shift_replaces_any_bias(classes: int, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
     head = torch.randn(classes, 16, generator=draw, dtype=torch.float64)
     bias = 10 * torch.randn(classes, generator=draw, dtype=torch.float64)
@@ -109,7 +99,7 @@ def test_a_shift_stands_in_for_any_bias(classes: int, seed: int) -> None:
     assert torch.allclose(shifted.softmax(-1), (head @ state + bias).softmax(-1), atol=1e-9)
 
 
-def test_a_bias_that_nothing_stands_in_for_is_refused() -> None:
+def test_a_bias_that_no_shift_replaces_is_refused() -> None:
     head = torch.ones(3, 4, dtype=torch.float64)
     with pytest.raises(UserError, match="no bias in its head"):
         bias_as_shift(head, torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64))
@@ -126,7 +116,7 @@ def test_a_bias_that_nothing_stands_in_for_is_refused() -> None:
         ({"attention": "full", "padding": "longest"}, "no full attention"),
     ],
 )
-def test_what_transformers_cannot_do_is_refused(
+def test_settings_that_transformers_lacks_are_refused(
     trained: Callable[..., Classifier], tmp_path: Path, settings: dict, why: str
 ) -> None:
     with pytest.raises(UserError, match=why) as refusal:
@@ -135,7 +125,7 @@ def test_what_transformers_cannot_do_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_head_and_tail_are_kept_by_no_pipeline(trained: Callable[..., Classifier], tmp_path: Path) -> None:
+def test_a_pipeline_keeps_the_head_only(trained: Callable[..., Classifier], tmp_path: Path) -> None:
     classifier = trained(keep="both")
     notes = export_to_transformers(classifier, tmp_path / "exported")
     assert any("keeps their head only" in note for note in notes)
@@ -146,7 +136,7 @@ def test_head_and_tail_are_kept_by_no_pipeline(trained: Callable[..., Classifier
     assert (found[1] - expected[1]).abs().max() > 1e-4
 
 
-def test_threshold_is_told_not_applied(trained: Callable[..., Classifier], tmp_path: Path) -> None:
+def test_threshold_is_noted_but_not_applied(trained: Callable[..., Classifier], tmp_path: Path) -> None:
     classifier = trained(threshold=0.8)
     notes = export_to_transformers(classifier, tmp_path / "exported")
     (note,) = (note for note in notes if "threshold" in note)

@@ -256,7 +256,7 @@ def test_many_rows_are_shown_a_hundred_at_a_time(page: Page) -> None:
     expect(page.locator("#rows > li")).to_have_count(250)
 
 
-def test_unfit_files_are_refused(page: Page, service: Service) -> None:
+def test_unknown_and_too_large_files_are_refused(page: Page, service: Service) -> None:
     service.max_body = 50
     page.reload()
     choose(page, "a.pdf", b"x")

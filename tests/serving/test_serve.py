@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from spam_classifier import Classifier
+from spam_classifier import Classifier, serve
 from spam_classifier.serving.web_app import Service, web_app
 
 
@@ -34,7 +34,7 @@ def asked(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
 
 
 @pytest.mark.slow
-def test_serves_until_it_is_told_to_end(
+def test_server_answers_until_it_is_stopped(
     trained: Callable[..., Classifier], forked: Callable, wait_until: Callable, tmp_path: Path
 ) -> None:
     classifier, key = trained(), {"Authorization": "Bearer open sesame"}
@@ -61,56 +61,40 @@ def test_serves_until_it_is_told_to_end(
         asked(f"{url}/health")
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[Any, str]:
-    from spam_classifier.serve import main
-
-    monkeypatch.setattr(sys, "argv", ["serve", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code, capsys.readouterr().err
-
-
 def test_mistakes_end_in_one_line(
-    trained: Callable[..., Classifier],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, error = run(monkeypatch, capsys)
-    assert code == 1
-    assert "configs/quickstart.yaml" in error
-    checkpoint = trained().checkpoint
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        code, error = run(monkeypatch, capsys, "--ckpt_path", checkpoint, "--port", taken.getsockname()[1])
-        assert code == 1
-        assert "name another --host or --port" in error
-    assert run(monkeypatch, capsys, "--ckpt_path", checkpoint, "--port", 99_999)[0] == 1
-    assert run(monkeypatch, capsys, "--ckpt_path", checkpoint, "--device", "abacus")[0] == 1
-    assert run(monkeypatch, capsys, "--ckpt_path", checkpoint, "--timeout", 0)[0] == 2
+    own = ["--ckpt_path", trained().checkpoint]
     (tmp_path / "no.ckpt").write_bytes(b"nothing")
-    code, error = run(monkeypatch, capsys, "--ckpt_path", tmp_path / "no.ckpt")
-    assert code == 1
-    assert "not a checkpoint" in error
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for code, error, arguments in (
+            (1, "configs/quickstart.yaml", []),
+            (1, "name another --host or --port", [*own, "--port", taken.getsockname()[1]]),
+            (1, "--port", [*own, "--port", 99_999]),
+            (1, "--device", [*own, "--device", "abacus"]),
+            (2, "--timeout", [*own, "--timeout", 0]),
+            (1, "not a checkpoint", ["--ckpt_path", tmp_path / "no.ckpt"]),
+        ):
+            done = call(serve.main, *arguments)
+            assert done.code == code
+            assert error in done.err.splitlines()[-1]
 
 
 def test_without_the_extra_it_says_what_to_install(
-    trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch, call: Callable
 ) -> None:
-    for name in list(sys.modules):
-        if name.startswith("spam_classifier.serving"):
-            monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.startswith("spam_classifier.serving")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    code, error = run(monkeypatch, capsys, "--ckpt_path", trained().checkpoint)
-    assert code == 1
-    assert "pip install 'spam_classifier[serve]'" in error
+    done = call(serve.main, "--ckpt_path", trained().checkpoint)
+    assert done.code == 1
+    assert "pip install 'spam_classifier[serve]'" in done.err
 
 
 def test_readme_asks_what_the_server_answers(
     trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spam_classifier import serve
-
     readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^python -m spam_classifier\.serve.*", readme, flags=re.MULTILINE)
     monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])

@@ -23,9 +23,19 @@ FILE = {"content-type": "application/octet-stream"}
 LIMITS = {"max_body": 100_000, "max_texts": 50, "max_rows": 60, "max_characters": 1_000}
 
 
-def client_of(classifier: Classifier | None, **settings: Any) -> TestClient:
+def client_of(classifier: Any, **settings: Any) -> TestClient:
     service = Service(**{**LIMITS, **settings}, classifier=classifier)
     return TestClient(web_app(service), base_url="http://127.0.0.1", raise_server_exceptions=False)
+
+
+def classify(client: TestClient, *texts: str) -> Any:
+    return client.post("/predict", json={"texts": texts})
+
+
+def refused(answer: Any, status: int, reason: str) -> None:
+    assert answer.status_code == status
+    assert reason in answer.json()["detail"]
+    assert answer.json()["detail"].isprintable()
 
 
 @pytest.fixture
@@ -67,12 +77,12 @@ def test_answers_are_those_of_the_classifier(
     assert [{**own, "threshold": answer["threshold"]} for own in answer["predictions"]] == expected
 
 
-def test_what_waits_is_computed_together() -> None:
+def test_waiting_requests_are_computed_together() -> None:
     spy = Spy(0.2)
-    with client_of(spy, batch=30) as client, ThreadPoolExecutor(50) as threads:  # type: ignore[arg-type]
-        first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
+    with client_of(spy, batch=30) as client, ThreadPoolExecutor(50) as threads:
+        first = threads.submit(classify, client, "first")
         spy.begun.wait()
-        others = [threads.submit(client.post, "/predict", json={"texts": ["a", "a" * n]}) for n in range(1, 41)]
+        others = [threads.submit(classify, client, "a", "a" * n) for n in range(1, 41)]
         assert first.result().status_code == 200
         for number, request in enumerate(others, start=1):
             found = [own["probability"] for own in request.result().json()["predictions"]]
@@ -82,29 +92,29 @@ def test_what_waits_is_computed_together() -> None:
     assert len(spy.batches) < 20
 
 
-def test_large_request_is_not_computed_to_its_end_once_no_one_waits() -> None:
+def test_large_request_is_dropped_when_its_client_has_timed_out() -> None:
     spy = Spy(0.2)
-    with client_of(spy, batch=2, timeout=0.5) as client:  # type: ignore[arg-type]
-        assert client.post("/predict", json={"texts": [str(number) for number in range(50)]}).status_code == 504
+    with client_of(spy, batch=2, timeout=0.5) as client:
+        assert classify(client, *map(str, range(50))).status_code == 504
         time.sleep(0.5)
         spy.seconds = 0.0
-        assert client.post("/predict", json={"texts": [str(number) for number in range(9)]}).status_code == 200
-    judged = [text for batch in spy.batches for text in batch]
-    assert len(judged) < 25
-    assert judged[-9:] == [str(number) for number in range(9)]
+        assert classify(client, *map(str, range(9))).status_code == 200
+    classified = [text for batch in spy.batches for text in batch]
+    assert len(classified) < 25
+    assert classified[-9:] == [*map(str, range(9))]
 
 
 def test_one_request_that_fails_leaves_its_neighbours_alone(caplog: pytest.LogCaptureFixture) -> None:
     spy = Spy(0.2)
-    with client_of(spy) as client, ThreadPoolExecutor(10) as threads:  # type: ignore[arg-type]
-        first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
+    with client_of(spy) as client, ThreadPoolExecutor(10) as threads:
+        first = threads.submit(classify, client, "first")
         spy.begun.wait()
         texts = ["a", "poison", "b", "c"]
-        others = [threads.submit(client.post, "/predict", json={"texts": [text]}) for text in texts]
+        others = [threads.submit(classify, client, text) for text in texts]
         assert first.result().status_code == 200
         assert [request.result().status_code for request in others] == [200, 500, 200, 200]
         assert list(others[1].result().json()) == ["detail"]
-        assert client.post("/predict", json={"texts": ["after it"]}).status_code == 200
+        assert classify(client, "after it").status_code == 200
     assert max(len(batch) for batch in spy.batches) > 1
     assert "the model can't bear it" in caplog.text
     assert "poison" not in caplog.text.split("can't bear it")[1]
@@ -113,18 +123,18 @@ def test_one_request_that_fails_leaves_its_neighbours_alone(caplog: pytest.LogCa
 def test_time_runs_out_with_504_and_too_much_waiting_with_503() -> None:
     spy = Spy(1.0)
     limits = {"timeout": 0.3, "max_waiting": 3}
-    with client_of(spy, **limits) as client, ThreadPoolExecutor(10) as threads:  # type: ignore[arg-type]
-        first = threads.submit(client.post, "/predict", json={"texts": ["first"]})
+    with client_of(spy, **limits) as client, ThreadPoolExecutor(10) as threads:
+        first = threads.submit(classify, client, "first")
         spy.begun.wait()
-        late = threads.submit(client.post, "/predict", json={"texts": ["a", "b", "c"]})
+        late = threads.submit(classify, client, "a", "b", "c")
         time.sleep(0.1)
-        refused = client.post("/predict", json={"texts": ["d"]})
-        assert refused.status_code == 503
-        assert int(refused.headers["retry-after"]) > 0
+        full = classify(client, "d")
+        assert full.status_code == 503
+        assert int(full.headers["retry-after"]) > 0
         assert first.result().status_code == late.result().status_code == 504
         time.sleep(1.0)  # until the first is out of the way
         spy.seconds = 0.0
-        assert client.post("/predict", json={"texts": ["after it"]}).status_code == 200
+        assert classify(client, "after it").status_code == 200
     assert "a" not in [text for batch in spy.batches for text in batch]  # no one waited for it any longer
 
 
@@ -133,7 +143,7 @@ def test_health_tells_loading_from_ready(trained: Callable[..., Classifier]) -> 
     with TestClient(web_app(service)) as client:
         health = client.get("/health")
         assert (health.status_code, health.json()) == (503, {"status": "loading"})
-        for answer in (client.get("/model"), client.post("/predict", json={"texts": ["a"]})):
+        for answer in (client.get("/model"), classify(client, "a")):
             assert answer.status_code == 503
             assert "loading" in answer.json()["detail"]
             assert "retry-after" in answer.headers
@@ -142,11 +152,8 @@ def test_health_tells_loading_from_ready(trained: Callable[..., Classifier]) -> 
         health = client.get("/health")
         assert (health.status_code, health.json()) == (200, {"status": "ready"})
         model = client.get("/model").json()
-        assert (model["labels"], model["threshold"], model["needs_key"]) == (
-            ["ham", "spam"],
-            trained().threshold,
-            False,
-        )
+        assert (model["labels"], model["threshold"]) == (["ham", "spam"], trained().threshold)
+        assert model["needs_key"] is False
         assert model["limits"] == {"texts": 50, "rows": 60, "characters": 1_000, "body_bytes": 100_000}
 
 
@@ -170,13 +177,31 @@ def test_health_tells_loading_from_ready(trained: Callable[..., Classifier]) -> 
     ],
 )
 def test_bad_bodies_are_refused_in_one_line(client: TestClient, body: bytes, status: int, reason: str) -> None:
-    answer = client.post("/predict", content=body, headers={"content-type": "application/json"})
-    assert answer.status_code == status
-    assert reason in answer.json()["detail"]
-    assert "\n" not in answer.json()["detail"]
+    refused(client.post("/predict", content=body, headers={"content-type": "application/json"}), status, reason)
 
 
-def test_explanation_makes_up_the_text(client: TestClient) -> None:
+@pytest.mark.parametrize(
+    ("query", "content", "status", "reason"),
+    [
+        ("", b"a", 422, "name"),
+        ("name=a.txt&column=b", b"a", 422, "column"),
+        ("name=a.txt&threshold=2", b"a", 422, "threshold"),
+        *((f"name={name}", b"a", 422, "unknown format") for name in ("a.pdf", "a%0Ab%1B.exe")),
+        ("name=a.txt", b"", 422, "the body"),
+        ("name=a.csv", b"text\n", 422, "holds no texts"),
+        ("name=a.csv", b"body\na\n", 422, "'body'"),
+        ("name=a.parquet", b"PAR1", 422, "Parquet"),
+        ("name=a.txt", b"a\n" * 61, 413, "more than 60 rows"),
+        ("name=a.txt", b"a" * 100_001, 413, "100,000 bytes"),
+    ],
+)
+def test_bad_files_are_refused_in_one_line(
+    client: TestClient, query: str, content: bytes, status: int, reason: str
+) -> None:
+    refused(client.post(f"/predict_file?{query}", content=content, headers=FILE), status, reason)
+
+
+def test_explanation_has_every_part_of_the_text(client: TestClient) -> None:
     text = "  Call now, \n prize  "
     answer = client.post("/explain", json={"text": text}).json()
     assert "".join(part["text"] for part in answer["parts"]) == text
@@ -191,11 +216,9 @@ def test_key_is_asked_for(trained: Callable[..., Classifier]) -> None:
     with client_of(trained(), api_key="kéy") as client:
         body = {"texts": ["a"]}
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic kéy".encode()}):
-            for answer in (
-                client.post("/predict", json=body, headers=headers),
-                client.post("/explain", json={"text": "a"}, headers=headers),
-                client.post("/predict_file?name=a.txt", content=b"a", headers={**FILE, **headers}),
-            ):
+            answers = [client.post(f"/{at}", json=body, headers=headers) for at in ("predict", "explain")]
+            answers += [client.post("/predict_file?name=a.txt", content=b"a", headers={**FILE, **headers})]
+            for answer in answers:
                 assert answer.status_code == 401
                 assert answer.headers["www-authenticate"] == "Bearer"
         assert client.get("/health").status_code == client.get("/").status_code == 200
@@ -212,16 +235,13 @@ def test_pages_elsewhere_can_not_use_it(trained: Callable[..., Classifier]) -> N
             assert client.post("/predict", content=body, headers=headers).status_code == 422
             assert client.post("/predict_file?name=a.jsonl", content=body, headers=headers).status_code == 422
         headers = {"content-type": "application/json", "host": "evil.example"}
-        refused = client.post("/predict", content=body, headers=headers)
-        assert refused.status_code == 400
-        assert "127.0.0.1" in refused.json()["detail"]
+        refused(client.post("/predict", content=body, headers=headers), 400, "127.0.0.1")
         preflight = {"origin": "http://evil.example", "access-control-request-method": "POST"}
         assert "access-control-allow-origin" not in client.options("/predict", headers=preflight).headers
 
 
 def test_page_and_documentation_need_nothing_from_elsewhere(client: TestClient) -> None:
-    for route in PAGE:
-        page = client.get(route)
+    for page in map(client.get, PAGE):
         assert page.status_code == 200
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "://" not in page.text.replace("http://www.w3.org/2000/svg", "")
@@ -235,11 +255,9 @@ def test_page_and_documentation_need_nothing_from_elsewhere(client: TestClient) 
 def test_three_classes_have_no_threshold(trained: Callable[..., Classifier], three_classes: Any) -> None:
     with client_of(trained(corpus=str(three_classes))) as client:
         assert client.get("/model").json()["threshold"] is None
-        answer = client.post("/predict", json={"texts": ["a goal"]}).json()
+        answer = classify(client, "a goal").json()
         assert len(answer["predictions"][0]["probabilities"]) == 3
-        refused = client.post("/predict", json={"texts": ["a goal"], "threshold": 0.5})
-        assert refused.status_code == 422
-        assert "divides two classes" in refused.json()["detail"]
+        refused(client.post("/predict", json={"texts": ["a"], "threshold": 0.5}), 422, "divides two classes")
 
 
 def files_of(texts: Sequence[str], directory: Path) -> dict[str, bytes]:
@@ -260,12 +278,8 @@ def test_files_of_all_formats_get_the_labels_of_the_classifier(
     texts = [f'{text}, "quoted" é' for text in TEXTS]
     expected = trained().predict(texts, 0.4)
     for name, content in files_of(texts, tmp_path).items():
-        answer = client.post(
-            "/predict_file", params={"name": name, "threshold": 0.4}, content=content, headers=FILE
-        ).json()
-        assert answer["labels"] == ["ham", "spam"]
-        assert answer["threshold"] == 0.4
-        assert answer["rejected"] == []
+        answer = client.post(f"/predict_file?name={name}&threshold=0.4", content=content, headers=FILE).json()
+        assert (answer["labels"], answer["threshold"], answer["rejected"]) == (["ham", "spam"], 0.4, [])
         first = {"a.CSV": ("line", 2), "a.parquet": ("row", 1)}.get(name, ("line", 1))
         assert (answer["unit"], answer["predictions"][0]["place"]) == first
         for own, text, other in zip(answer["predictions"], texts, expected, strict=True):
@@ -285,38 +299,13 @@ def test_rows_and_rejected_rows_have_their_place(client: TestClient) -> None:
     assert answer["rejected"][3]["reason"] == "1,001 characters, more than 1,000"
 
 
-@pytest.mark.parametrize(
-    ("query", "content", "status", "reason"),
-    [
-        ("", b"a", 422, "name"),
-        ("name=a.txt&column=b", b"a", 422, "column"),
-        ("name=a.txt&threshold=2", b"a", 422, "threshold"),
-        ("name=a.pdf", b"a", 422, "unknown format"),
-        ("name=a%0Ab%1B.exe", b"a", 422, "unknown format"),
-        ("name=a.txt", b"", 422, "the body"),
-        ("name=a.csv", b"text\n", 422, "holds no texts"),
-        ("name=a.csv", b"body\na\n", 422, "'body'"),
-        ("name=a.parquet", b"PAR1", 422, "Parquet"),
-        ("name=a.txt", b"a\n" * 61, 413, "more than 60 rows"),
-        ("name=a.txt", b"a" * 100_001, 413, "100,000 bytes"),
-    ],
-)
-def test_bad_files_are_refused_in_one_line(
-    client: TestClient, query: str, content: bytes, status: int, reason: str
-) -> None:
-    answer = client.post(f"/predict_file?{query}", content=content, headers=FILE)
-    assert answer.status_code == status
-    assert reason in answer.json()["detail"]
-    assert answer.json()["detail"].isprintable()
-
-
 def test_file_lets_other_requests_take_their_turn() -> None:
     spy = Spy(0.05)
-    with client_of(spy, batch=5) as client, ThreadPoolExecutor(2) as threads:  # type: ignore[arg-type]
+    with client_of(spy, batch=5) as client, ThreadPoolExecutor(2) as threads:
         content = "".join(f"row {number}\n" for number in range(60)).encode()
         file = threads.submit(client.post, "/predict_file?name=a.txt", content=content, headers=FILE)
         spy.begun.wait()
-        assert client.post("/predict", json={"texts": ["other"]}).status_code == 200
+        assert classify(client, "other").status_code == 200
         assert not file.done()
         assert len(file.result().json()["predictions"]) == 60
 

@@ -17,7 +17,7 @@ from spam_classifier.training.keep_checkpoints import WholeCheckpoints
 from spam_classifier.training.keep_settings import remove_unfinished
 
 RUN = Path("lightning_logs/version_0")
-GO_ON = ["fit", "--ckpt_path", "last"]
+CONTINUE = ["fit", "--ckpt_path", "last"]
 TRAINER = "lightning.pytorch.trainer.trainer"
 SMALL = [
     *("--model.weights", "random", "--model.layers", "2", "--model.width", "16", "--model.heads", "2"),
@@ -46,16 +46,17 @@ def killed(do: Callable[[], Any]) -> None:
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def deadly(function: Callable, call: int) -> Callable:
-    """The function, but the given call of it kills the process."""
-    calls = itertools.count(1)
+def kill_at(place: str, call: int) -> None:
+    """Make the given call of a function, named by its dotted path, kill this process."""
+    owner, _, name = place.rpartition(".")
+    function, calls = resolve_name(place), itertools.count(1)
 
     def until_then(*arguments: Any, **options: Any) -> Any:
         if next(calls) == call:
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*arguments, **options)
 
-    return until_then
+    setattr(resolve_name(owner), name, until_then)
 
 
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -71,22 +72,11 @@ def figures(run: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    lines = ["label,text"]
-    for number in range(30):
-        lines += [
-            f"spam,win {number} prizes{' now' * (number % 5)}",
-            f"ham,see you at {number}{' then' * (number % 7)}",
-        ]
+    lines = ["label,text", *(f"spam,win {number} prizes{' now' * (number % 5)}" for number in range(30))]
+    lines += [f"ham,see you at {number}{' then' * (number % 7)}" for number in range(30)]
     path = tmp_path / "corpus.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-def deadly_moment(place: str, call: int) -> None:
-    """Make the given call of a function, named by its dotted path, kill this process."""
-    owner, _, name = place.rpartition(".")
-    found = resolve_name(owner)
-    setattr(found, name, deadly(getattr(found, name), call))
 
 
 @pytest.mark.parametrize(
@@ -107,30 +97,29 @@ def deadly_moment(place: str, call: int) -> None:
     ],
     ids=["frozen prefix, stopped early", "dropout, schedule, accumulation"],
 )
-def test_a_killed_run_ends_as_if_nothing_had_happened(
+def test_a_killed_and_resumed_run_equals_a_whole_one(
     train: Callable, corpus: Path, caplog: pytest.LogCaptureFixture, flags: list[str], moments: list[tuple[str, int]]
 ) -> None:
     fit = ["fit", *SMALL, *flags, "--data.corpus", corpus]
     assert train(*fit, "--trainer.default_root_dir", "whole").code == 0
     for number, moment in enumerate(moments):
-        killed(lambda at=moment, first=number == 0: (deadly_moment(*at), train(*(fit if first else GO_ON))))
+        killed(lambda at=moment, first=number == 0: (kill_at(*at), train(*(fit if first else CONTINUE))))
     caplog.clear()
-    assert train(*GO_ON).code == 0
+    assert train(*CONTINUE).code == 0
     # the evaluation after fit reuses the hidden states, too: recomputed ones differ in the last digits
     assert caplog.text.count("tokens, 0 MB on disk in") == (2 if "--model.prefix_memory" in flags else 0)
 
     whole = Path("whole") / RUN
-    for name in (Path("checkpoints/last.ckpt"), *(path.relative_to(whole) for path in whole.rglob("best-*"))):
-        expected, found = (torch.load(run / name, weights_only=True) for run in (whole, RUN))
+    for name in ("last.ckpt", *(path.name for path in whole.rglob("best-*"))):
+        expected, found = (torch.load(run / "checkpoints" / name, weights_only=True) for run in (whole, RUN))
         torch.testing.assert_close(found["state_dict"], expected["state_dict"], rtol=0, atol=0)
         for state in {"optimizer_states", "lr_schedulers"} & set(expected):
             torch.testing.assert_close(found[state], expected[state], rtol=0, atol=0)
     assert figures(RUN) == figures(whole)
     for tag, points in scalars(RUN).items():  # a point logged right after the last checkpoint may be missing
         assert set(points) <= set(scalars(whole)[tag])
-    assert {path.name for path in RUN.rglob("*") if "tfevents" not in path.name} == {
-        path.name for path in whole.rglob("*") if "tfevents" not in path.name
-    }
+    files, expected = ({file.name for file in run.rglob("*") if "tfevents" not in file.name} for run in (RUN, whole))
+    assert files == expected
 
 
 @pytest.mark.parametrize(
@@ -141,11 +130,8 @@ def test_a_kill_while_writing_leaves_the_checkpoint_before(tmp_path: Path, momen
     files = WholeCheckpoints()
     files.save_checkpoint({"global_step": 1, "weights": torch.ones(1000)}, last)
 
-    def save_and_die() -> None:
-        deadly_moment(moment, 1)
-        files.save_checkpoint({"global_step": 2, "weights": torch.zeros(1000)}, last)
-
-    killed(save_and_die)
+    second = {"global_step": 2, "weights": torch.zeros(1000)}
+    killed(lambda: (kill_at(moment, 1), files.save_checkpoint(second, last)))
     assert files.load_checkpoint(last)["global_step"] == 1
     assert list(last.parent.glob("*.ckpt")) == [last]
     remove_unfinished(tmp_path)
