@@ -37,10 +37,6 @@ def write_misshapen_gpt2() -> None:
     transformers.GPT2Config(n_layer=1, n_embd=32, n_head=1, n_positions=64).save_pretrained("weights")
 
 
-def write_foreign_checkpoint() -> None:
-    torch.save({"state_dict": {}, "hyper_parameters": {"lr": 1.0}}, "foreign.ckpt")
-
-
 Mistake = tuple[str, str] | tuple[str, str, Callable[[], object]]
 MISTAKES: dict[str, Mistake] = {  # flags, message, and what writes the files besides corpus.csv
     "no such corpus": ("--data.corpus nothing.csv", r"nothing\.csv: No such file.*uci, sample, the path of"),
@@ -113,7 +109,7 @@ MISTAKES: dict[str, Mistake] = {  # flags, message, and what writes the files be
     "checkpoint is not ours": (
         "test --ckpt_path foreign.ckpt",
         r"foreign\.ckpt is not a checkpoint of this classifier",
-        write_foreign_checkpoint,
+        lambda: torch.save({"state_dict": {}, "hyper_parameters": {"lr": 1.0}}, "foreign.ckpt"),
     ),
     "checkpoint named in a file": (
         "--config config.yaml",
@@ -176,21 +172,6 @@ def test_no_network_and_nothing_cached(train: Callable, tmp_path: Path, monkeypa
     (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
     for part in ("archive.ics.uci.edu", "backblazeb2.com", "PATH.zip", "--data.corpus sample", f"{tmp_path}/cache"):
         assert part in line
-
-
-def test_predict_command_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable) -> None:
-    from spam_classifier.predict import main
-
-    monkeypatch.chdir(tmp_path)
-    write_foreign_checkpoint()
-    for flags, message in (
-        ([], "train one first"),
-        (["--ckpt_path", "nothing.ckpt"], "no such file"),
-        (["--ckpt_path", "foreign.ckpt"], "is not a checkpoint of this classifier"),
-    ):
-        done = call(main, "hello", *flags)
-        assert done.code == 1
-        assert message in done.err
 
 
 @pytest.mark.slow

@@ -178,10 +178,9 @@ def test_checkpoint_does_not_choose_what_makes_the_model(here: Path) -> None:
     assert type(load_classifier("own.ckpt").model) is GPT2Classifier
 
 
-def safetensors(header: dict[str, Any]) -> Path:
+def write_safetensors(header: dict[str, Any]) -> None:
     raw = json.dumps(header).encode()
     Path("model.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw)
-    return Path("model.safetensors")
 
 
 def test_header_that_claims_a_trillion_numbers(here: Path) -> None:
@@ -189,7 +188,7 @@ def test_header_that_claims_a_trillion_numbers(here: Path) -> None:
     names = ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight")
     settings = SpamClassifier("random", 1, 1, 1, 8).hparams | {"weights": "model.safetensors"}
     for shape in ([10**12], [10**6, 10**6], [10**12, 0], [0, 10**12]):
-        safetensors(dict.fromkeys(names, nothing | {"shape": shape}))
+        write_safetensors(dict.fromkeys(names, nothing | {"shape": shape}))
         with pytest.raises(UserError):
             build_backbone(resolve_shape("model.safetensors", heads=1), settings)
     Path("model.safetensors").write_bytes(struct.pack("<Q", 10**12) + b"{}")
@@ -199,7 +198,7 @@ def test_header_that_claims_a_trillion_numbers(here: Path) -> None:
 
 def test_config_that_claims_a_trillion_numbers(here: Path) -> None:
     """The tensors are compared before memory is taken for any."""
-    safetensors({})
+    write_safetensors({})
     sizes = {"n_layer": 20, "n_embd": 99_968, "n_head": 1, "n_positions": 10**6, "vocab_size": 50_257}
     Path("config.json").write_text(json.dumps(sizes))
     settings = SpamClassifier("random", 1, 1, 1, 8).hparams | {"weights": str(here)}
@@ -208,9 +207,18 @@ def test_config_that_claims_a_trillion_numbers(here: Path) -> None:
     Path("config.json").write_text(json.dumps(sizes | {"n_layer": 10**9}))
     with pytest.raises(UserError, match="layers must be at most"):
         resolve_shape(str(here))
-    Path("config.json").write_text("[" * 100_000)
+    Path("config.json").write_text("[" * 100_000)  # deeper than the parser goes
     with pytest.raises(UserError, match="cannot be read as JSON"):
         resolve_shape(str(here))
+
+
+STARTS = {".csv": b"label,text\nham,", ".tsv": b"label\ttext\nham\t", ".jsonl": b'{"label": "ham", "text": "'}
+
+
+def endless(path: Path, megabytes: int) -> None:
+    """Write a file of one long line, which takes no disk."""
+    path.write_bytes(STARTS.get(path.suffix, b""))
+    os.truncate(path, megabytes * MEGABYTE)
 
 
 @contextmanager
@@ -239,8 +247,7 @@ def test_zip_bomb_takes_no_memory(packing: int) -> None:
 
 
 def test_large_archive_is_not_opened(tmp_path: Path) -> None:
-    with (tmp_path / "large.zip").open("wb") as file:
-        file.truncate(100 * MEGABYTE)
+    endless(tmp_path / "large.zip", 100)
     with pytest.raises(UserError, match="more than the 10,000,000"):
         read_archive(tmp_path / "large.zip", "it")
 
@@ -255,23 +262,13 @@ def test_archive_is_read_and_not_unpacked(here: Path) -> None:
     assert not (here.parent / "escaped").exists()
 
 
-STARTS = {".csv": b"label,text\nham,", ".tsv": b"label\ttext\nham\t", ".jsonl": b'{"label": "ham", "text": "'}
-
-
-def endless(path: Path, megabytes: int) -> None:
-    """Write a file of one long line, which takes no disk."""
-    path.write_bytes(STARTS.get(path.suffix, b""))
-    os.truncate(path, megabytes * MEGABYTE)
-
-
 @pytest.mark.parametrize("suffix", STARTS)
 def test_endless_line_is_refused_and_takes_no_memory(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"corpus{suffix}"
     endless(path, 512)
+    message = rf"line \d: longer than {LONGEST:,} characters; cut its text, or delete it"
     with memory_below(200):
-        with pytest.raises(
-            UserError, match=rf"line \d: longer than {LONGEST:,} characters; cut its text, or delete it"
-        ):
+        with pytest.raises(UserError, match=message):
             read_corpus(str(path))
         (row,) = open_input(path, "text", None).rows
         assert isinstance(row, Rejected)

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spam_classifier.data.encoding import EncodedMessages
-from spam_classifier.data.rows import Input, checked_row
+from spam_classifier.data.rows import Input, Rejected, Row, checked_row
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.judging import judge as judging
 from spam_classifier.judging.inputs import argument_input
@@ -116,19 +116,19 @@ def check_labels(rows: Sequence[dict], texts: Sequence[str], classifier: Classif
 
 def write_table(suffix: str) -> list[str]:
     """Write ``in<suffix>``: the texts in it."""
-    path, frame = Path(f"in{suffix}"), pd.DataFrame({"n": range(len(TEXTS)), "text": TEXTS})
-    if suffix in (".tsv", ".txt"):
-        table = suffix == ".tsv"
-        lines = [f"{text}\t{number}" if table else text for number, text in enumerate(LINES)]
-        path.write_text("\n".join(["text\tn", *lines] if table else lines), encoding="utf-8")
-        return LINES
-    if suffix == ".csv":
+    texts = LINES if suffix in (".tsv", ".txt") else TEXTS
+    path, frame = Path(f"in{suffix}"), pd.DataFrame({"n": range(len(texts)), "text": texts})
+    if suffix == ".txt":
+        path.write_text("\n".join(texts), encoding="utf-8")
+    elif suffix == ".tsv":
+        path.write_text("".join(f"{n}\t{text}\n" for n, text in [("n", "text"), *enumerate(texts)]), encoding="utf-8")
+    elif suffix == ".csv":
         frame.to_csv(path, index=False)
     elif suffix == ".parquet":
         frame.to_parquet(path)
     else:
         frame.to_json(path, orient="records", lines=True)
-    return TEXTS
+    return texts
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt"])
@@ -193,9 +193,8 @@ def test_columns_are_copied_unchanged(predict: Callable) -> None:
     Path("in.jsonl").write_text(line + "}\n")
     assert predict("--input", "in.jsonl", "--output", "out.jsonl").code == 0
     assert Path("out.jsonl").read_text().startswith(line + ', "predicted": ')
-    days = pd.to_datetime(["2020-01-02"] * 2)
-    frame = pd.DataFrame({"id": [1, None], "day": days, "text": ["a", "b"], "l": [[1]] * 2})
-    frame["kind"] = pd.Categorical(["x", "y"])
+    frame = pd.DataFrame({"id": [1, None], "text": ["a", "b"], "l": [[1]] * 2, "kind": pd.Categorical(["x", "y"])})
+    frame["day"] = pd.to_datetime("2020-01-02")
     frame.to_parquet("in.parquet")
     assert predict("--input", "in.parquet", "--output", "out.parquet").code == 0
     pd.testing.assert_frame_equal(pd.read_parquet("out.parquet")[frame.columns], frame, check_dtype=False)
@@ -454,7 +453,7 @@ def test_bad_rows_are_listed_and_the_others_go_on(predict: Callable, name: str) 
 def test_bad_rows_of_a_parquet(predict: Callable) -> None:
     pq.write_table(pa.table({"text": pa.array([b"fine", b"\xff", None, b"last"]).view(pa.string())}), "in.parquet")
     assert predict("--input", "in.parquet", "--output", "out.csv").code == 0
-    assert [row[0] for row in read_csv("out.csv")] == ["text", "fine", "last"]
+    assert [row["text"] for row in read_rows("out.csv")] == ["fine", "last"]
     assert read_csv("out.csv.rejected.csv") == [["row", "reason"], ["2", "not UTF-8"], ["3", "no text"]]
 
 
@@ -509,6 +508,8 @@ FILES = {
         ("hello --threshold 1.5", "from 0 to 1"),
         ("hello --threshold nan", "from 0 to 1"),
         ("hello --accelerator abacus", "--accelerator abacus"),
+        ("hello --ckpt_path best", "train one first"),
+        ("hello --ckpt_path nothing.ckpt", "no such file"),
         ("", "holds no texts"),
     ],
 )
@@ -597,22 +598,17 @@ def test_help_shows_examples_and_files(predict: Callable) -> None:
 
 
 def test_memory_holds_one_chunk(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, read_by_chunk = [], []
+
+    def rows() -> Iterator[Row | Rejected]:
+        for number in range(50):
+            read.append(number)
+            yield checked_row(number, "hello", ["text"], ["hello"])
+
     monkeypatch.setattr(judging, "CHUNK_ROWS", 8)
-    read = 0
-    ahead = []
-
-    def rows() -> Iterator:
-        nonlocal read
-        for read in range(1, 51):
-            yield checked_row(read, f"text {read}", ["text"], [f"text {read}"])
-
-    class Sink(Screen):
-        def append(self, *given: object) -> None:
-            ahead.append(read - self.tally.read)
-            super().append(*given)  # type: ignore[arg-type]
-
-    classify(Input("rows", "row", ["text"], rows()), classifier, Sink(io.StringIO(), classifier.labels))
-    assert ahead == [8] * 6 + [2]
+    monkeypatch.setattr(Screen, "append", lambda *_: read_by_chunk.append(len(read)))
+    classify(Input("rows", "row", ["text"], rows()), classifier, Screen(io.StringIO(), classifier.labels))
+    assert read_by_chunk == [8, 16, 24, 32, 40, 48, 50]
 
 
 @pytest.mark.parametrize("output", ["out.csv", "out.jsonl", "out.parquet"])
@@ -645,11 +641,9 @@ def test_links_in_the_way_of_the_output_are_not_followed(predict: Callable, suff
     """Whoever can put links beside the output does not choose what is written over."""
     output = f"out{suffix}"
     Path("precious").write_text("mine")
-    for name in (f"{output}.incomplete.json.new", f"{output}.rejected.csv.incomplete"):
-        Path(name).symlink_to("precious")
+    for name in (".incomplete.json.new", ".rejected.csv.incomplete", *([".incomplete"] if overwrite else [])):
+        Path(output + name).symlink_to("precious")
     Path(output).symlink_to("precious" if overwrite else "nowhere")
-    if overwrite:
-        Path(f"{output}.incomplete").symlink_to("precious")
     Path("in.csv").write_text('text\nhello\n""\n')
     assert predict("--input", "in.csv", "--output", output, *overwrite).code == 0
     assert Path("precious").read_text() == "mine"

@@ -143,28 +143,19 @@ def test_threads_get_their_own_explanations(trained: Callable[..., Classifier]) 
     for text, explanation in zip(texts, found, strict=True):
         alone = trained().explain(text)
         assert explanation.label == alone.label
-        assert [part.text for part in explanation.parts] == [part.text for part in alone.parts]
-        assert [part.influence for part in words_of(explanation)] == pytest.approx(
-            [part.influence for part in words_of(alone)], abs=1e-5
-        )
+        (parts, influences), (expected_parts, expected) = (zip(*own.parts, strict=True) for own in (explanation, alone))
+        assert parts == expected_parts
+        assert influences == pytest.approx(expected, abs=1e-5)
 
 
 def small_gpt2(corpus: str, directory: Path, steps: int) -> tuple[Classifier, list[str]]:
-    """A GPT-2 from scratch that has learnt something of a corpus, and the test messages."""
+    """A GPT-2 trained from scratch on a corpus for some steps, and the test messages."""
     pl.seed_everything(1)
     data = SpamDataModule(corpus, padding="batch", batch_size=16)
-    model = SpamClassifier(
-        "random", 2, 64, 2, 256, trainable="all", token_position="last_real", learning_rate=2e-3, dropout=0.1
-    )
-    trainer = pl.Trainer(
-        max_steps=steps,
-        limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        default_root_dir=directory,
-    )
+    options = {"trainable": "all", "token_position": "last_real", "learning_rate": 2e-3, "dropout": 0.1}
+    model = SpamClassifier("random", 2, 64, 2, 256, **options)
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    trainer = pl.Trainer(max_steps=steps, limit_val_batches=0, accelerator="cpu", default_root_dir=directory, **quiet)
     trainer.fit(model, data)
     trainer.save_checkpoint(directory / "model.ckpt")
     data.setup("test")
