@@ -88,11 +88,11 @@ def test_the_malicious_file_is_one(here: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "legacy", "zip"])
 def test_malicious_checkpoint_runs_nothing(here: Path, failing: Callable, kind: str) -> None:
-    checkpoint = str(malicious(kind))
+    malicious(kind)
     Path("config.yaml").write_text("{}")
     commands = ["train fit", "train validate", "train test", "predict hello", "serve"]
     for command in (*commands, "export onnx out.onnx", "export transformers out"):
-        assert "evil.ckpt is not a checkpoint" in failing(command, "--ckpt_path", checkpoint)
+        assert "evil.ckpt is not a checkpoint" in failing(command, "--ckpt_path", "evil.ckpt")
     assert not (here / CANARY).exists()
 
 
@@ -140,9 +140,7 @@ def checkpoint_with(changes: dict[str, Any], state: dict[str, Any] | None = None
         ({"trainable": "lora", "lora_rank": 10**9}, {}),
         ({"max_length": 10**12}, {}),
         ({"padded_length": 10**12}, {}),
-        ({"label_names": "ab"}, {}),
-        ({"label_names": [["ham"], ["spam"]]}, {}),
-        ({"label_names": ["ham"] * 2}, {}),
+        *(({"label_names": names}, {}) for names in ("ab", [["ham"], ["spam"]], ["ham", "ham"])),
         ({"dropout": "0"}, {}),
         ({"learning_rate": 10**5000}, {}),
         ({}, {"decision.temperature": torch.tensor(0.0)}),
@@ -159,9 +157,7 @@ def test_parts_of_a_wrong_kind_are_refused(here: Path) -> None:
     lora = {**content["hyper_parameters"], "trainable": "lora"}
     del lora["lora_targets"]
     for part in (
-        {"metrics_of_the_epoch": None},
-        {"metrics_of_the_epoch": {"forward": {}}},
-        {"metrics_of_the_epoch": {"train_loss": {"value": "x"}}},
+        *({"metrics_of_the_epoch": metrics} for metrics in (None, {"forward": {}}, {"train_loss": {"value": "x"}})),
         {"hyper_parameters": lora},
         {"state_dict": []},
         {"global_step": "1"},

@@ -413,15 +413,14 @@ BAD_ROWS = {
     ),
     "in.tsv": (
         b'text\tid\nfine\t1\nbad\n\t2\n\xff\t3\n"more\t4\n',
-        {3: "number of fields", 4: "no text", 5: "not UTF-8"},
-        ["fine", '"more'],
+        {3: "number of fields", 4: "no text", 5: "not UTF-8"}, ["fine", '"more'],
     ),
     "in.jsonl": (
         b'{"text": "fine"}\n{"text": 5}\n{"text": ""}\n{"text": null}\n[]\nx\n{"text": "\xff"}\n{"text": "\\ud800"}\n'
         b'{"body": "a"}\n{"text": [1]}\n{"text": "a", "id": NaN}\n{"text": "a", "id": [1e999]}\n{"text": "last"}\n'
         + b'{"text": "a", "id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
-        {2: "not a string", 3: "no text", 4: "no text", 5: "no JSON object", 6: "malformed JSON", 7: "not UTF-8"}
-        | {8: "surrogate", 9: "no member 'text'", 10: "not a string", 11: "malformed", 12: "written", 14: "malformed"},
+        {2: "not a string", 3: "no text", 4: "no text", 5: "no JSON object", 6: "malformed JSON", 7: "not UTF-8",
+         8: "surrogate", 9: "no member 'text'", 10: "not a string", 11: "malformed", 12: "written", 14: "malformed"},
         ["fine", "last"],
     ),
     "in.txt": (b"fine\n\n\xff\r\nlast", {2: "no text", 3: "not UTF-8"}, ["fine", "last"]),
