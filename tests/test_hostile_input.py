@@ -237,8 +237,7 @@ def test_zip_bomb_takes_no_memory(packing: int) -> None:
     size = (32 * MEGABYTE).to_bytes(4, "little")
     bomb = written.getvalue().replace(size, MEMBER.size.to_bytes(4, "little"))
     assert len(bomb) < MEGABYTE / 16
-    refused = pytest.raises(UserError, match=r"SHA-256|not a readable zip|packed by another method")
-    with memory_below(8), refused:
+    with memory_below(8), pytest.raises(UserError, match=r"SHA-256|not a readable zip|packed by another method"):
         read_archive(io.BytesIO(bomb), "the bomb")
 
 
@@ -325,9 +324,8 @@ def test_messages_hold_no_escape_sequences(here: Path, failing: Callable) -> Non
 
 
 def test_summaries_hold_no_escape_sequences() -> None:
-    share = {"hits": 1, "messages": 2, "share": 0.5, "interval": (0.1, 0.9)}
     figures = {"messages": 2, "acc": 0.5, "acc_interval": (0.1, 0.9), "loss": 1.0, "threshold": 0.5}
-    figures["false_positives"] = share
+    figures["false_positives"] = {"hits": 1, "messages": 2, "share": 0.5, "interval": (0.1, 0.9)}
     told = evaluation_summary({"test": figures}, [f"ham{ESCAPES}", "spam"], True)
     assert told.replace("\n", "").isprintable()
 
