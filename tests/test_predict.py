@@ -254,8 +254,7 @@ def test_killed_run_goes_on(predict: Callable, killed: Callable, suffix: str) ->
     assert predict("--input", "in.csv", "--output", f"whole{suffix}").code == 0
     command = ["--input", "in.csv", "--output", str(output)]
     sizes = killed(3, *command)
-    assert not output.exists()
-    assert not rejected.exists()
+    assert not (output.exists() or rejected.exists())
     for path in (output, rejected):
         with Path(f"{path}.incomplete").open("ab") as file:
             file.write(b"99,")  # as a kill in the middle of a chunk leaves it
@@ -578,8 +577,7 @@ def test_reader_that_closes_the_pipe(classifier: Classifier, tmp_path: Path) -> 
     command = f"{sys.executable} -m spam_classifier.predict --input in.txt --ckpt_path {classifier.checkpoint}"
     done = subprocess.run(f"{command} | head -n 3", shell=True, cwd=tmp_path, capture_output=True, text=True)
     assert len(done.stdout.splitlines()) == 3
-    assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr
+    assert not re.search("Traceback|Exception", done.stderr)
 
 
 def test_help_shows_examples_and_files(predict: Callable) -> None:
