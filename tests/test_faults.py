@@ -1,9 +1,12 @@
 """A full disk, a directory that can't be written, NaN: one line, and no checkpoint is lost."""
 
+import re
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -51,45 +54,34 @@ def no_file_over(size: int) -> Iterator[None]:
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """Mount a disk at ``disk``, or remount it, with options; skips if that is not allowed."""
+    where = tmp_path / "disk"
+    where.mkdir()
 
     def mount_with(options: str) -> None:
-        where.mkdir(exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", where], capture_output=True, check=False)
-        if done.returncode:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", where]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip("no disk can be mounted here")
 
-    where = tmp_path / "disk"
-    try:
-        yield mount_with
-    except FileNotFoundError:
-        pytest.skip("no disk can be mounted here")
-    finally:
-        if where.is_mount():
-            subprocess.run(["umount", "-l", where], check=True)
+    yield mount_with
+    if where.is_mount():
+        subprocess.run(["umount", "-l", where], check=True)
 
 
-def test_a_full_disk_leaves_the_previous_checkpoint(train: Callable, tmp_path: Path) -> None:
+def test_full_disk_leaves_the_previous_checkpoint(train: Callable, tmp_path: Path) -> None:
     assert train(*FIT, "--trainer.max_epochs", 1).code == 0
     before = contents(tmp_path / RUN / "checkpoints")
     with no_file_over(1_000_000):
         line = one_line(train(*GO_ON, "--trainer.max_epochs", 2))
-    assert "cannot write" in line
-    assert "checkpoints/" in line
-    assert "check its directory and the free space" in line
+    assert re.search("cannot write .*checkpoints/.*check its directory and the free space", line)
     assert contents(tmp_path / RUN / "checkpoints") == before
     assert train(*GO_ON, "--trainer.max_epochs", 2).code == 0
     assert torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2 * EPOCH
 
 
 @pytest.mark.parametrize(
-    ("room", "file"),
-    [
-        pytest.param("16k", "", id="before the first step"),
-        pytest.param("5m", "best-", id="best checkpoint"),
-        pytest.param("20m", "last.ckpt", id="last checkpoint"),
-    ],
+    ("room", "file"), [("16k", ""), ("5m", "best-"), ("20m", "last.ckpt")], ids=["first step", "best", "last"]
 )
-def test_a_disk_that_fills_up(train: Callable, mount: Callable, tmp_path: Path, room: str, file: str) -> None:
+def test_disk_that_fills_up(train: Callable, mount: Callable, tmp_path: Path, room: str, file: str) -> None:
     mount(f"size={room}")
     line = one_line(train(*FIT, "--trainer.max_epochs", 1, "--trainer.default_root_dir", "disk"))
     assert f"{tmp_path}/disk/lightning_logs" in line
@@ -99,7 +91,7 @@ def test_a_disk_that_fills_up(train: Callable, mount: Callable, tmp_path: Path, 
         assert not list((tmp_path / "disk").rglob("version_*"))
 
 
-def test_a_directory_that_cannot_be_written(train: Callable, mount: Callable, tmp_path: Path) -> None:
+def test_directory_that_cannot_be_written(train: Callable, mount: Callable, tmp_path: Path) -> None:
     mount("size=100m")
     here = ["--trainer.default_root_dir", "disk"]
     assert train(*FIT, "--trainer.max_epochs", 1, *here).code == 0
@@ -115,14 +107,12 @@ def test_a_directory_that_cannot_be_written(train: Callable, mount: Callable, tm
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """Make the loss of one training batch NaN, or its gradients infinite."""
-    former, batches = SpamClassifier.cross_entropy, 0
+    former, batches = SpamClassifier.cross_entropy, count(1)
 
     def choose(what: str, place: int) -> None:
         def cross_entropy(self: SpamClassifier, logits: Tensor, labels: Tensor) -> Tensor:
-            nonlocal batches
             loss = former(self, logits, labels)
-            batches += self.training
-            if self.training and batches == place:
+            if self.training and next(batches) == place:
                 if what == "loss":
                     return loss * float("nan")
                 loss.register_hook(lambda gradient: gradient * float("inf"))
@@ -149,8 +139,7 @@ def test_training_stops_at_nan_and_keeps_the_last_good_checkpoint(
 ) -> None:
     poison(what, batch)
     done = train(*FIT, "--trainer.max_epochs", 3, *flags)
-    assert told in one_line(done)
-    assert "lower --model.learning_rate" in one_line(done)
+    assert re.search(f"{re.escape(told)}.*lower --model.learning_rate", one_line(done))
     last = RUN / "checkpoints/last.ckpt"
     assert f"the last good checkpoint is kept: {last.resolve()}" in done.err
     for path in last.parent.iterdir():
@@ -159,7 +148,7 @@ def test_training_stops_at_nan_and_keeps_the_last_good_checkpoint(
         assert all(value.isfinite().all() for value in checkpoint["state_dict"].values() if value.is_floating_point())
 
 
-def test_no_checkpoint_of_a_run_that_begins_with_nan(train: Callable, poison: Callable) -> None:
+def test_no_run_is_kept_if_it_begins_with_nan(train: Callable, poison: Callable) -> None:
     poison("loss", 1)
     assert "the loss of step 1 (epoch 1)" in one_line(train(*FIT))
     assert not list(Path("lightning_logs").iterdir())

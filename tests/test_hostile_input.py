@@ -8,11 +8,14 @@ import struct
 import sys
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -53,9 +56,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def failing(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a command in this process: it fails, with one line, which is returned."""
 
-    def run(module: str, *arguments: str) -> str:
+    def run(command: str, *arguments: str) -> str:
+        module, *words = [*command.split(), *arguments]
         main = __import__(f"spam_classifier.{module}", fromlist=["main"]).main
-        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        monkeypatch.setattr(sys, "argv", [module, *words])
         with pytest.raises(SystemExit) as stop:
             main()
         assert stop.value.code == 1
@@ -77,20 +81,18 @@ def malicious(kind: str) -> Path:
 
 
 def test_the_malicious_file_is_one(here: Path) -> None:
-    """Otherwise the tests below would hold nothing."""
+    """Otherwise the tests below would prove nothing."""
     torch.load(malicious("zip"), weights_only=False)
     assert (here / CANARY).exists()
 
 
 @pytest.mark.parametrize("kind", ["plain", "legacy", "zip"])
 def test_malicious_checkpoint_runs_nothing(here: Path, failing: Callable, kind: str) -> None:
-    checkpoint = str(malicious(kind))
+    malicious(kind)
     Path("config.yaml").write_text("{}")
-    for command in (
-        *([("train", subcommand) for subcommand in ("fit", "validate", "test")]),
-        *[("predict", "hello"), ("export", "onnx", "out.onnx"), ("export", "transformers", "out"), ("serve",)],
-    ):
-        assert "evil.ckpt is not a checkpoint" in failing(*command, "--ckpt_path", checkpoint)
+    commands = ["train fit", "train validate", "train test", "predict hello", "serve"]
+    for command in (*commands, "export onnx out.onnx", "export transformers out"):
+        assert "evil.ckpt is not a checkpoint" in failing(command, "--ckpt_path", "evil.ckpt")
     assert not (here / CANARY).exists()
 
 
@@ -98,23 +100,17 @@ def test_malicious_checkpoint_in_a_run_runs_nothing(here: Path, failing: Callabl
     directory = here / "lightning_logs/version_0/checkpoints"
     directory.mkdir(parents=True)
     malicious("zip").rename(directory / "best-epoch0.ckpt")
-    for command in (
-        ("train", "test"),
-        ("train", "fit", "--ckpt_path", "best"),
-        ("predict", "hello"),
-        ("export", "onnx", "x"),
-    ):
-        assert "best-epoch0.ckpt is not a checkpoint" in failing(*command)
+    for command in ("train test", "train fit --ckpt_path best", "predict hello", "export onnx x"):
+        assert "best-epoch0.ckpt is not a checkpoint" in failing(command)
     assert not (here / CANARY).exists()
 
 
 def test_pickled_weights_are_never_opened(here: Path, failing: Callable) -> None:
     (here / "weights").mkdir()
     malicious("zip").rename(here / "weights/pytorch_model.bin")
-    tiny = ["--data.corpus", "sample"]
-    assert "only safetensors is read" in failing("train", "fit", "--model.weights", "weights", *tiny)
-    path = str(here / "weights/pytorch_model.bin")
-    assert "cannot be read as safetensors" in failing("train", "fit", "--model.weights", path, *tiny)
+    command = "train fit --data.corpus sample --model.weights"
+    assert "only safetensors is read" in failing(command, "weights")
+    assert "cannot be read as safetensors" in failing(command, "weights/pytorch_model.bin")
     assert not (here / CANARY).exists()
 
 
@@ -144,9 +140,7 @@ def checkpoint_with(changes: dict[str, Any], state: dict[str, Any] | None = None
         ({"trainable": "lora", "lora_rank": 10**9}, {}),
         ({"max_length": 10**12}, {}),
         ({"padded_length": 10**12}, {}),
-        ({"label_names": "ab"}, {}),
-        ({"label_names": [["ham"], ["spam"]]}, {}),
-        ({"label_names": ["ham"] * 2}, {}),
+        *(({"label_names": names}, {}) for names in ("ab", [["ham"], ["spam"]], ["ham", "ham"])),
         ({"dropout": "0"}, {}),
         ({"learning_rate": 10**5000}, {}),
         ({}, {"decision.temperature": torch.tensor(0.0)}),
@@ -163,9 +157,7 @@ def test_parts_of_a_wrong_kind_are_refused(here: Path) -> None:
     lora = {**content["hyper_parameters"], "trainable": "lora"}
     del lora["lora_targets"]
     for part in (
-        {"metrics_of_the_epoch": None},
-        {"metrics_of_the_epoch": {"forward": {}}},
-        {"metrics_of_the_epoch": {"train_loss": {"value": "x"}}},
+        *({"metrics_of_the_epoch": metrics} for metrics in (None, {"forward": {}}, {"train_loss": {"value": "x"}})),
         {"hyper_parameters": lora},
         {"state_dict": []},
         {"global_step": "1"},
@@ -182,10 +174,9 @@ def test_checkpoint_does_not_choose_what_makes_the_model(here: Path) -> None:
     assert type(load_classifier("own.ckpt").model) is GPT2Classifier
 
 
-def safetensors(header: dict[str, Any]) -> Path:
+def write_safetensors(header: dict[str, Any]) -> None:
     raw = json.dumps(header).encode()
     Path("model.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw)
-    return Path("model.safetensors")
 
 
 def test_header_that_claims_a_trillion_numbers(here: Path) -> None:
@@ -193,7 +184,7 @@ def test_header_that_claims_a_trillion_numbers(here: Path) -> None:
     names = ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight")
     settings = SpamClassifier("random", 1, 1, 1, 8).hparams | {"weights": "model.safetensors"}
     for shape in ([10**12], [10**6, 10**6], [10**12, 0], [0, 10**12]):
-        safetensors(dict.fromkeys(names, nothing | {"shape": shape}))
+        write_safetensors(dict.fromkeys(names, nothing | {"shape": shape}))
         with pytest.raises(UserError):
             build_backbone(resolve_shape("model.safetensors", heads=1), settings)
     Path("model.safetensors").write_bytes(struct.pack("<Q", 10**12) + b"{}")
@@ -203,7 +194,7 @@ def test_header_that_claims_a_trillion_numbers(here: Path) -> None:
 
 def test_config_that_claims_a_trillion_numbers(here: Path) -> None:
     """The tensors are compared before memory is taken for any."""
-    safetensors({})
+    write_safetensors({})
     sizes = {"n_layer": 20, "n_embd": 99_968, "n_head": 1, "n_positions": 10**6, "vocab_size": 50_257}
     Path("config.json").write_text(json.dumps(sizes))
     settings = SpamClassifier("random", 1, 1, 1, 8).hparams | {"weights": str(here)}
@@ -212,17 +203,27 @@ def test_config_that_claims_a_trillion_numbers(here: Path) -> None:
     Path("config.json").write_text(json.dumps(sizes | {"n_layer": 10**9}))
     with pytest.raises(UserError, match="layers must be at most"):
         resolve_shape(str(here))
-    Path("config.json").write_text("[" * 100_000)
+    Path("config.json").write_text("[" * 100_000)  # deeper than the parser goes
     with pytest.raises(UserError, match="cannot be read as JSON"):
         resolve_shape(str(here))
 
 
-def peak_of(call: Callable[[], object]) -> int:
-    """Most bytes that Python's objects took meanwhile."""
+STARTS = {".csv": b"label,text\nham,", ".tsv": b"label\ttext\nham\t", ".jsonl": b'{"label": "ham", "text": "'}
+
+
+def endless(path: Path, megabytes: int) -> None:
+    """Write a file of one long line, which takes no disk."""
+    path.write_bytes(STARTS.get(path.suffix, b""))
+    os.truncate(path, megabytes * MEGABYTE)
+
+
+@contextmanager
+def memory_below(megabytes: int) -> Iterator[None]:
+    """Python's objects take no more meanwhile."""
     tracemalloc.start()
     try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
+        yield
+        assert tracemalloc.get_traced_memory()[1] < megabytes * MEGABYTE
     finally:
         tracemalloc.stop()
 
@@ -236,17 +237,12 @@ def test_zip_bomb_takes_no_memory(packing: int) -> None:
     size = (32 * MEGABYTE).to_bytes(4, "little")
     bomb = written.getvalue().replace(size, MEMBER.size.to_bytes(4, "little"))
     assert len(bomb) < MEGABYTE / 16
-
-    def read() -> None:
-        with pytest.raises(UserError, match=r"SHA-256|not a readable zip|packed by another method"):
-            read_archive(io.BytesIO(bomb), "the bomb")
-
-    assert peak_of(read) < 8 * MEGABYTE
+    with memory_below(8), pytest.raises(UserError, match=r"SHA-256|not a readable zip|packed by another method"):
+        read_archive(io.BytesIO(bomb), "the bomb")
 
 
 def test_large_archive_is_not_opened(tmp_path: Path) -> None:
-    with (tmp_path / "large.zip").open("wb") as file:
-        file.truncate(100 * MEGABYTE)
+    endless(tmp_path / "large.zip", 100)
     with pytest.raises(UserError, match="more than the 10,000,000"):
         read_archive(tmp_path / "large.zip", "it")
 
@@ -261,42 +257,20 @@ def test_archive_is_read_and_not_unpacked(here: Path) -> None:
     assert not (here.parent / "escaped").exists()
 
 
-def sparse(path: Path, megabytes: int) -> Path:
-    """A file of one endless line, which takes no disk."""
-    with path.open("wb") as file:
-        file.write(
-            {".jsonl": b'{"label": "ham", "text": "', ".tsv": b"label\ttext\nham\t"}.get(
-                path.suffix, b"label,text\nham,"
-            )
-        )
-        file.truncate(megabytes * MEGABYTE)
-    return path
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+@pytest.mark.parametrize("suffix", STARTS)
 def test_endless_line_is_refused_and_takes_no_memory(tmp_path: Path, suffix: str) -> None:
-    path = sparse(tmp_path / f"corpus{suffix}", 512)
-
-    def read() -> None:
-        with pytest.raises(
-            UserError, match=rf"line \d: longer than {LONGEST:,} characters; cut its text, or delete it"
-        ):
+    path = tmp_path / f"corpus{suffix}"
+    endless(path, 512)
+    message = rf"line \d: longer than {LONGEST:,} characters; cut its text, or delete it"
+    with memory_below(200):
+        with pytest.raises(UserError, match=message):
             read_corpus(str(path))
         (row,) = open_input(path, "text", None).rows
         assert isinstance(row, Rejected)
 
-    assert peak_of(read) < 200 * MEGABYTE
-
-
-def test_endless_message_in_a_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ham").mkdir()
-    sparse(tmp_path / "ham/1.txt", 64)
-    with pytest.raises(UserError, match=rf"1\.txt: longer than {LONGEST:,} bytes"):
-        read_corpus(str(tmp_path))
-
 
 @pytest.mark.parametrize("kind", [".csv", ".tsv", ".jsonl", ".txt"])
-def test_endless_line_is_rejected_and_the_next_one_judged(kind: str) -> None:
+def test_endless_line_is_rejected_and_the_next_one_read(kind: str) -> None:
     head = "text\n" if kind in (".csv", ".tsv") else ""
     texts = ["first", "a" * 101, "b" * 5_000, "c" * 99, "last"]
     lines = [f'{{"text": "{text}"}}\n' if kind == ".jsonl" else f"{text}\n" for text in texts]
@@ -310,7 +284,7 @@ def test_endless_line_is_rejected_and_the_next_one_judged(kind: str) -> None:
 
 
 def test_row_of_a_csv_is_no_longer_over_many_lines() -> None:
-    """A quote that is never closed swallows so much and no more, in one field or in many."""
+    """A quote that is never closed takes in a limited number of lines, in one field or in many."""
     for cell in ('"', '"a\n","', '"a\r\n",\n"'):
         raw = ("text\nfirst\n" + cell * 2_000 + "\nlast").encode()
         rows = list(READERS[".csv"](Source("it", lambda raw=raw: io.BytesIO(raw), longest=100), Layout()).rows)
@@ -319,9 +293,6 @@ def test_row_of_a_csv_is_no_longer_over_many_lines() -> None:
 
 
 def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
-
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * MEGABYTE]))
     labels = pa.array(["ham"] * 20_000)
     table = pa.table({"label": labels, "text": texts.cast(pa.dictionary(pa.int32(), pa.string()))})
@@ -334,7 +305,6 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
 
 
 def test_repeated_texts_of_a_parquet_are_read(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"label": ["ham", "spam"] * 6_000, "text": ["See you at seven", "WIN now"] * 6_000})
     frame.to_parquet(tmp_path / "corpus.parquet")
     assert read_corpus(str(tmp_path / "corpus.parquet")).equals(frame.astype("str"))
@@ -345,24 +315,17 @@ ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\u202e\x9b31m"
 
 def test_messages_hold_no_escape_sequences(here: Path, failing: Callable) -> None:
     Path("corpus.csv").write_text(f"label{ESCAPES},text\nham,a\n")
+    command = "train fit --model.weights random --model.layers 1 --model.width 1 --model.heads 1 --data.corpus"
     for name in (f"gone{ESCAPES}.csv", "corpus.csv"):
-        line = failing("train", "fit", "--data.corpus", name, "--model.weights", "random", "--model.layers", "1",
-                       "--model.width", "1", "--model.heads", "1")  # fmt: skip
+        line = failing(command, name)
         assert line.isprintable()
         assert r"\x1b[2J" in line
-    assert failing("predict", "x", "--ckpt_path", f"a{ESCAPES}").isprintable()
+    assert failing("predict x --ckpt_path", f"a{ESCAPES}").isprintable()
 
 
 def test_summaries_hold_no_escape_sequences() -> None:
-    share = {"hits": 1, "messages": 2, "share": 0.5, "interval": (0.1, 0.9)}
-    figures = {
-        "messages": 2,
-        "acc": 0.5,
-        "acc_interval": (0.1, 0.9),
-        "loss": 1.0,
-        "threshold": 0.5,
-        "false_positives": share,
-    }
+    figures = {"messages": 2, "acc": 0.5, "acc_interval": (0.1, 0.9), "loss": 1.0, "threshold": 0.5}
+    figures["false_positives"] = {"hits": 1, "messages": 2, "share": 0.5, "interval": (0.1, 0.9)}
     told = evaluation_summary({"test": figures}, [f"ham{ESCAPES}", "spam"], True)
     assert told.replace("\n", "").isprintable()
 
@@ -383,19 +346,25 @@ def test_links_in_the_way_of_a_file_are_not_followed(here: Path) -> None:
     assert Path("metrics.json").read_text() == "{}"
 
 
-def test_named_pipe_in_a_folder_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "not a file"),
+        (lambda path: path.symlink_to(path), "not a file"),
+        (lambda path: endless(path, 64), f"longer than {LONGEST:,} bytes"),
+    ],
+    ids=["named pipe", "link to itself", "endless"],
+)
+def test_files_in_a_folder_that_cannot_be_read_are_refused(tmp_path: Path, make: Callable, message: str) -> None:
     (tmp_path / "ham").mkdir()
-    path = tmp_path / "ham/1.txt"
-    for make in (lambda: os.mkfifo(path), lambda: path.symlink_to(path)):
-        make()
-        with pytest.raises(UserError, match="not a file"):
-            read_corpus(str(tmp_path))
-        path.unlink()
+    make(tmp_path / "ham/1.txt")
+    with pytest.raises(UserError, match=rf"1\.txt.*{message}"):
+        read_corpus(str(tmp_path))
 
 
 def test_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    folder = os.fsencode(tmp_path) + b"/\xff"
-    Path(os.fsdecode(folder)).mkdir()
-    Path(os.fsdecode(folder + b"/1.txt")).write_text("hello")
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "1.txt").write_text("hello")
     with pytest.raises(UserError, match="the folder's name is not UTF-8; rename it"):
         read_corpus(str(tmp_path))

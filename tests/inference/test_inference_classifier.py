@@ -1,58 +1,36 @@
-"""A trained classifier gives each text its own verdict, whatever comes beside it."""
+"""A trained classifier gives each text its own label and probability, whatever else is in the batch."""
 
-import re
 import shutil
-import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
-import lightning.pytorch as pl
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Classifier, load_classifier
 
-WAYS = [("last", "head"), ("last_real", "both"), ("first", "head"), ("mean", "tail")]
 
-
-@pytest.fixture(scope="module", params=WAYS, ids="-".join)
-def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    """A few steps on the sample, through a checkpoint."""
-    directory = tmp_path_factory.mktemp("run")
-    pl.seed_everything(1)
-    position, keep = request.param
-    model = SpamClassifier("random", 2, 32, 2, 512, trainable="all", learning_rate=3e-3, token_position=position)
-    trainer = pl.Trainer(
-        max_steps=10,
-        limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        default_root_dir=directory,
-    )
-    trainer.fit(model, SpamDataModule("sample", max_length=60, keep=keep))
-    trainer.save_checkpoint(directory / "model.ckpt")
-    return load_classifier(directory / "model.ckpt")
+@pytest.fixture(scope="module", params=["last-head", "last_real-both", "first-head", "mean-tail"])
+def classifier(request: pytest.FixtureRequest, trained: Callable[..., Classifier]) -> Classifier:
+    position, _, keep = request.param.partition("-")
+    return trained(token_position=position, keep=keep, padding="longest", max_length=60)
 
 
 TEXT = st.text(min_size=1, max_size=120).filter(str.strip)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(texts=st.lists(TEXT, min_size=1, max_size=40), order=st.randoms(use_true_random=False))
-def test_same_probability_alone_in_any_batch_and_in_any_order(
-    classifier: Classifier, texts: list[str], order: object
-) -> None:
+def test_same_probability_alone_and_in_any_batch(classifier: Classifier, texts: list[str], order: Random) -> None:
     together = classifier.probabilities(texts)
     alone = torch.cat([classifier.probabilities([text]) for text in texts])
     assert torch.allclose(together, alone, atol=1e-6)
-    shuffled = list(range(len(texts)))
-    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    shuffled = order.sample(range(len(texts)), len(texts))
     assert torch.allclose(classifier.probabilities([texts[i] for i in shuffled]), together[shuffled], atol=1e-6)
 
 
@@ -66,13 +44,11 @@ def test_probabilities_differ_between_texts(classifier: Classifier) -> None:
 def test_long_text_is_cut_as_in_training(classifier: Classifier) -> None:
     kept, cut = " prize", " and much more" * 400  # a token, and many
     longer = {"head": kept * 60 + cut, "tail": cut + kept * 60, "both": kept * 30 + cut + kept * 30}
+    expected = classifier.probabilities([kept * 60])
     found = {keep: classifier.probabilities([text]) for keep, text in longer.items()}
-    own = classifier.model.settings["keep"]
-    assert torch.allclose(classifier.probabilities([kept * 60]), found.pop(own), atol=1e-6)
+    assert torch.allclose(found.pop(classifier.model.settings["keep"]), expected, atol=1e-6)
     if classifier.model.settings["token_position"] != "first":
-        assert not any(
-            torch.allclose(classifier.probabilities([kept * 60]), other, atol=1e-4) for other in found.values()
-        )
+        assert not any(torch.allclose(other, expected, atol=1e-4) for other in found.values())
 
 
 def test_prediction_says_label_probability_and_threshold(classifier: Classifier) -> None:
@@ -96,12 +72,13 @@ def test_threads_get_their_own_answers(classifier: Classifier) -> None:
     assert torch.allclose(torch.cat(found), expected, atol=1e-6)
 
 
-def test_one_text_is_no_list(classifier: Classifier) -> None:
-    with pytest.raises(UserError, match="put it in brackets"):
-        classifier.predict("hello")
+@pytest.mark.parametrize(("texts", "message"), [("hello", "put it in brackets"), (["hello", "  "], "text 2 is empty")])
+def test_unfit_texts_are_refused(classifier: Classifier, texts: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        classifier.predict(texts)
 
 
-def test_a_run_is_named_by_its_directory(classifier: Classifier, tmp_path: Path) -> None:
+def test_run_is_named_by_its_directory(classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     with pytest.raises(UserError, match=r"keeps no .*last.ckpt"):
         load_classifier(tmp_path / "run")
@@ -114,31 +91,5 @@ def test_a_run_is_named_by_its_directory(classifier: Classifier, tmp_path: Path)
         load_classifier(tmp_path / "missing")
 
 
-def test_undecodable_bytes_are_judged(classifier: Classifier) -> None:
+def test_undecodable_bytes_are_classified(classifier: Classifier) -> None:
     assert len(classifier.predict(["hi \udcff there", "and <|endoftext|> more"])) == 2
-
-
-def test_empty_text_is_refused(classifier: Classifier) -> None:
-    with pytest.raises(UserError, match="text 2 is empty"):
-        classifier.probabilities(["hello", "  "])
-
-
-def test_command_prints_label_and_probability(
-    classifier: Classifier,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from spam_classifier.predict import main
-
-    checkpoint = max(tmp_path_factory.getbasetemp().rglob("model.ckpt"), key=lambda path: path.stat().st_mtime)
-    texts = ["Win a free prize", "see you\tlater"]
-    monkeypatch.setattr(sys, "argv", ["predict", *texts, "--ckpt_path", str(checkpoint)])
-    main()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"checkpoint {checkpoint}"
-    expected = load_classifier(checkpoint).probabilities(texts)
-    for line, row in zip(lines[1:], expected, strict=True):
-        label, probability = re.split(r"\t", line)[:2]
-        assert label == ["ham", "spam"][int(row.argmax())]
-        assert float(probability) == pytest.approx(float(row.max()), abs=1e-4)

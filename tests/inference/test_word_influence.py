@@ -1,4 +1,4 @@
-"""Which words push a verdict, checked against what the model says without them."""
+"""Which words speak for a label, checked against the probabilities without them."""
 
 import math
 import random
@@ -52,17 +52,12 @@ def test_parts_make_up_the_text_and_the_first_row_is_what_is_read(text: str, max
 
 
 def test_white_space_has_no_influence_and_the_rest_keeps_its_tokens() -> None:
-    occlusion = Occlusion(" You have\n won ", 20, "head")
-    assert occlusion.parts([0.0, -1.0, -2.0, -3.0]) == [
-        (" ", None),
-        ("You", 1.0),
-        (" ", None),
-        ("have", 2.0),
-        ("\n ", None),
-        ("won", 3.0),
-        (" ", None),
-    ]
-    rest = EncodedMessages.from_texts([" You have\n won ", " have\n won ", " You\n won ", " You have "])
+    text = " You have\n won "
+    occlusion = Occlusion(text, 20, "head")
+    influences = {"You": 1.0, "have": 2.0, "won": 3.0}
+    parts = [(part, influences.get(part)) for part in (" ", "You", " ", "have", "\n ", "won", " ")]
+    assert occlusion.parts([0.0, -1.0, -2.0, -3.0]) == parts
+    rest = EncodedMessages.from_texts([text, " have\n won ", " You\n won ", " You have "])
     assert [row(occlusion.remaining, n) for n in range(4)] == [row(rest, n) for n in range(4)]
 
 
@@ -94,31 +89,19 @@ def test_lone_word_is_compared_with_an_empty_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"token_position": "last", "padding": "longest"},
-        {"token_position": "first"},
-        {"token_position": "mean", "padding": "longest"},
-    ],
-    ids=["last_real", "last", "first", "mean"],
+    ("position", "padding"), [("last_real", "batch"), ("last", "longest"), ("first", "batch"), ("mean", "longest")]
 )
-def test_influence_is_the_fall_of_the_log_odds(trained: Callable[..., Classifier], settings: dict[str, str]) -> None:
-    classifier = trained(**settings)
+def test_influence_is_the_fall_of_the_log_odds(trained: Callable[..., Classifier], position: str, padding: str) -> None:
+    classifier = trained(token_position=position, padding=padding)
     explanation = classifier.explain(TEXT)
     (expected,) = classifier.predict([TEXT])
     assert explanation.label == explanation.prediction.label == expected.label
     assert explanation.prediction.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     assert [part.text for part in words_of(explanation)] == TEXT.split()
     whole = log_odds(classifier, TEXT, explanation.label)
-    without = {
-        "You": " have won  a\nprize, call 0906!",
-        "won": "You have  a\nprize, call 0906!",
-        "prize,": "You have won  a call 0906!",
-        "0906!": "You have won  a\nprize, call",
-    }
     found = {part.text: part.influence for part in explanation.parts}
-    for word, rest in without.items():
+    for word, before in {"You": "", "won": " ", "prize,": "\n", "0906!": " "}.items():
+        rest = TEXT.replace(before + word, "")
         assert found[word] == pytest.approx(whole - log_odds(classifier, rest, explanation.label), abs=1e-4)
     assert max(abs(part.influence or 0) for part in explanation.parts) > 1e-3
 
@@ -160,28 +143,19 @@ def test_threads_get_their_own_explanations(trained: Callable[..., Classifier]) 
     for text, explanation in zip(texts, found, strict=True):
         alone = trained().explain(text)
         assert explanation.label == alone.label
-        assert [part.text for part in explanation.parts] == [part.text for part in alone.parts]
-        assert [part.influence for part in words_of(explanation)] == pytest.approx(
-            [part.influence for part in words_of(alone)], abs=1e-5
-        )
+        (parts, influences), (expected_parts, expected) = (zip(*own.parts, strict=True) for own in (explanation, alone))
+        assert parts == expected_parts
+        assert influences == pytest.approx(expected, abs=1e-5)
 
 
 def small_gpt2(corpus: str, directory: Path, steps: int) -> tuple[Classifier, list[str]]:
-    """A GPT-2 from scratch that has learnt something of a corpus, and the test messages."""
+    """A GPT-2 trained from scratch on a corpus for some steps, and the test messages."""
     pl.seed_everything(1)
     data = SpamDataModule(corpus, padding="batch", batch_size=16)
-    model = SpamClassifier(
-        "random", 2, 64, 2, 256, trainable="all", token_position="last_real", learning_rate=2e-3, dropout=0.1
-    )
-    trainer = pl.Trainer(
-        max_steps=steps,
-        limit_val_batches=0,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        default_root_dir=directory,
-    )
+    options = {"trainable": "all", "token_position": "last_real", "learning_rate": 2e-3, "dropout": 0.1}
+    model = SpamClassifier("random", 2, 64, 2, 256, **options)
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    trainer = pl.Trainer(max_steps=steps, limit_val_batches=0, accelerator="cpu", default_root_dir=directory, **quiet)
     trainer.fit(model, data)
     trainer.save_checkpoint(directory / "model.ckpt")
     data.setup("test")
