@@ -194,13 +194,13 @@ def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output
         _note("note: the default corpus is of SMS: a model that learned from it is no e-mail filter")
     if tally.truncated:
         _note(
-            f"note: {tally.truncated:,} of {tally.judged:,} texts were cut: the model reads up to "
+            f"note: {tally.truncated:,} of {tally.classified:,} texts were cut: the model reads up to "
             f"{classifier.max_length} tokens"
         )
     if output or tally.rejected:
         listed = f" ({rejected_path(output)})" if output and tally.rejected else ""
         into = f", into {output}" if output else ""
-        _note(f"rows in: {tally.read:,} = {tally.judged:,} classified{into} + {tally.rejected:,} rejected{listed}")
+        _note(f"rows in: {tally.read:,} = {tally.classified:,} classified{into} + {tally.rejected:,} rejected{listed}")
 
 
 def _note(line: str) -> None:

@@ -66,8 +66,8 @@ def test_messages_without_words_are_refused() -> None:
 
 
 def test_mcnemar_counts_what_one_alone_gets_right() -> None:
-    def predictions(verdicts: list[int]) -> Predictions:
-        found = torch.tensor(verdicts)
+    def predictions(predicted: list[int]) -> Predictions:
+        found = torch.tensor(predicted)
         return Predictions(torch.arange(8), torch.zeros(8, dtype=torch.int64), found, found, found)
 
     compared = mcnemar(predictions([0, 0, 0, 0, 0, 1, 1, 1]), predictions([1, 1, 1, 1, 1, 0, 1, 1]))
@@ -84,5 +84,5 @@ def test_real_corpus_as_the_book_splits_it(uci_archive: Path) -> None:
     data.setup("fit")
     found = predict_baselines(data.splits, data.label_names, balanced=False)
     for by_split in found.values():
-        accuracy = (by_split["test"].verdicts == by_split["test"].labels).float().mean()
+        accuracy = (by_split["test"].predicted == by_split["test"].labels).float().mean()
         assert 0.95 < accuracy < 0.99

@@ -186,7 +186,7 @@ def check_cases(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert torch.equal(two.predicted[name], other.predicted[name])
             assert torch.allclose(value.float(), two.predicted[name].float(), atol=1e-4), (case, name)
         assert two.predicted["rows"].tolist() == list(range(300))
-        assert torch.equal(one.predicted["verdicts"], two.predicted["verdicts"])
+        assert torch.equal(one.predicted["predicted"], two.predicted["predicted"])
 
 
 def assert_same_run(run: Path, other: Path) -> None:

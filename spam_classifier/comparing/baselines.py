@@ -124,9 +124,9 @@ def _predictions(model: "Pipeline", texts: pd.Series, labels: np.ndarray) -> Pre
     scores = torch.from_numpy(np.asarray(model.decision_function(texts)))
     if scores.ndim == 1:
         scores = torch.stack([-scores, scores], dim=1) / 2
-    verdicts = torch.from_numpy(np.asarray(model.predict(texts)))
-    rows = torch.arange(len(verdicts))
-    return Predictions(rows, torch.from_numpy(labels.copy()), scores, scores.softmax(-1), verdicts)
+    predicted = torch.from_numpy(np.asarray(model.predict(texts)))
+    rows = torch.arange(len(predicted))
+    return Predictions(rows, torch.from_numpy(labels.copy()), scores, scores.softmax(-1), predicted)
 
 
 def with_natural_shares(
@@ -145,7 +145,7 @@ def mcnemar(baseline: Predictions, model: Predictions) -> dict[str, Any]:
     Returns:
         ``only_baseline`` and ``only_model``, how many messages one alone gets right, and ``p``.
     """
-    right = [predictions.verdicts == predictions.labels for predictions in (baseline, model)]
+    right = [predictions.predicted == predictions.labels for predictions in (baseline, model)]
     only_baseline, only_model = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     both = only_baseline + only_model
     p = float(binomtest(only_baseline, both, 0.5).pvalue) if both else 1.0

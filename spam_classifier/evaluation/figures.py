@@ -28,7 +28,7 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
         probabilities), and with two classes ``false_positives``, a share of the negatives if there are any.
     """
     figures: dict[str, Any] = {"messages": len(predictions.labels)}
-    figures |= classification_metrics(predictions.probabilities, predictions.verdicts, predictions.labels)
+    figures |= classification_metrics(predictions.probabilities, predictions.predicted, predictions.labels)
     figures["acc_interval"] = list(wilson_interval(figures["acc"], figures["messages"]))
     figures["log_loss"] = float(F.nll_loss(predictions.probabilities.clamp(min=1e-12).log(), predictions.labels))
     return figures | _confusion(predictions)
@@ -40,13 +40,13 @@ def left_over_figures(predictions: Predictions) -> dict[str, Any]:
     Returns:
         ``messages``, ``errors`` (a share of all), and ``confusion`` and ``false_positives`` as of a split.
     """
-    messages, wrong = len(predictions.labels), int((predictions.verdicts != predictions.labels).sum())
+    messages, wrong = len(predictions.labels), int((predictions.predicted != predictions.labels).sum())
     return {"messages": messages, "errors": share(wrong, messages)} | _confusion(predictions)
 
 
 def _confusion(predictions: Predictions) -> dict[str, Any]:
     classes = predictions.probabilities.shape[1]
-    confusion = multiclass_confusion_matrix(predictions.verdicts, predictions.labels, num_classes=classes)
+    confusion = multiclass_confusion_matrix(predictions.predicted, predictions.labels, num_classes=classes)
     figures: dict[str, Any] = {"confusion": confusion.tolist()}
     if classes == 2 and int(confusion[0].sum()):
         figures["false_positives"] = share(int(confusion[0, 1]), int(confusion[0].sum()))
@@ -75,9 +75,9 @@ def at_natural_shares(test: Predictions, left_over: Predictions, shares: Sequenc
     return Predictions(*(values[chosen] for values in both))
 
 
-def changed_verdicts(before: Predictions, after: Predictions) -> dict[str, Any]:
+def changed_labels(before: Predictions, after: Predictions) -> dict[str, Any]:
     """The share of messages whose label differs between two evaluations of a split."""
-    return share(int((before.verdicts != after.verdicts).sum()), len(before.verdicts))
+    return share(int((before.predicted != after.predicted).sum()), len(before.predicted))
 
 
 def part_of(predictions: Predictions, chosen: Tensor) -> Predictions:

@@ -19,17 +19,17 @@ class Predictions(NamedTuple):
         labels: Class of each message, int64 [N].
         logits: float [N, classes].
         probabilities: Calibrated, float [N, classes].
-        verdicts: Index of the predicted class, int64 [N].
+        predicted: Index of the predicted class, int64 [N].
     """
 
     rows: Tensor
     labels: Tensor
     logits: Tensor
     probabilities: Tensor
-    verdicts: Tensor
+    predicted: Tensor
 
 
-def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tensor) -> dict[str, float]:
+def classification_metrics(probabilities: Tensor, predicted: Tensor, labels: Tensor) -> dict[str, float]:
     """The figures of a split, without those that are undefined because a class is missing.
 
     With two classes precision, recall, F1, specificity and average precision are those of the second class. With more
@@ -37,7 +37,7 @@ def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tens
 
     Args:
         probabilities: float [N, classes].
-        verdicts: int64 [N].
+        predicted: int64 [N].
         labels: int64 [N].
 
     Returns:
@@ -50,19 +50,19 @@ def classification_metrics(probabilities: Tensor, verdicts: Tensor, labels: Tens
         return {"acc": math.nan}
     every: dict[str, Any] = {"num_classes": classes}
     figures = {
-        "acc": (verdicts == labels).float().mean(),
+        "acc": (predicted == labels).float().mean(),
         "ece": tm.multiclass_calibration_error(probabilities, labels, n_bins=CALIBRATION_BINS, **every),
     }
     if len(labels.unique()) == classes:
-        figures["balanced_acc"] = tm.multiclass_recall(verdicts, labels, average="macro", **every)
-        figures["mcc"] = tm.multiclass_matthews_corrcoef(verdicts, labels, **every)
+        figures["balanced_acc"] = tm.multiclass_recall(predicted, labels, average="macro", **every)
+        figures["mcc"] = tm.multiclass_matthews_corrcoef(predicted, labels, **every)
         task, scores, options = "multiclass", probabilities, {**every, "average": "macro"}
         if classes == 2:
             task, scores, options = "binary", probabilities[:, 1], {}
         with warnings.catch_warnings():  # a class that is never predicted has a precision of 0 by convention
             warnings.simplefilter("ignore")
             for name, function in OF_LABELS.items():
-                figures[name] = getattr(tm, f"{task}_{function}")(verdicts, labels, **options)
+                figures[name] = getattr(tm, f"{task}_{function}")(predicted, labels, **options)
             for name in ("auroc", "average_precision"):
                 figures[name] = getattr(tm, f"{task}_{name}")(scores, labels, **options)
     return {name: float(value) for name, value in figures.items()}

@@ -22,7 +22,7 @@ def predictions_path(run_directory: Path, split_name: str) -> Path:
 def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFrame, classes: Sequence[str]) -> None:
     """Write label, text, predicted label and calibrated probabilities of each message of a split."""
     table = messages.iloc[predictions.rows.tolist()][["label", "text"]].reset_index(drop=True)
-    table["predicted"] = [classes[verdict] for verdict in predictions.verdicts.tolist()]
+    table["predicted"] = [classes[index] for index in predictions.predicted.tolist()]
     columns = [f"{PREFIX}{name}" for name in classes]
     table = pd.concat([table, pd.DataFrame(predictions.probabilities.cpu().numpy(), columns=columns)], axis=1)
     with writing(path.parent):
@@ -45,5 +45,7 @@ def predictions_of(table: pd.DataFrame, classes: Sequence[str]) -> Predictions:
     """A table of ``read_predictions`` as predictions; the logits are the logarithms of the probabilities."""
     index = {label: number for number, label in enumerate(classes)}
     probabilities = torch.tensor(table[[f"{PREFIX}{name}" for name in classes]].to_numpy(dtype=float))
-    labels, verdicts = (torch.tensor(table[column].map(index).to_numpy(dtype=int)) for column in ("label", "predicted"))
-    return Predictions(torch.arange(len(table)), labels, probabilities.log(), probabilities, verdicts)
+    labels, predicted = (
+        torch.tensor(table[column].map(index).to_numpy(dtype=int)) for column in ("label", "predicted")
+    )
+    return Predictions(torch.arange(len(table)), labels, probabilities.log(), probabilities, predicted)

@@ -105,18 +105,18 @@ class Classifier:
         self, messages: EncodedMessages, probabilities: Tensor, threshold: float | None = None
     ) -> list[Prediction]:
         """Predictions from the probabilities of messages, float [N, classes]; the threshold as for ``predict``."""
-        verdicts = self.model.decision.verdict(probabilities).tolist()
+        predicted = self.model.decision.decide(probabilities).tolist()
         truncated = (messages.lengths > self.max_length).tolist()
-        rows = zip(probabilities.tolist(), verdicts, truncated, strict=True)
+        rows = zip(probabilities.tolist(), predicted, truncated, strict=True)
         predictions = [
             Prediction(
-                self.labels[verdict],
-                row[verdict],
+                self.labels[index],
+                row[index],
                 dict(zip(self.labels, row, strict=True)),
                 self.threshold,
                 was_truncated,
             )
-            for row, verdict, was_truncated in rows
+            for row, index, was_truncated in rows
         ]
         return predictions if threshold is None else self.decide(predictions, threshold)
 

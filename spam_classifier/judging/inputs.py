@@ -54,11 +54,11 @@ def open_input(path: Path, text_column: str, into: str | None) -> Input:
     return replace(found, identity=identity)
 
 
-def open_upload(name: str, content: bytes, text_column: str, into: str | None = None) -> Input:
+def open_upload(name: str, content: bytes, text_column: str) -> Input:
     """The texts of an uploaded file, as ``open_input`` reads them. Its name is only for the suffix and for messages."""
     suffix = _suffix(PurePath(name), name)
-    layout = Layout(text_column, remedy="name that of the texts")
-    return _opened(Source(name, lambda: io.BytesIO(content)), suffix, layout, into)
+    layout = Layout(text_column, remedy="name that of the texts as text_column")
+    return _opened(Source(name, lambda: io.BytesIO(content)), suffix, layout, None)
 
 
 def _file(path: Path) -> Source:

@@ -96,7 +96,7 @@ class Desk:
         predictions = self.classifier.predictions(messages, probabilities, self.threshold)
         self.tally = Tally(
             self.tally.read + len(self._rows) + len(self._rejected),
-            self.tally.judged + len(predictions),
+            self.tally.classified + len(predictions),
             self.tally.rejected + len(self._rejected),
             self.tally.truncated + sum(prediction.truncated for prediction in predictions),
         )
@@ -146,7 +146,7 @@ def judge(
         tally = desk.tally
         if not tally.read:
             raise UserError(f"{source.name} holds no texts: there is nothing to classify")
-        if tally.read != tally.judged + tally.rejected:
+        if tally.read != tally.classified + tally.rejected:
             raise AssertionError(f"rows were lost: {tally}")
         sink.finish()
     except BaseException:

@@ -32,9 +32,9 @@ class Tally(NamedTuple):
     """Numbers of rows."""
 
     read: int = 0
-    judged: int = 0
+    classified: int = 0
     rejected: int = 0
-    truncated: int = 0  # of the judged ones: their texts were cut
+    truncated: int = 0  # of the classified ones: their texts were cut
 
 
 def check_output(path: Path, input_path: Path | None, overwrite: bool) -> None:

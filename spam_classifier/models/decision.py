@@ -88,7 +88,7 @@ class Decision(nn.Module):
         others = torch.cat([scores[:, :label], scores[:, label + 1 :]], dim=1)
         return scores[:, label] - others.logsumexp(-1)
 
-    def verdict(self, probabilities: Tensor) -> Tensor:
+    def decide(self, probabilities: Tensor) -> Tensor:
         """The predicted class, int64 [N], from probabilities float [N, classes]."""
         if probabilities.shape[1] == 2:
             return (probabilities[:, 1] >= self.threshold).long()

@@ -15,7 +15,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.evaluation.figures import (
     NATURAL,
     at_natural_shares,
-    changed_verdicts,
+    changed_labels,
     left_over_figures,
     part_of,
     split_figures,
@@ -107,7 +107,7 @@ class RunEvaluation:
             assert self.data.padded_length is not None
             twice = min(2 * self.data.padded_length, self.model.shape.context)
             if twice > self.data.padded_length:
-                found[PADDING] = {"padded_length": twice, **changed_verdicts(test, self.predict(TEST, twice))}
+                found[PADDING] = {"padded_length": twice, **changed_labels(test, self.predict(TEST, twice))}
         if len(splits.get(LEFT_OVER, [])) >= self.trainer.world_size:
             left_over = self.predict(LEFT_OVER)
             found[LEFT_OVER] = left_over_figures(left_over)

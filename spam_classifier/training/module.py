@@ -301,12 +301,12 @@ class SpamClassifier(pl.LightningModule):
             rule, rate = self.hparams["threshold"], self.hparams["max_false_positive_rate"]
             decision.fit(logits, labels, rule, rate, self.trainer.global_step)
         probabilities = decision.probabilities(logits)
-        self.predictions = Predictions(rows, labels, logits, probabilities, decision.verdict(probabilities))
+        self.predictions = Predictions(rows, labels, logits, probabilities, decision.decide(probabilities))
 
     def _log_figures(self, stage: str) -> None:
         assert self.predictions is not None
         logits, labels = self.predictions.logits, self.predictions.labels
-        figures = classification_metrics(self.predictions.probabilities, self.predictions.verdicts, labels)
+        figures = classification_metrics(self.predictions.probabilities, self.predictions.predicted, labels)
         main: dict[str, Any] = {"loss": self.cross_entropy(logits, labels), "acc": figures.pop("acc")}
         for named, shown in ((main, stage == "val"), (dict[str, Any](figures), False)):
             self.log_dict(

@@ -52,7 +52,7 @@ def test_natural_shares_use_as_many_messages_as_possible(ham: int, spam: int, mo
 def test_natural_shares_are_independent_of_the_order_of_the_file() -> None:
     test, left_over = predictions([0, 1], [0, 1]), predictions([0] * 100, [0] * 50 + [1] * 50)  # errors at its end
     natural = at_natural_shares(test, left_over, [0.95, 0.05])
-    wrong = natural.verdicts[natural.labels == 0] == 1
+    wrong = natural.predicted[natural.labels == 0] == 1
     assert len(wrong) == 19
     assert 4 <= int(wrong.sum()) <= 15
     again = at_natural_shares(test, left_over, [0.95, 0.05])
@@ -60,7 +60,7 @@ def test_natural_shares_are_independent_of_the_order_of_the_file() -> None:
 
 
 def test_changed_labels_are_counted() -> None:
-    changed = figures.changed_verdicts(predictions([0, 1, 1], [0, 1, 0]), predictions([0, 1, 1], [1, 1, 1]))
+    changed = figures.changed_labels(predictions([0, 1, 1], [0, 1, 0]), predictions([0, 1, 1], [1, 1, 1]))
     assert (changed["hits"], changed["messages"]) == (2, 3)
 
 

@@ -26,10 +26,10 @@ def test_figures_equal_scikit_learns(classes: int, threshold: float) -> None:
     generator = torch.Generator().manual_seed(classes)
     probabilities = torch.randn(501, classes, generator=generator).softmax(-1)
     labels = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
-    verdicts = (probabilities[:, 1] >= threshold).long() if classes == 2 else probabilities.argmax(-1)
-    found = classification_metrics(probabilities, verdicts, labels)
+    predicted = (probabilities[:, 1] >= threshold).long() if classes == 2 else probabilities.argmax(-1)
+    found = classification_metrics(probabilities, predicted, labels)
 
-    y, decided, p = labels.numpy(), verdicts.numpy(), probabilities.double().numpy()
+    y, decided, p = labels.numpy(), predicted.numpy(), probabilities.double().numpy()
     p /= p.sum(1, keepdims=True)
     average = "binary" if classes == 2 else "macro"
     confusion = sk.confusion_matrix(y, decided)

@@ -82,7 +82,7 @@ def test_calibration_changes_no_label_at_threshold_one_half() -> None:
     decision = Decision()
     decision.fit(logits, labels, 0.5, 0.01, step=0)
     assert float(decision.temperature) != 1.0
-    assert torch.equal(decision.verdict(decision.probabilities(logits)), logits.argmax(-1))
+    assert torch.equal(decision.decide(decision.probabilities(logits)), logits.argmax(-1))
 
 
 def test_decision_is_saved_with_the_weights() -> None:
@@ -100,8 +100,8 @@ def test_the_threshold_decides_between_two_classes_exactly_in_half_precision() -
     decision.threshold.fill_(0.9931)
     decision.to(torch.bfloat16)
     assert float(decision.threshold) == pytest.approx(0.9931, abs=1e-7)
-    assert decision.verdict(torch.tensor([[0.008, 0.992], [0.006, 0.994], [0.6, 0.4]])).tolist() == [0, 1, 0]
-    assert decision.verdict(torch.tensor([[0.1, 0.2, 0.7]])).tolist() == [2]
+    assert decision.decide(torch.tensor([[0.008, 0.992], [0.006, 0.994], [0.6, 0.4]])).tolist() == [0, 1, 0]
+    assert decision.decide(torch.tensor([[0.1, 0.2, 0.7]])).tolist() == [2]
 
 
 def test_threshold_leaves_room_on_both_sides() -> None:

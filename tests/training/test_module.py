@@ -249,7 +249,7 @@ def test_decision_is_fitted_on_validation_and_used_by_test(trainer: Callable, tm
     run.test(model, data, verbose=False)
     assert float(model.net.decision.threshold) == before
     expected = (model.predictions.probabilities[:, 1] >= before).long()
-    assert torch.equal(model.predictions.verdicts, expected)
+    assert torch.equal(model.predictions.predicted, expected)
 
     given = SpamClassifier(**TINY, threshold=0.25)
     trainer().test(given, data, ckpt_path=tmp_path / "model.ckpt", verbose=False)
