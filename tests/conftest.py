@@ -40,8 +40,12 @@ settings.register_profile("fuzz", deadline=None, max_examples=10_000, print_blob
 settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run files with slow tests first: started last, they would keep one worker busy while the other is idle."""
+    """Count tests of CI as slow, and run files with slow tests first: started last, they would keep one worker idle."""
+    for item in items:
+        if item.get_closest_marker("ci"):
+            item.add_marker("slow")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -46,6 +46,7 @@ def classify(call: Callable, *texts: str) -> list[str]:
 
 
 @pytest.mark.report
+@pytest.mark.slow
 def test_four_classes_keep_their_names(train: Callable, call: Callable) -> None:
     four_classes(Path("topics.csv"), 240)
     columns = ["--data.text_column", "body", "--data.label_column", "topic"]

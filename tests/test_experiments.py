@@ -244,6 +244,7 @@ def cells(text: str, name: str) -> list[str]:
     return next(line for line in lines if name in line)
 
 
+@pytest.mark.slow
 def test_every_row_is_run_once(launched: Launched, run: Callable) -> None:
     code, out, err = run("1", "2")
     assert (code, launched.rows) == (0, ["01_plain", "02_head"]), err
@@ -276,6 +277,7 @@ def test_unfinished_runs_start_again(launched: Launched, run: Callable) -> None:
     assert (code, launched.rows) == (0, ["02_head", "03_other"]), err
 
 
+@pytest.mark.slow
 def test_a_row_that_fails_is_named_and_the_others_go_on(launched: Launched, run: Callable) -> None:
     launched.fails["02_head"] = RunFailed("no room | none", ["fit"])
     code, out, err = run()
@@ -322,6 +324,7 @@ def test_flags_and_shrunken_sizes_reach_every_fit(launched: Launched, run: Calla
     assert launched.flags[1:] == [["--config", "--data.corpus", "sample"]]
 
 
+@pytest.mark.slow
 def test_sizes_are_runs_of_their_own_with_a_learning_curve(launched: Launched, run: Callable) -> None:
     code, out, err = run("1", "--sizes", "8", "16", "--steps", "50")
     assert (code, launched.rows) == (0, ["01_plain", "01_plain"]), err

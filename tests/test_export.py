@@ -26,6 +26,7 @@ def export(call: Callable) -> Callable[..., tuple[int, str, str]]:
     return partial(call, main)
 
 
+@pytest.mark.slow
 def test_from_training_to_another_tool(train: Callable, export: Callable) -> None:
     assert train("fit", *SMALL, *REAL_TOKEN).code == 0
     assert train("test").code == 0
@@ -51,6 +52,7 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     assert r"Exported was last\.ckpt" in Path("exported/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_book_model_is_refused_in_one_line_and_goes_to_onnx(train: Callable, export: Callable) -> None:
     assert train("fit", *SMALL).code == 0
     code, _, err = export("transformers", "exported")

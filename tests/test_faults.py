@@ -67,6 +67,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], None]]:
         subprocess.run(["umount", "-l", where], check=True)
 
 
+@pytest.mark.slow
 def test_full_disk_leaves_the_previous_checkpoint(train: Callable, tmp_path: Path) -> None:
     assert train(*FIT, "--trainer.max_epochs", 1).code == 0
     before = contents(tmp_path / RUN / "checkpoints")
@@ -91,6 +92,7 @@ def test_disk_that_fills_up(train: Callable, mount: Callable, tmp_path: Path, ro
         assert not list((tmp_path / "disk").rglob("version_*"))
 
 
+@pytest.mark.slow
 def test_directory_that_cannot_be_written(train: Callable, mount: Callable, tmp_path: Path) -> None:
     mount("size=100m")
     here = ["--trainer.default_root_dir", "disk"]

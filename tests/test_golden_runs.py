@@ -118,6 +118,7 @@ def numbers(name: str, train: Callable, directory: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.slow
 def test_numbers_are_those_of_ever(train: Callable, tmp_path: Path, name: str) -> None:
     golden = json.loads(GOLDEN.read_text())
     found, expected = numbers(name, train, tmp_path), golden["runs"][name]

@@ -258,6 +258,7 @@ def test_archive_is_read_and_not_unpacked(here: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", STARTS)
+@pytest.mark.slow
 def test_endless_line_is_refused_and_takes_no_memory(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"corpus{suffix}"
     endless(path, 512)

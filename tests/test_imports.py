@@ -35,6 +35,7 @@ def test_help_is_printed_before_anything_heavy_is_imported(tmp_path: Path, comma
     assert not imported_by(code, tmp_path) & {"torch", "numpy", "lightning", "pandas", "matplotlib"}
 
 
+@pytest.mark.slow
 def test_predicting_imports_no_training(trained: object, tmp_path: Path) -> None:
     classifier: Classifier = trained()  # type: ignore[operator]
     arguments = ["x", "hi", "--ckpt_path", str(classifier.checkpoint)]
@@ -45,6 +46,7 @@ def test_predicting_imports_no_training(trained: object, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("room", ["inference.classifier", "exporting.transformers_export", "serving.web_app"])
+@pytest.mark.slow
 def test_what_is_put_to_work_imports_no_lightning(tmp_path: Path, room: str) -> None:
     modules = imported_by(f"import spam_classifier.{room}", tmp_path)
     assert not modules & {"lightning", "torchmetrics", "pandas", "matplotlib"}

@@ -68,6 +68,7 @@ def test_fit_commands(train: Callable, tmp_path: Path, command: str) -> None:
     assert "python -m spam_classifier.train test" in done.out
 
 
+@pytest.mark.slow
 def test_commands_after_fit(train: Callable, call: Callable) -> None:
     from spam_classifier.predict import main as predict
 

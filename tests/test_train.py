@@ -83,6 +83,7 @@ def scalars(run: Path = RUN) -> dict[str, list[tuple[int, float]]]:
 
 
 @pytest.mark.report
+@pytest.mark.slow
 def test_fit_leaves_a_whole_run_behind(fit: Callable, topics: Path) -> None:
     Path("random").mkdir()  # which --model.weights random does not mean
     out = fit(4)
@@ -119,6 +120,7 @@ def test_fit_leaves_a_whole_run_behind(fit: Callable, topics: Path) -> None:
 
 
 @pytest.mark.report
+@pytest.mark.slow
 def test_evaluations_rebuild_model_and_data_of_the_newest_run(done: Callable, fit: Callable) -> None:
     fit(6, "--data.split_seed", 7)
     best = next(RUN.glob("checkpoints/best-*.ckpt"))
@@ -174,6 +176,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
         (9, ["--model.trainable", "last_block", "--model.dropout", "0"]),  # on kept hidden states
     ],
 )
+@pytest.mark.slow
 def test_interrupted_run_continues_exactly(train: Callable, fit_topics: list[str], step: int, flags: list[str]) -> None:
     """Stopped by Ctrl-C in the middle of the second epoch of seven batches, and at its end."""
     fit_topics += ["--trainer.max_epochs", "4", "--model.dropout", "0.1", "--model.schedule", "cosine", *flags]
@@ -222,6 +225,7 @@ def test_a_run_without_a_directory_writes_no_files(fit: Callable, tmp_path: Path
     assert (tmp_path / "train.csv").read_text() == "my own\n"
 
 
+@pytest.mark.slow
 def test_refused_commands_leave_the_run_alone(train: Callable, done: Callable, fit: Callable, topics: Path) -> None:
     fit(1)
     kept = [RUN / name for name in ("train.csv", "test.csv", "config.yaml", "checkpoints/last.ckpt")]
@@ -238,6 +242,7 @@ def test_refused_commands_leave_the_run_alone(train: Callable, done: Callable, f
     done("test", "--data.corpus", topics)
 
 
+@pytest.mark.slow
 def test_moved_run_keeps_its_best_checkpoint(done: Callable, fit: Callable, tmp_path: Path) -> None:
     fit(3)
     moved = tmp_path / "elsewhere/run"
@@ -255,6 +260,7 @@ def test_moved_run_keeps_its_best_checkpoint(done: Callable, fit: Callable, tmp_
 
 
 @pytest.mark.report
+@pytest.mark.slow
 def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, done: Callable, fit: Callable) -> None:
     limited = ["--trainer.limit_val_batches", "0", "--trainer.limit_test_batches", "1", "--data.batch_size", 4]
     assert "neither temperature nor threshold is fitted" in fit(1, *limited)
@@ -274,6 +280,7 @@ def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, done: Cal
     assert "the checkpoint's model has all; leave the flag out" in train("test", "--model.trainable", "lora").err
 
 
+@pytest.mark.slow
 def test_a_run_stopped_early_is_audited_when_it_is_tested(done: Callable, fit: Callable) -> None:
     fit(3)
     (RUN / "metrics.json").unlink()  # as if the process had been killed after its last epoch
@@ -281,6 +288,7 @@ def test_a_run_stopped_early_is_audited_when_it_is_tested(done: Callable, fit: C
     assert set(read_metrics()) == {"test", "audit", "classes"}
 
 
+@pytest.mark.slow
 def test_a_decision_of_other_weights_is_named(done: Callable, fit: Callable) -> None:
     fit(2, "--trainer.check_val_every_n_epoch", 2)
     assert "were fitted at step" not in done("test")
@@ -295,6 +303,7 @@ def test_runs_that_start_together_get_a_directory_each(tmp_path: Path) -> None:
     assert len({logger.log_dir for logger in loggers}) == 3
 
 
+@pytest.mark.slow
 def test_finished_run_trains_on(done: Callable, fit: Callable) -> None:
     fit(1)
     done("test")
@@ -306,6 +315,7 @@ def test_finished_run_trains_on(done: Callable, fit: Callable) -> None:
 
 
 @pytest.mark.parametrize("schedule", [[], ["--model.schedule", "cosine", "--model.warmup_steps", "2"]])
+@pytest.mark.slow
 def test_run_goes_on_with_another_learning_rate(done: Callable, fit: Callable, schedule: list[str]) -> None:
     fit(1, *schedule)
     before = load(LAST)
@@ -344,6 +354,7 @@ def test_failed_trainings_end_in_one_line(train: Callable, fit_topics: list[str]
     assert re.match(f"error: .*{error}", failed.err.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_trainer_flags_work_as_lightning_users_expect(fit: Callable, tmp_path: Path) -> None:
     fit(1, "--trainer.fast_dev_run", "true")
     assert not (tmp_path / "lightning_logs").exists()

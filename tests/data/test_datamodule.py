@@ -298,6 +298,7 @@ filled = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(st
 
 @settings(max_examples=30)
 @given(st.lists(filled | st.sampled_from(AWKWARD), min_size=10, max_size=20))
+@pytest.mark.slow
 def test_written_splits_read_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     directory = tmp_path_factory.mktemp("any")
     messages = [(label, text) for label in ("ham", 'spam, or "ad"') for text in texts]

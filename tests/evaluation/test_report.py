@@ -87,6 +87,7 @@ def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     assert 'name="viewport"' in page
 
 
+@pytest.mark.slow
 def test_test_part_appears_after_test(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", ["ham", "spam"], ["one", "two", "three"] * 5)
     whole = page_of(run)

@@ -76,6 +76,7 @@ def exported(
     return classifier, file
 
 
+@pytest.mark.slow
 def test_same_probabilities_in_any_batch(exported: tuple[Classifier, Path]) -> None:
     classifier, file = exported
     reader, expected = Reader(file), classifier.probabilities(TEXTS).numpy()

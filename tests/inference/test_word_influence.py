@@ -162,6 +162,7 @@ def small_gpt2(corpus: str, directory: Path, steps: int) -> tuple[Classifier, li
     return load_classifier(directory / "model.ckpt"), data.splits["test"]["text"].tolist()
 
 
+@pytest.mark.slow
 def test_named_words_matter_more_than_random_ones(tmp_path: Path) -> None:
     classifier, texts = small_gpt2("sample", tmp_path, steps=50)
     draw = random.Random(0)

@@ -88,6 +88,7 @@ def every_other(policies: list[str], ways: list[dict]) -> list:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_fifty_steps_are_the_same_with_and_without_reuse(tmp_path: Path, policy: str, options: dict) -> None:
     assert_same_with_and_without_reuse(tmp_path, 1e-4, trainable=policy, **options)
 
@@ -138,6 +139,7 @@ def test_reuse_turns_itself_off_and_says_so(tmp_path: Path, caplog: pytest.LogCa
         assert reason in caplog.text
 
 
+@pytest.mark.slow
 def test_states_over_the_memory_budget_go_to_disk_and_leave_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

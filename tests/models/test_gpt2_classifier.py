@@ -69,6 +69,7 @@ def losses_of(tmp_path: Path, *, position: str, trainer: dict | None = None, **d
     return losses
 
 
+@pytest.mark.slow
 def test_no_padding_accumulated_over_eight_equals_batches_of_eight(tmp_path: Path) -> None:
     single = losses_of(tmp_path, position="last", padding="none", batch_size=1, trainer={"accumulate_grad_batches": 8})
     together = losses_of(tmp_path, position="last_real", padding="longest", batch_size=8)

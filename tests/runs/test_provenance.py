@@ -16,6 +16,7 @@ def test_peak_grows_with_what_is_held() -> None:
     assert peak_of_process() >= len(held)
 
 
+@pytest.mark.slow
 def test_peak_is_not_that_of_the_parent() -> None:
     held = np.ones(2**30, np.uint8)
     code = "from spam_classifier.runs.provenance import peak_of_process; print(peak_of_process())"

@@ -294,6 +294,7 @@ def test_key_is_asked_for_and_kept_in_the_tab(page: Page, service: Service) -> N
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
 
 
+@pytest.mark.slow
 def test_page_waits_for_the_model(page: Page, service: Service, model: Any) -> None:
     service.classifier = None
     page.reload()

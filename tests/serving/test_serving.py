@@ -104,6 +104,7 @@ def test_large_request_is_dropped_when_its_client_has_timed_out() -> None:
     assert classified[-9:] == [*map(str, range(9))]
 
 
+@pytest.mark.slow
 def test_one_request_that_fails_leaves_its_neighbours_alone(caplog: pytest.LogCaptureFixture) -> None:
     spy = Spy(0.2)
     with client_of(spy) as client, ThreadPoolExecutor(10) as threads:

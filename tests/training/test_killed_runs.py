@@ -97,6 +97,7 @@ def corpus(tmp_path: Path) -> Path:
     ],
     ids=["frozen prefix, stopped early", "dropout, schedule, accumulation"],
 )
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_equals_a_whole_one(
     train: Callable, corpus: Path, caplog: pytest.LogCaptureFixture, flags: list[str], moments: list[tuple[str, int]]
 ) -> None:
