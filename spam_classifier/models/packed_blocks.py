@@ -2,7 +2,7 @@
 
 oneDNN multiplies faster by weights in its own blocked layout, and applies bias, GELU and the residual addition while
 the product is still in the cache. The operators are those that PyTorch's compiler emits (``torch.ops.mkldnn``). Results
-equal those of the plain block up to the order of float additions.
+differ from those of the plain block only in the rounding of float additions.
 """
 
 import platform
