@@ -283,9 +283,10 @@ def three_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Classifier]:
+def trained(tmp_path_factory: pytest.TempPathFactory, three_classes: Path) -> Callable[..., Classifier]:
     """Train a few steps, with settings of model and data by name; the same settings give the same classifier.
 
+    The corpus may be ``three_classes``, too.
     The head's weights are made larger and its bias far from zero, so that probabilities differ from text to text and
     cannot be got right without the bias.
     """
@@ -296,6 +297,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Classifie
         if key not in kept:
             of_data = {"corpus": "sample", "max_length": MAX_LENGTH, "padding": "batch"}
             of_data |= {name: value for name, value in settings.items() if name in DATA_SETTINGS}
+            if of_data["corpus"] == "three_classes":
+                of_data["corpus"] = str(three_classes)
             of_model = {"trainable": "all", "token_position": "last_real", "learning_rate": 3e-3, **SIZES}
             of_model |= {name: value for name, value in settings.items() if name not in DATA_SETTINGS}
             kept[key] = _train(tmp_path_factory.mktemp("run"), of_model, of_data)

@@ -69,13 +69,14 @@ def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str
     )
 
 
-def threshold_note(classifier: Classifier, what: str) -> str:
-    """A sentence on the threshold that an export leaves to its caller."""
-    positive = classifier.labels[1]
-    return (
-        f"{what} does not apply the threshold: decide for {positive} where its probability is at least "
+def threshold_notes(classifier: Classifier, what: str) -> list[str]:
+    """A sentence on the threshold that an export leaves to its caller; none for the more probable class."""
+    if classifier.threshold in (None, 0.5):
+        return []
+    return [
+        f"{what} does not apply the threshold: decide for {classifier.labels[1]} where its probability is at least "
         f"{classifier.threshold:.6g}, not where it is the more probable class."
-    )
+    ]
 
 
 def _source(corpus: str) -> str:

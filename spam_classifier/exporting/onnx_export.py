@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
-from spam_classifier.exporting.model_card import model_card, threshold_note
+from spam_classifier.exporting.model_card import model_card, threshold_notes
 from spam_classifier.exporting.outputs import whole_files
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
@@ -139,6 +139,4 @@ def _notes(classifier: Classifier) -> list[str]:
             f"The label depends on the padding: the caller pads every row to {length} tokens with id 50256, as in "
             "training."
         )
-    if classifier.threshold is not None and classifier.threshold != 0.5:
-        notes.append(threshold_note(classifier, "The graph"))
-    return notes
+    return [*notes, *threshold_notes(classifier, "The graph")]

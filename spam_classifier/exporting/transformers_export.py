@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spam_classifier.data.encoding import ENDOFTEXT, PADDING_ID, vocabulary_directory
 from spam_classifier.errors import UserError
-from spam_classifier.exporting.model_card import CARD_FILE, model_card, threshold_note
+from spam_classifier.exporting.model_card import CARD_FILE, model_card, threshold_notes
 from spam_classifier.exporting.outputs import whole_directory
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.lora import merge_lora
@@ -120,9 +120,7 @@ def _notes(classifier: Classifier) -> list[str]:
             f"Texts of more than {most} tokens get other probabilities in the pipeline: it keeps their head only, "
             "training kept head and tail."
         )
-    if classifier.threshold is not None and classifier.threshold != 0.5:
-        notes.append(threshold_note(classifier, "The pipeline"))
-    return notes
+    return [*notes, *threshold_notes(classifier, "The pipeline")]
 
 
 def _config(classifier: Classifier) -> dict[str, Any]:

@@ -141,6 +141,7 @@ class SpamCLI(LightningCLI):
         step = {"evaluated_step" if self.run.evaluates else "continued_step": self.run.step}
         return RunLogger(self.run.directory.parent, self.run.directory.name, **step)
 
+    @override
     def after_instantiate_classes(self) -> None:
         """Tell the model that a checkpoint replaces its weights, and the data to expect the run's messages."""
         self.model.awaits_checkpoint = self.run is not None

@@ -32,7 +32,7 @@ def front_matter(card: str) -> dict:
 
 @pytest.mark.parametrize("kind", ["transformers", "onnx"])
 def test_hostile_names_stay_text(trained: Callable[..., Classifier], three_classes: Path, kind: str) -> None:
-    classifier = trained(corpus=str(three_classes))
+    classifier = trained(corpus="three_classes")
     card = model_card(classifier, kind, 'out"\n```', [])
     html = MARKDOWN.render(card.split("---\n", 2)[2])
     assert front_matter(card) == {"pipeline_tag": "text-classification", "library_name": kind}

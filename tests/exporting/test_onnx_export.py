@@ -65,12 +65,10 @@ class Reader:
 def exported(
     request: pytest.FixtureRequest,
     trained: Callable[..., Classifier],
-    three_classes: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Classifier, Path]:
     """A classifier trained in one of the ways, and its file."""
-    corpus = {"corpus": str(three_classes)} if "corpus" in WAYS[request.param] else {}
-    classifier = trained(**{**WAYS[request.param], **corpus})
+    classifier = trained(**WAYS[request.param])
     file = tmp_path_factory.mktemp("exports") / "exported.onnx"
     export_to_onnx(classifier, file)
     return classifier, file

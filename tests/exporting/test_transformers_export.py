@@ -44,11 +44,9 @@ def scores_of(directory: Path, texts: list[str], **options: object) -> Tensor:
 def exported(
     request: pytest.FixtureRequest,
     trained: Callable[..., Classifier],
-    three_classes: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Classifier, Path]:
-    corpus = {"corpus": str(three_classes)} if "corpus" in WAYS[request.param] else {}
-    classifier = trained(**{**WAYS[request.param], **corpus})
+    classifier = trained(**WAYS[request.param])
     directory = tmp_path_factory.mktemp("exports") / "exported"
     export_to_transformers(classifier, directory)
     return classifier, directory

@@ -253,8 +253,8 @@ def test_page_and_documentation_need_nothing_from_elsewhere(client: TestClient) 
     assert {"401", "413", "422", "503", "504"} <= set(paths["/predict"]["post"]["responses"])
 
 
-def test_three_classes_have_no_threshold(trained: Callable[..., Classifier], three_classes: Any) -> None:
-    with client_of(trained(corpus=str(three_classes))) as client:
+def test_three_classes_have_no_threshold(trained: Callable[..., Classifier]) -> None:
+    with client_of(trained(corpus="three_classes")) as client:
         assert client.get("/model").json()["threshold"] is None
         answer = classify(client, "a goal").json()
         assert len(answer["predictions"][0]["probabilities"]) == 3
