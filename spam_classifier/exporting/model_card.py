@@ -70,7 +70,7 @@ def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str
 
 
 def threshold_notes(classifier: Classifier, what: str) -> list[str]:
-    """A sentence on the threshold that an export leaves to its caller; none for the more probable class."""
+    """A sentence on the threshold that an export leaves to its caller; nothing if it is 0.5, or there is none."""
     if classifier.threshold in (None, 0.5):
         return []
     return [
