@@ -12,6 +12,7 @@ from spam_classifier import hints
 from spam_classifier.errors import did_you_mean, refuse_usage
 
 OTHER_NAMES = {"--device": "--accelerator", "--cuda": "--accelerator gpu", "--gpu": "--accelerator gpu"}
+NO_NUMBER = re.compile(r"argument (?P<flag>\S+): invalid (?P<kind>int|float) value: '(?P<value>.*)'")
 OF_FIT = re.compile(r"--(data|model|trainer)\.|--seed_everything\b")
 
 
@@ -34,7 +35,10 @@ class CommandLine(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if unknown := message.removeprefix("unrecognized arguments: ").split() if "unrecognized" in message else []:
             message = f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}"
-        refuse_usage(f"{message} (see {self.prog} --help)")
+        if found := NO_NUMBER.match(message):
+            number = "a whole number" if found["kind"] == "int" else "a number"
+            message = f"{found['flag']} {found['value']}: give {number}"
+        refuse_usage(f"{message} (see --help)")
 
     def _meant(self, unknown: list[str]) -> str:
         flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
@@ -42,7 +46,9 @@ class CommandLine(argparse.ArgumentParser):
             return f"; flags of fit follow after --, as in {self.prog} -- {' '.join(unknown)}"
         if flags and flags[0] in OTHER_NAMES:
             return f"; did you mean {OTHER_NAMES[flags[0]]}?"
-        return did_you_mean(flags[0], self._flags()) if flags else ""
+        if not flags:
+            return "; a run is named by --ckpt_path" if "--ckpt_path" in self._option_string_actions else ""
+        return did_you_mean(flags[0], self._flags())
 
     def _flags(self) -> Iterator[str]:
         for action in self._actions:

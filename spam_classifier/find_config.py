@@ -41,9 +41,10 @@ def find_config(name: str, flag: str = "--config", *, folders: bool = False) -> 
         return packaged
     if folders and short == EXPERIMENTS:
         return packaged.with_suffix("")
-    if path.is_dir():
-        raise UserError(f"{flag} {name} is a directory: name a config in it")
     of_table = [known for known in names if "/" in known]
+    if path.is_dir() or short == EXPERIMENTS:
+        inside = ", ".join(of_table if short == EXPERIMENTS else map(str, sorted(path.glob("*.yaml"))))
+        raise UserError(f"{flag} {name} is a folder: name a config in it{f', one of {inside}' if inside else ''}")
     listed = [known for known in names if "/" not in known]
     listed += [f"{of_table[0]} to {of_table[-1]}"] if of_table else []
     hint = did_you_mean(short, [*names, *([EXPERIMENTS] if folders else [])])

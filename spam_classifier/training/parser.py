@@ -16,13 +16,13 @@ from typing_extensions import override
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.errors import did_you_mean, refuse_usage
 from spam_classifier.training.module import SpamClassifier
-from spam_classifier.training.typed import typed_flags
+from spam_classifier.training.typed import CONFIG, SHORT, typed_flags
 from spam_classifier.training.unused_flags import refuse_unused
 
 SEED = 123
 TRAINER_DEFAULTS = {"max_epochs": 5, "log_every_n_steps": 10}
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", NoneType: "null"}
-NOT_VALID = re.compile(r'Parser key "(?P<key>[\w.]+)":.*?(?:Got value|Given value): (?P<value>.*?)$', re.DOTALL)
+NOT_VALID = re.compile(r'Parser key "(?P<key>[\w.]+)":.*(?:Got value|Given value): (?P<value>.*)$', re.DOTALL)
 NOT_KNOWN = re.compile(
     r"unrecognized arguments: (?P<flag>\S+)|does not accept option '(?P<key>\S+)'|Key '(?P<other>\S+)' is not expected"
 )
@@ -42,7 +42,8 @@ class OneLineParser(LightningArgumentParser):
         """The message without Python's types, and with what may have been meant."""
         if found := NOT_KNOWN.search(message):
             name = found["flag"] or found["key"] or found["other"]
-            return f"{message}{did_you_mean(name.partition('=')[0], self._names(dashes=bool(found['flag'])))}"
+            meant = did_you_mean(name.partition("=")[0], self._names(dashes=bool(found["flag"])))
+            return f"{message if found['flag'] else f'a config sets {name}, but there is no such setting'}{meant}"
         found = NOT_VALID.search(message)
         types = {action.dest: action._typehint for action in self._typed_actions() if found}
         if not found or found["key"] not in types:
@@ -63,7 +64,7 @@ class OneLineParser(LightningArgumentParser):
 
     def _names(self, *, dashes: bool) -> list[str]:
         names = dict.fromkeys(action.dest for action in self._typed_actions())
-        return [f"--{name}" for name in names] if dashes else [*names]
+        return [*SHORT, CONFIG, *(f"--{name}" for name in names)] if dashes else [*names]
 
 
 def choices_of(kind: Any) -> list[Any]:
@@ -84,7 +85,7 @@ def plainly(kind: Any) -> str:
         if get_origin(part) is list:
             words.append("a list")
         elif get_origin(part) is not Literal:
-            words.append(PLAIN.get(part, getattr(part, "__name__", str(part))))
+            words.append(PLAIN.get(part, f"a {getattr(part, '__name__', part)}"))
     if choices:
         words.insert(0, f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0])
     return " or ".join(dict.fromkeys(words))

@@ -53,21 +53,24 @@ def for_lightning(words: Sequence[str]) -> list[str]:
     configs, others = [], []
     values: dict[str, tuple[str, str]] = {}  # by the Trainer's flag: the flag as typed, and its value
     for flag, value in _pairs(rest):
-        if flag in (CONFIG, "-c") and value is not None:
+        if value is None:
+            others.append(flag)
+            continue
+        if flag in (CONFIG, "-c"):
             configs += [CONFIG, value if _is_yaml(value) else str(find_config(value))]
             continue
         name = SHORT.get(flag, flag)
-        if name in SHORT.values() and value is not None:
+        if name in SHORT.values():
             typed, before = values.setdefault(name, (flag, value))
             if typed != flag and before != value:
                 raise UserError(f"{typed} {before} and {flag} {value} mean the same setting: leave one of them out")
-        others += [name] if value is None else [f"{name}={value}"]
+        others.append(f"{name}={value}")
     return [subcommand, *configs, *others]
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Flags with their values, and other words with None; values only of the flags that matter here."""
-    matter = {*SHORT, *SHORT.values(), CONFIG, "-c"}
+    matter = {*SHORT, *SHORT.values(), CONFIG, "-c", "--ckpt_path"}
     waiting = iter(words)
     for word in waiting:
         flag, equals, value = word.partition("=")
@@ -75,8 +78,10 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
             yield word, None
         elif equals:
             yield flag, value
+        elif (following := next(waiting, None)) is not None:
+            yield flag, following
         else:
-            yield flag, next(waiting, None)
+            refuse_usage(f"{flag} needs a value (see --help)")
 
 
 def _is_yaml(value: str) -> bool:
