@@ -514,7 +514,7 @@ FILES = {
         ("hello --threshold nan", "from 0 to 1"),
         ("hello --accelerator abacus", "--accelerator abacus"),
         ("hello --ckpt_path best", "train one first"),
-        ("hello --ckpt_path nothing.ckpt", "no such file"),
+        ("hello --ckpt_path nothing.ckpt", "no such run or checkpoint"),
         ("", "holds no texts"),
     ],
 )
