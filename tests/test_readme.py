@@ -127,8 +127,8 @@ def test_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     tables = [shlex.split(command)[3:] for command in COMMANDS if "spam_classifier.experiments" in command]
     assert len(tables) == 5
-    directories = [parse(words)[0].directory for words in tables]
-    assert len(set(directories)) == len(tables)  # they have other flags
+    names = [parse(words)[0].name for words in tables]
+    assert len(set(names)) == len(tables)  # they have other flags
     for words in tables:
         arguments, _ = parse(words)
         assert choose_rows(read_rows(arguments.configs), arguments.rows)
