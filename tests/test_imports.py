@@ -102,8 +102,12 @@ def test_modules_without_extras(tmp_path: Path) -> None:
     (tmp_path / PACKAGE.name).symlink_to(PACKAGE)
     modules = [path.relative_to(PACKAGE).with_suffix("").parts for path in PACKAGE.rglob("*.py")]
     names = [".".join(parts) for parts in modules if not parts[-1].startswith("__")]
-    code = f"import importlib\nfor name in {sorted(names)}:\n    try:\n        "
-    code += "importlib.import_module('spam_classifier.' + name)\n    except Exception as error:\n        print(name, error)"
+    code = f"""import importlib
+for name in {sorted(names)}:
+    try:
+        importlib.import_module("spam_classifier." + name)
+    except Exception as error:
+        print(name, error)"""
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
