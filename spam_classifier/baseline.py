@@ -1,19 +1,21 @@
 """Compare a run with linear baselines on its own splits: ``python -m spam_classifier.baseline``."""
 
-import argparse
-
+from spam_classifier.command_line import CommandLine, add_run_flags
 from spam_classifier.errors import importing, one_line_errors
-from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint, run_directory
+from spam_classifier.runs.find import find_checkpoint, run_directory
 
 DESCRIPTION = """Train TF-IDF words with logistic regression and TF-IDF characters with a linear SVM on the splits of a
 run, compare them with its classifier, and add the comparison to the run's report. The test split is compared once
-`train test` has evaluated it."""
+test has evaluated it."""
+EPILOG = """examples:
+  %(prog)s
+  %(prog)s --ckpt_path lightning_logs/version_0"""
 
 
 def main() -> None:
     """Print the comparison for a run."""
-    parser = argparse.ArgumentParser(prog="python -m spam_classifier.baseline", description=DESCRIPTION)
-    add_checkpoint_flags(parser)
+    parser = CommandLine("baseline", description=DESCRIPTION, epilog=EPILOG)
+    add_run_flags(parser)
     arguments = parser.parse_args()
     with one_line_errors():
         with importing():

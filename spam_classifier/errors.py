@@ -1,12 +1,14 @@
 """The exceptions a user is meant to read, how the commands print them, and text that is safe to print."""
 
+import difflib
 import errno
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 GRACE = 3.0  # seconds that a process waits for others to end by themselves
 LONGEST_LINE = 2_000  # characters of a message to the user
@@ -32,6 +34,20 @@ class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
             f"{what}, the training has diverged: lower --model.learning_rate, set --trainer.gradient_clip_val 1 or, "
             "with another --trainer.precision, 32-true"
         )
+
+
+def refuse_usage(message: str) -> NoReturn:
+    """End a command that was typed wrongly with one line, and with status 2 as argparse does."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"error: {one_line(message)}", file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean ...?`` for a misspelt word, or for a flag without its group; "" if nothing is like it."""
+    known = list(known)
+    close = [name for name in known if name.endswith(f".{word.lstrip('-')}")] or difflib.get_close_matches(word, known)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """Export a trained run to other tools: ``python -m spam_classifier.export {transformers,onnx} ...``."""
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from spam_classifier.command_line import CommandLine, add_run_flags
 from spam_classifier.errors import escape_control, importing, one_line_errors
-from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
+from spam_classifier.runs.find import find_checkpoint
 
 DESCRIPTION = """Export a trained run to other tools, with a model card:
   transformers DIRECTORY   weights, configuration and tokenizer for transformers' text-classification pipeline
@@ -14,12 +14,12 @@ DESCRIPTION = """Export a trained run to other tools, with a model card:
 Both give the run's calibrated probabilities. Neither format has a threshold, so the caller applies it. Other
 differences are printed at the end and listed in the card."""
 EPILOG = """Examples:
-  export transformers exported
-  export onnx exported.onnx --ckpt_path lightning_logs/version_3/checkpoints/last.ckpt
-  export transformers exported --overwrite        after another training
+  %(prog)s transformers exported
+  %(prog)s onnx exported.onnx --ckpt_path lightning_logs/version_3
+  %(prog)s transformers exported --overwrite        after another training
 
-transformers reads the last real token with causal attention. That suits a run of configs/recommended.yaml; export
-one of the book's recipe to onnx."""
+transformers reads the last real token with causal attention. That suits a run of --config recommended; export one of
+the book's recipe to onnx."""
 KINDS = {
     "transformers": (
         "DIRECTORY",
@@ -40,23 +40,20 @@ row, to probabilities, float [batch, classes], for any batch and length. The fil
 labels, the threshold and what a caller needs to prepare texts. Pad rows on the right with any id, unless
 the end of the command says otherwise. Above 2 GB the weights go to FILE.onnx.data. The card is FILE.onnx.md.
 
-The graph is run once and compared with the checkpoint. Needs pip install 'spam_classifier[export]'.""",
+The graph is run once and compared with the checkpoint. Needs onnx, onnxscript and onnxruntime.""",
     ),
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandLine:
     """The command line."""
-    common = argparse.ArgumentParser(add_help=False)
-    add_checkpoint_flags(common)
+    common = CommandLine("export", add_help=False)
+    add_run_flags(common)
     common.add_argument("--overwrite", action="store_true", help="replace a former export")
-    raw = argparse.RawDescriptionHelpFormatter
-    main_parser = argparse.ArgumentParser(
-        prog="python -m spam_classifier.export", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw
-    )
+    main_parser = CommandLine("export", description=DESCRIPTION, epilog=EPILOG)
     kinds = main_parser.add_subparsers(dest="kind", required=True, metavar="{transformers,onnx}")
     for kind, (place, text) in KINDS.items():
-        of_kind = kinds.add_parser(kind, description=text, parents=[common], formatter_class=raw)
+        of_kind = kinds.add_parser(kind, description=text, parents=[common])
         of_kind.add_argument("target", type=Path, metavar=place, help="where to write")
     return main_parser
 

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_run_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
-from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
+from spam_classifier.runs.find import find_checkpoint
 
 if TYPE_CHECKING:
     from spam_classifier.data.rows import Input
@@ -23,12 +24,12 @@ Texts are arguments, lines of standard input, or rows of a file. Label, probabil
 With --output they are written to a file, next to the columns of the input: predicted, probability (of that class),
 probability_CLASS for each class, threshold, truncated (whether the text was longer than the model reads)."""
 EXAMPLES = """examples:
-  python -m spam_classifier.predict "You have won a prize, call now" "See you at seven?"
-  python -m spam_classifier.predict < messages.txt
-  python -m spam_classifier.predict --input messages.csv --output labels.csv
-  python -m spam_classifier.predict --input tickets.jsonl --text_column body --output labels.jsonl
-  python -m spam_classifier.predict --input mails --threshold 0.9
-  python -m spam_classifier.predict --input messages.csv --output labels.csv --accelerator cpu --devices 2
+  %(prog)s "You have won a prize, call now" "See you at seven?"
+  %(prog)s < messages.txt
+  %(prog)s --input messages.csv --output labels.csv
+  %(prog)s --input tickets.jsonl --text_column body --output labels.jsonl
+  %(prog)s --input mails --threshold 0.9
+  %(prog)s --input messages.csv --output labels.csv --accelerator cpu --devices 2
 
 Files of any size are read in chunks. The output is written as FILE.incomplete and renamed when complete. After a kill
 or Ctrl-C the same command goes on from there (a .parquet starts again, with --overwrite, and so do typed or piped
@@ -41,12 +42,7 @@ import such columns as text."""
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m spam_classifier.predict",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandLine("predict", description=DESCRIPTION, epilog=EXAMPLES)
     parser.add_argument("texts", nargs="*", metavar="text", help="a text; or - for standard input, a text on each line")
     parser.add_argument(
         "--input",
@@ -55,7 +51,7 @@ def parse() -> argparse.Namespace:
         help="a .csv, .tsv, .jsonl or .parquet with a column of texts (no labels needed), a .txt with a text on each "
         "line, an .eml, or a directory of .eml files",
     )
-    parser.add_argument("--text_column", default="text", metavar="NAME", help="the column of the texts (default: text)")
+    parser.add_argument("--text_column", metavar="NAME", help="the column of the texts (default: text)")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="a .csv, .jsonl or .parquet to write (default: print)"
     )
@@ -69,9 +65,8 @@ def parse() -> argparse.Namespace:
         metavar="P",
         help="probability from which the second of two classes is predicted (default: the one the run chose)",
     )
-    parser.add_argument(
-        "--accelerator", default="auto", help="cpu, gpu, cuda or mps (default: auto, a GPU if there is one)"
-    )
+    add_run_flags(parser)
+    add_accelerator_flag(parser)
     parser.add_argument(
         "--devices",
         type=int,
@@ -79,8 +74,13 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help="how many GPUs, or processes on CPUs, share the work (default: 1); the labels are the same",
     )
-    add_checkpoint_flags(parser)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.text_column is not None and arguments.input is None:
+        parser.error("--text_column has no effect without an --input")
+    if arguments.overwrite and arguments.output is None:
+        parser.error("--overwrite has no effect without an --output")
+    arguments.text_column = arguments.text_column or "text"
+    return arguments
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def _group(accelerator: str, devices: int, launched: "Launched") -> "Group":
         from spam_classifier.judging.judge import OneProcess
 
         if devices == 1 and "LOCAL_RANK" not in os.environ:
-            return OneProcess(torch.device(chosen_device(accelerator, "--accelerator")))
+            return OneProcess(torch.device(chosen_device(accelerator)))
         from lightning.fabric import Fabric
         from lightning.fabric.utilities.exceptions import MisconfigurationException
     for name in ("lightning.fabric", "lightning.pytorch"):  # they announce every process
@@ -201,6 +201,8 @@ def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output
         listed = f" ({rejected_path(output)})" if output and tally.rejected else ""
         into = f", into {output}" if output else ""
         _note(f"rows in: {tally.read:,} = {tally.classified:,} classified{into} + {tally.rejected:,} rejected{listed}")
+    if tally.rejected and not tally.classified:
+        raise UserError("nothing was classified: no row holds a text that can be read")
 
 
 def _note(line: str) -> None:

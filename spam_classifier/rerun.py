@@ -1,30 +1,39 @@
-"""Train a run again from its directory and compare: ``python -m spam_classifier.rerun lightning_logs/version_3``."""
+"""Train a run again from its directory and compare: ``python -m spam_classifier.rerun``."""
 
-import argparse
 import sys
-from pathlib import Path
 
-from spam_classifier.comparing.launch import flags_behind_dashes
+from spam_classifier.command_line import (
+    CommandLine,
+    add_device_flags_of_fit,
+    add_run_flags,
+    device_settings,
+    flags_behind_dashes,
+)
 from spam_classifier.errors import importing, one_line_errors
+from spam_classifier.runs.find import find_checkpoint, run_directory
 
 DESCRIPTION = """Train a run again with the settings and the seed in its directory, test it if the run was tested, and
 compare: on the same machine with the same versions the weights and the figures are equal bit for bit. The new run is
 kept next to the old one, in rerun_0 or the next free number. Flags after -- go to fit and override the run's own
 settings. The exit status is 0 if all is equal, else 1."""
+EPILOG = """examples:
+  %(prog)s
+  %(prog)s --ckpt_path lightning_logs/version_0
+  %(prog)s -- --seed_everything 7"""
 
 
 def main() -> None:
     """Check, train, compare."""
     own, flags = flags_behind_dashes(sys.argv[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m spam_classifier.rerun", description=DESCRIPTION, allow_abbrev=False
-    )
-    parser.add_argument("run", type=Path, help="the run directory")
-    run = parser.parse_args(own).run.resolve()
+    parser = CommandLine("rerun", description=DESCRIPTION, epilog=EPILOG, flags_of_fit=True)
+    add_run_flags(parser)
+    add_device_flags_of_fit(parser)
+    arguments = parser.parse_args(own)
     with one_line_errors():
+        run = run_directory(find_checkpoint(arguments.ckpt_path, arguments.root))
         with importing():
             from spam_classifier.comparing.reproduce import reproduce
-        sys.exit(0 if reproduce(run, flags) else 1)
+        sys.exit(0 if reproduce(run, [*device_settings(arguments), *flags]) else 1)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,19 @@ import socket
 import sys
 import threading
 
+from spam_classifier import hints
+from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_run_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
-from spam_classifier.runs.find import add_checkpoint_flags, find_checkpoint
+from spam_classifier.runs.find import find_checkpoint
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
 
 Texts of concurrent requests are computed together. Only this machine can reach the server unless --host says otherwise.
 If SPAM_CLASSIFIER_API_KEY is set in the environment, requests need it: Authorization: Bearer KEY."""
 EXAMPLES = """examples:
-  python -m spam_classifier.serve
-  python -m spam_classifier.serve --ckpt_path lightning_logs/version_3/checkpoints/last.ckpt --port 8080
-  SPAM_CLASSIFIER_API_KEY=... python -m spam_classifier.serve --host 0.0.0.0
+  %(prog)s
+  %(prog)s --ckpt_path lightning_logs/version_3 --port 8080
+  SPAM_CLASSIFIER_API_KEY=... %(prog)s --host 0.0.0.0
 
   curl http://127.0.0.1:8000/predict --json '{"texts": ["You have won a prize, call now"]}'
   curl 'http://127.0.0.1:8000/predict_file?name=inbox.csv' -H 'content-type: application/octet-stream' \\
@@ -38,18 +40,13 @@ LIMITS = {  # the most of each: default, unit, and help
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m spam_classifier.serve",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandLine("serve", description=DESCRIPTION, epilog=EXAMPLES)
+    add_run_flags(parser)
+    add_accelerator_flag(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000; 0 takes a free one)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: auto, a GPU if there is one)")
     for name, (default, unit, meaning) in LIMITS.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, metavar=unit, help=meaning)
-    add_checkpoint_flags(parser)
     arguments = parser.parse_args()
     for name in LIMITS:
         if not getattr(arguments, name) > 0:
@@ -70,9 +67,9 @@ def _serve(arguments: argparse.Namespace) -> None:
             from spam_classifier.inference.classifier import chosen_device, load_classifier
             from spam_classifier.serving.web_app import Service, http_server
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is missing: pip install 'spam_classifier[serve]'") from error
+        raise UserError(f"{error.name} is missing: {hints.install('serve')}") from error
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-    device = chosen_device(arguments.device, "--device")
+    device = chosen_device(arguments.accelerator)
     local = arguments.host in ("127.0.0.1", "localhost", "::1")
     service = Service(
         api_key=os.environ.get(KEY_VARIABLE) or None,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from spam_classifier import hints
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError
 from spam_classifier.evaluation.figures import NATURAL, at_natural_shares, split_figures
@@ -25,10 +26,7 @@ try:
     from sklearn.pipeline import Pipeline, make_pipeline
     from sklearn.svm import LinearSVC
 except ModuleNotFoundError as error:
-    raise UserError(
-        "the baselines need scikit-learn: pip install 'spam_classifier[baseline]', or in a checkout "
-        "pip install -e '.[baseline]'"
-    ) from error
+    raise UserError(f"the baselines need scikit-learn: {hints.install('baseline')}") from error
 
 REGULARISATIONS = (1.0, 10.0, 100.0)  # inverse strengths; the validation split chooses one
 OF_PROBABILITIES = ("ece", "log_loss")  # figures of probabilities, which a linear SVM does not give
@@ -48,7 +46,7 @@ def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
     own: dict[str, Predictions] = {}
     splits = {}
     for name, command in ((VALIDATION, "validate"), (TEST, "test"), (LEFT_OVER, "test")):
-        path, remedy = predictions_path(directory, name), f"run python -m spam_classifier.train {command}"
+        path, remedy = predictions_path(directory, name), f"run {hints.program(command)}"
         if path.is_file() and name in metrics:
             table, splits[name] = read_predictions(path), read_messages(directory / f"{name}.csv")
             if list(table["text"]) != list(splits[name]["text"]):

@@ -5,7 +5,7 @@ import importlib
 import itertools
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
+from spam_classifier import hints
 from spam_classifier.comparing import table
 from spam_classifier.comparing.launch import RunFailed, launch_fit, launch_test, launched_run, splits_digest
 from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
@@ -21,8 +22,10 @@ from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.evaluation.text_tables import markdown_table
 from spam_classifier.files import atomic_write, locked, writing
-from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT
+from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
+from spam_classifier.training.parser import check_settings, settings_of
+from spam_classifier.training.typed import typed_flags
 
 TABLE_FILE = "experiments.md"
 SETTINGS_FILE = "settings.yaml"
@@ -49,6 +52,17 @@ class Run:
         return metrics if all(name in metrics for name in AFTER_FIT) else {}
 
 
+def overridden(flags: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """The settings in a config that override others, as in ``model.trainable``."""
+    found = []
+    for name, value in config.items():
+        if isinstance(value, Mapping) and isinstance(flags.get(name), Mapping):
+            found += [f"{name}.{inner}" for inner in overridden(flags[name], value)]
+        elif name in flags and flags[name] != value:
+            found.append(name)
+    return found
+
+
 class Grid:
     """Configs x seeds x sizes, from the command's own arguments and the flags of every ``fit``.
 
@@ -59,14 +73,15 @@ class Grid:
     def __init__(self, arguments: argparse.Namespace, flags: Sequence[str]) -> None:
         self.arguments = arguments
         self.flags = list(flags)
-        self.directory: Path = arguments.directory.resolve()
+        self.directory: Path = (arguments.root / RUNS_DIRECTORY / arguments.name).resolve()
+        self.defaults = settings_of(self.flags)  # of the rows of a folder
         self.sizes: list[int] = arguments.sizes or [0]
         self.all_rows = read_rows(arguments.configs)
         self.rows = choose_rows(self.all_rows, arguments.rows)
         self.asked = self._runs_of(self.rows)
         self.errors: dict[Run, str] = {}
-        for run in self.asked:
-            self._settings(run)
+        for run in {run.row: run for run in self.asked}.values():
+            self._check(run)
         # without scikit-learn this import is refused
         self.baselines = importlib.import_module("spam_classifier.comparing.baselines") if arguments.baselines else None
 
@@ -79,7 +94,7 @@ class Grid:
         with writing(self.directory):
             self.directory.parent.mkdir(parents=True, exist_ok=True)
         lock = self.directory.with_name(f".{self.directory.name}.lock")
-        busy = f"another command is at work in this directory ({lock}): wait for it, or name another --directory"
+        busy = f"another command is at work in this directory ({lock}): wait for it, or choose another --name"
         with locked(lock, lock, busy):
             self._open_directory()
             self._write()
@@ -112,17 +127,28 @@ class Grid:
         defaults, flags = (self.flags, over) if run.row.in_folder else ([], [*self.flags, *over])
         return {"config": run.row.settings(), "defaults": defaults, "flags": flags}
 
+    def _check(self, run: Run) -> None:
+        """Refuse flags, configs and corpora that would fail in every run; say which flags a row overrides."""
+        own, flags = run.row.settings(), self._settings(run)["flags"]
+        if not run.row.in_folder:
+            check_settings([own], flags, typed_flags(self.flags))
+            return
+        of_all_rows = {flag for flag in typed_flags(self.flags) if flag.startswith("data.")}
+        check_settings([self.defaults, own], flags, of_all_rows)  # other flags may be for some of the rows
+        if kept := overridden(self.defaults, own):
+            print(f"note: {run.row.name} keeps its own {', '.join(kept)}", file=sys.stderr)
+
     def _open_directory(self) -> None:
         """Make the directory, or check that its runs had the same configs and flags as those asked for."""
         if self.directory.exists() and any(self.directory.iterdir()) and not (self.directory / TABLE_FILE).is_file():
-            raise UserError(f"{self.directory} holds other files than experiments: name another --directory")
+            raise UserError(f"{self.directory} holds other files than experiments: choose another --name")
         finished = [run for run in self._runs_of(self.all_rows) if run.metrics()]
         for run in finished:
             path = run.root / SETTINGS_FILE
             if not path.is_file() or yaml.safe_load(path.read_text(encoding="utf-8")) != self._settings(run):
                 raise UserError(
-                    f"{run.root} was trained with another {run.row.config} or other flags: name another --directory, "
-                    "or remove this one to train it again"
+                    f"{run.root} was trained with another {run.row.config} or other flags: choose another --name, or "
+                    "remove this directory to train it again"
                 )
         self.rows = [row for row in self.all_rows if row in self.rows or row in {run.row for run in finished}]
         self.directory.mkdir(exist_ok=True)
@@ -147,8 +173,8 @@ class Grid:
         settings = self._settings(run)
         with atomic_write(run.root / SETTINGS_FILE) as unfinished:
             unfinished.write_text(yaml.safe_dump(settings), encoding="utf-8")
-        flags, defaults = settings["flags"], settings["defaults"]
-        directory = launch_fit(run.row.config, run.seed, flags, run.root, defaults=defaults)
+        defaults = self.defaults if run.row.in_folder else None
+        directory = launch_fit(run.row.config, run.seed, settings["flags"], run.root, defaults=defaults)
         checkpoints = directory / CHECKPOINTS_DIRECTORY
         if any(checkpoints.glob(f"{BEST_PREFIX}*")):  # last.ckpt, for resuming, is as large
             (checkpoints / LAST_CHECKPOINT).unlink(missing_ok=True)
@@ -172,7 +198,7 @@ class Grid:
                 if differences := table.paired_differences(runs):
                     parts += ["F1, compared seed by seed:", markdown_table(differences)]
             except ModuleNotFoundError:
-                parts.append("To compare F1 seed by seed: pip install 'spam_classifier[baseline]'")
+                parts.append(f"To compare F1 seed by seed: {hints.install('baseline')}")
         parts.append(table.notes(self.rows, seeds, self.arguments.shrink, self.flags))
         text = "\n\n".join(parts) + "\n"
         picture = table.draw_learning_curve(runs) if self.arguments.sizes else table.draw_accuracies(self.rows, runs)

@@ -1,12 +1,14 @@
 """Training runs in processes of their own."""
 
 import hashlib
-import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from spam_classifier.errors import UserError
 
@@ -14,17 +16,11 @@ OUTPUT_FILE = "output.txt"
 
 
 class RunFailed(UserError):  # noqa: N818
-    """A run has failed: why, in one line, and the command."""
+    """A run has failed: why, in one line."""
 
-    def __init__(self, reason: str, command: Sequence[str]) -> None:
-        super().__init__(f"a run failed: {reason} ({shlex.join(command)})")
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the run failed: {reason}")
         self.reason = reason
-
-
-def flags_behind_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split a command line at the first ``--``: the command's own words, and the flags of ``fit``."""
-    place = words.index("--") if "--" in words else len(words)
-    return list(words[:place]), list(words[place + 1 :])
 
 
 def launched_run(root: Path) -> Path | None:
@@ -41,7 +37,7 @@ def splits_digest(run: Path) -> str:
 
 
 def launch_fit(
-    config: Path, seed: int | None, flags: Sequence[object], root: Path, *, defaults: Sequence[object] = ()
+    config: Path, seed: int | None, flags: Sequence[object], root: Path, *, defaults: Mapping[str, Any] | None = None
 ) -> Path:
     """Train a config.
 
@@ -50,7 +46,7 @@ def launch_fit(
         seed: Draws the splits, the initial weights and the order of the messages; None for the config's own seeds.
         flags: Flags of ``fit`` that override the config.
         root: An empty directory for the run and its output.
-        defaults: Flags of ``fit`` that the config overrides.
+        defaults: Settings that the config overrides.
 
     Returns:
         The run directory.
@@ -59,12 +55,11 @@ def launch_fit(
         RunFailed: It fails, or leaves no run directory.
     """
     seeds = [] if seed is None else ["--seed_everything", seed, "--data.split_seed", seed]
-    command = _launch(
-        ["fit", *defaults, "--config", config, *seeds, *flags, "--trainer.enable_progress_bar", "false"], root
-    )
+    under = ["--config", yaml.safe_dump(defaults, allow_unicode=True)] if defaults else []
+    _launch(["fit", *under, "--config", config, *seeds, *flags, "--trainer.enable_progress_bar", "false"], root)
     run = launched_run(root)
     if run is None:
-        raise RunFailed("it left no run directory: drop --trainer.fast_dev_run and --trainer.logger", command)
+        raise RunFailed("it left no run directory: drop --trainer.fast_dev_run and --trainer.logger")
     return run
 
 
@@ -73,15 +68,14 @@ def launch_test(root: Path) -> None:
     _launch(["test", "--trainer.enable_progress_bar", "false"], root)
 
 
-def _launch(arguments: Sequence[object], root: Path) -> list[str]:
+def _launch(arguments: Sequence[object], root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    command = ["-m", "spam_classifier.train", *map(str, [*arguments, "--trainer.default_root_dir", root])]
+    command = ["-m", "spam_classifier.train", *map(str, [*arguments, "--root", root])]
     path = root / OUTPUT_FILE
     with path.open("a", encoding="utf-8") as output:
         done = subprocess.run([sys.executable, *command], stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise RunFailed(_reason(done.returncode, path), command)
-    return command
+        raise RunFailed(_reason(done.returncode, path))
 
 
 def _reason(code: int, output: Path) -> str:

@@ -17,6 +17,7 @@ from spam_classifier.runs import find
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.metrics import METRICS_FILE, read_metrics
 from spam_classifier.runs.provenance import PROVENANCE, git_revision, versions
+from spam_classifier.training.parser import check_settings
 
 DIFFERS_ANYWAY = ("seconds", "peak_memory")
 NOT_COMPARED = (PROVENANCE, "baselines")
@@ -35,6 +36,7 @@ def reproduce(run: Path, flags: Sequence[str]) -> bool:
     settings, metrics = find.read_settings(run), read_metrics(run)
     if PROVENANCE not in metrics or "run" not in metrics:
         raise UserError(f"{run / METRICS_FILE} is not of a finished run: there is nothing to compare with")
+    check_settings([settings], flags)
     refuse_other_sources(settings, metrics[PROVENANCE])
     for line in other_versions(metrics[PROVENANCE]):
         print(f"not as in the run: {line}")
@@ -85,6 +87,8 @@ def differences(first: object, second: object, name: str = "") -> Iterator[str]:
 def same_weights(first: Path, second: Path) -> bool:
     """Whether two runs ended with the same weights, bit for bit."""
     last = [run / find.CHECKPOINTS_DIRECTORY / find.LAST_CHECKPOINT for run in (first, second)]
-    paths = last if all(path.is_file() for path in last) else [find.checkpoint_of(run) for run in (first, second)]
+    paths = (
+        last if all(path.is_file() for path in last) else [find.find_checkpoint(run, run) for run in (first, second)]
+    )
     one, other = (read_checkpoint(path)["state_dict"] for path in paths)
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())

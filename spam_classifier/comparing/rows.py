@@ -64,10 +64,7 @@ def read_rows(configs: Sequence[Path]) -> list[Row]:
             continue
         found: dict[str, Path | None] = {config.stem: config for config in path.glob("*.yaml")}
         if not found:
-            raise UserError(
-                f"--configs {path}: no .yaml file there; name configs of fit, or a folder of them (configs/experiments "
-                "of the project's checkout has the book's table)"
-            )
+            raise UserError(f"--configs {path}: no .yaml file there; name configs of fit, or a folder of them")
         if not found.keys().isdisjoint(PUBLISHED):
             found |= dict.fromkeys(WITHOUT_RUN)
         rows += [Row(name, found[name]) for name in sorted(found)]

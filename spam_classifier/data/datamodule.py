@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from spam_classifier.batch import DataDescription
 from spam_classifier.data.audit import audit_corpus, audit_splits
-from spam_classifier.data.corpora import corpus_sha256, fetch_corpus, read_corpus
+from spam_classifier.data.corpora import UCI, corpus_sha256, fetch_corpus, read_corpus
 from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
 from spam_classifier.data.splits import (
@@ -165,6 +165,16 @@ class SpamDataModule(pl.LightningDataModule):
             f"--data.{TEST}_corpus": self.test_corpus,
         }
         return {flag: corpus for flag, corpus in named.items() if corpus is not None}
+
+    def check_sources(self) -> None:
+        """Refuse paths that can't be read as a corpus; downloads nothing.
+
+        Raises:
+            UserError: Names the flag.
+        """
+        for flag, corpus in self._sources.items():
+            if corpus != UCI:
+                fetch_corpus(corpus, self.cache_dir, flag=flag)
 
     @override
     def prepare_data(self) -> None:

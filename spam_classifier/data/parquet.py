@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from spam_classifier import hints
 from spam_classifier.data.rows import Input, Layout, Rejected, Rows, Source, checked_row
 from spam_classifier.errors import UserError
 
@@ -13,9 +14,7 @@ try:
     import pyarrow.compute as pc
     import pyarrow.parquet
 except ModuleNotFoundError as error:
-    raise UserError(
-        "a .parquet needs pyarrow: pip install 'spam_classifier[parquet]', or in a checkout pip install -e '.[parquet]'"
-    ) from error
+    raise UserError(f"a .parquet needs pyarrow: {hints.install('parquet')}") from error
 
 ROWS_AT_ONCE = 4_096
 MOST_AT_ONCE = 2**28  # bytes of the rows that are unpacked at once

@@ -1,6 +1,5 @@
 """What ``fit``, ``validate`` and ``test`` print at their end."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ def fit_summary(
     seconds: float,
     metrics: Mapping[str, Metrics],
     checkpoint: str,
-    next_flag: str,
+    following: Sequence[str],
 ) -> str:
     """What ``fit`` prints.
 
@@ -88,7 +87,7 @@ def fit_summary(
         seconds: Time of the training.
         metrics: Figures by the split's name.
         checkpoint: Path of the checkpoint that was evaluated; "" where none was kept.
-        next_flag: The flag by which the next commands find it; "" where it is their default.
+        following: Commands to type next.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
     sizes = {name: len(data.splits[name]) for name in SPLITS}
@@ -96,12 +95,6 @@ def fit_summary(
     cut = sum(data.truncated[name] for name in SPLITS)
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
-    following = []
-    if run_directory is not None:  # else there are no settings to rebuild the model from
-        if checkpoint:
-            following.append(f"python -m spam_classifier.train test{next_flag}")
-            following.append(f'python -m spam_classifier.predict "You have won a prize, call now"{next_flag}')
-        following.append(f"tensorboard --logdir {shlex.quote(str(run_directory.parent))}")
     rows = {
         "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
         f"up to {data.max_length} tokens" + (f", {cut} longer ones cut" if cut else ""),

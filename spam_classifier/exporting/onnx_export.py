@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from spam_classifier import hints
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.errors import UserError
 from spam_classifier.exporting.model_card import model_card, threshold_notes
@@ -24,10 +25,7 @@ try:
     import onnxruntime
     import onnxscript  # noqa: F401  # PyTorch writes its graphs with it
 except ModuleNotFoundError as error:
-    raise UserError(
-        "ONNX needs onnx, onnxscript and onnxruntime: pip install 'spam_classifier[export]', or in a checkout "
-        "pip install -e '.[export]'"
-    ) from error
+    raise UserError(f"ONNX needs onnx, onnxscript and onnxruntime: {hints.install('export')}") from error
 
 LARGEST_FILE = 2 * 1000**3  # bytes of weights; protobuf takes a little more
 TOLERANCE = 1e-4

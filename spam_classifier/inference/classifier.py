@@ -15,7 +15,7 @@ from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import WORTH_PACKING
 from spam_classifier.runs.check import read_checkpoint
-from spam_classifier.runs.find import checkpoint_of
+from spam_classifier.runs.find import find_checkpoint
 
 
 class Prediction(NamedTuple):
@@ -221,7 +221,7 @@ def load_classifier(run: str | Path | None = None, device: str = "cpu") -> Class
     Raises:
         UserError: There is no such run, or the file is not a checkpoint of this classifier.
     """
-    path = checkpoint_of(run)
+    path = find_checkpoint(run, Path())
     checkpoint = read_checkpoint(path)
     net = GPT2Classifier.from_settings(checkpoint["hyper_parameters"], to_be_restored=True)
     put_back_frozen(checkpoint, net.backbone)
@@ -229,8 +229,8 @@ def load_classifier(run: str | Path | None = None, device: str = "cpu") -> Class
     return Classifier(net.to(device), path)
 
 
-def chosen_device(name: str, flag: str) -> str:
-    """The device that a flag names: ``auto`` and ``gpu`` are a GPU, ``auto`` the CPU if there is none.
+def chosen_device(name: str) -> str:
+    """The device that ``--accelerator`` names: ``auto`` and ``gpu`` are a GPU, ``auto`` the CPU if there is none.
 
     Raises:
         UserError: PyTorch can't compute there.
@@ -241,5 +241,5 @@ def chosen_device(name: str, flag: str) -> str:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"{flag} {name}: PyTorch can't compute there; give cpu, or leave it out") from error
+        raise UserError(f"--accelerator {name}: PyTorch can't compute there; give cpu, or leave it out") from error
     return name

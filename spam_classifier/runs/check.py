@@ -21,7 +21,7 @@ from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Shape
 from spam_classifier.models.gpt2_classifier import SIZES, Attention, TokenPosition, backbone_structure
 from spam_classifier.models.refusals import refuse_bad_settings
 from spam_classifier.models.trainable import Policy
-from spam_classifier.runs.find import HOW_TO_TRAIN
+from spam_classifier.runs.find import how_to_train
 
 LARGEST_NUMBER = 10**9
 KINDS: dict[str, Any] = {  # of the settings that are read from a checkpoint
@@ -60,7 +60,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         refuse_unsound(checkpoint)
     except Exception as error:  # damage surfaces as any kind of exception
         raise UserError(
-            f"{path} is not a checkpoint of this classifier, or is damaged: train one with {HOW_TO_TRAIN}"
+            f"{path} is not a checkpoint of this classifier, or is damaged: train one with {how_to_train()}"
         ) from error
     return checkpoint
 

@@ -1,11 +1,10 @@
 """Where a run's checkpoints and settings are, and how they are read."""
 
-import argparse
-import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from spam_classifier.errors import UserError
+from spam_classifier import hints
+from spam_classifier.errors import UserError, did_you_mean
 
 RUNS_DIRECTORY = "lightning_logs"
 CHECKPOINTS_DIRECTORY = "checkpoints"
@@ -15,41 +14,72 @@ LAST_CHECKPOINT = "last.ckpt"
 BEST_PREFIX = "best-"
 REMOVED = {"model": ["prefix_cache"]}  # settings of earlier versions
 
-HOW_TO_TRAIN = "python -m spam_classifier.train fit --config configs/quickstart.yaml"
+Which = Literal["best", "last"]
 
 
-def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that ``find_checkpoint`` reads."""
-    parser.add_argument("--ckpt_path", help="a checkpoint's path, best or last (default: best of the newest run)")
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="directory that holds lightning_logs (default: this one)"
-    )
+def how_to_train() -> str:
+    """A command that trains a first run."""
+    return hints.command_line("fit", "--config", "quickstart")
 
 
-def find_checkpoint(which: str | None, root: Path) -> Path:
+def find_checkpoint(which: str | Path | None, root: Path, *, of_run: Which = "best") -> Path:
     """The checkpoint that ``--ckpt_path`` means.
 
     Args:
-        which: A path; ``best`` or ``last`` of the newest run; or None, which is ``best``.
+        which: A run directory or a checkpoint; ``best`` or ``last`` of the newest run; or None for the newest run.
         root: Directory that holds ``lightning_logs``.
+        of_run: Which checkpoint of a run is taken if only the run is named.
 
     Returns:
         The checkpoint's path; for ``best`` the last one if none was chosen by validation loss yet.
 
     Raises:
-        UserError: There is no such file, or no run with a checkpoint.
+        UserError: There is no such run or file, or no run with a checkpoint.
     """
-    if which not in (None, "best", "last"):
-        path = Path(str(which))
-        if not path.is_file():
-            raise UserError(f"--ckpt_path {which}: no such file; give a checkpoint's path, best or last")
+    if which in (None, "best", "last"):
+        wanted: Any = which or of_run
+        if wanted == "last":
+            _refuse_run_without_checkpoint(root)
+        return _kept_in(_newest_checkpoints_directory(root), wanted)
+    path = Path(str(which))
+    if path.is_file():
         return path
-    if which == "last":
-        _refuse_run_without_checkpoint(root)
-    return _kept_in(_newest_checkpoints_directory(root), which)
+    if not path.is_dir():
+        runs = [str(found.parents[1]) for found in (root / RUNS_DIRECTORY).glob(CHECKPOINTS)]
+        remedy = did_you_mean(str(path), runs) or "; --ckpt_path takes a run directory, a checkpoint, best or last"
+        raise UserError(f"{which}: no such run or checkpoint{remedy}")
+    directory = path if path.name == CHECKPOINTS_DIRECTORY else path / CHECKPOINTS_DIRECTORY
+    if not any(directory.glob("*.ckpt")):
+        holds_runs = any((path / RUNS_DIRECTORY).glob(CHECKPOINTS))
+        remedy = f"for the newest run in it use --root {path}" if holds_runs else "name a run directory or a checkpoint"
+        raise UserError(f"{which}: this directory holds no checkpoint; {remedy}")
+    return _kept_in(directory, of_run)
 
 
-def _kept_in(directory: Path, which: str | None) -> Path:
+def flags_for(checkpoint: Path, *, of_run: Which | None = None) -> list[str]:
+    """The shortest flags by which a command in the current directory finds a checkpoint.
+
+    Args:
+        checkpoint: A checkpoint in its run.
+        of_run: Give this name of the checkpoint even where the command has it as its default.
+    """
+    run = run_directory(checkpoint)
+    named = [] if of_run is None else ["--ckpt_path", of_run]
+    for root in (Path(), run.parent.parent):
+        try:
+            found = find_checkpoint(of_run, root) if run.parent.name == RUNS_DIRECTORY else None
+        except UserError:
+            continue
+        if found is not None and found.resolve() == checkpoint.resolve():
+            return named if root == Path() else [*named, "--root", hints.relative(root)]
+    try:
+        kept = find_checkpoint(run, Path(), of_run=of_run or "best").resolve()
+    except UserError:  # kept elsewhere than in a run
+        kept = None
+    return ["--ckpt_path", hints.relative(run if kept == checkpoint.resolve() else checkpoint)]
+
+
+def _kept_in(directory: Path, which: Which) -> Path:
     last = directory / LAST_CHECKPOINT
     kept = [last]
     if which != "last":
@@ -59,23 +89,7 @@ def _kept_in(directory: Path, which: str | None) -> Path:
     for checkpoint in kept:
         if checkpoint.is_file():
             return checkpoint
-    raise UserError(f"the run keeps no {last}; give the path of another checkpoint as --ckpt_path")
-
-
-def checkpoint_of(run: str | Path | None) -> Path:
-    """The checkpoint that a run directory or a path means; if None, that of the newest run here.
-
-    Raises:
-        UserError: There is none.
-    """
-    if run is None:
-        return find_checkpoint(None, Path())
-    path = Path(run)
-    if path.is_dir():
-        return _kept_in(path / CHECKPOINTS_DIRECTORY, None)
-    if not path.is_file():
-        raise UserError(f"{run}: no such file or directory; name a run's directory or a checkpoint")
-    return path
+    raise UserError(f"the run keeps no {last}; give another checkpoint as --ckpt_path")
 
 
 def _refuse_run_without_checkpoint(root: Path) -> None:
@@ -86,8 +100,8 @@ def _refuse_run_without_checkpoint(root: Path) -> None:
     newest = max((path for path in configs if path.parent not in with_checkpoint), key=_age_key, default=None)
     if newest is not None and all(_age_key(path) < _age_key(newest) for path in checkpoints):
         raise UserError(
-            f"the newest run, {newest.parent}, has no checkpoint to resume: start it again with python -m "
-            f"spam_classifier.train fit --config {shlex.quote(str(newest))}, or give the path of another run's"
+            f"the newest run, {newest.parent}, has no checkpoint to resume: start it again with "
+            f"{hints.command_line('fit', '--config', newest)}, or give another run's directory as --ckpt_path"
         )
 
 
@@ -96,7 +110,7 @@ def _newest_checkpoints_directory(root: Path) -> Path:
     if newest is None:
         raise UserError(
             f"no run with a checkpoint under {root / RUNS_DIRECTORY}: train one first, in about a minute: "
-            f"{HOW_TO_TRAIN}"
+            f"{how_to_train()}"
         )
     return newest.parent
 

@@ -1,14 +1,13 @@
 """Lightning's command line over SpamClassifier and SpamDataModule."""
 
 import logging
-import shlex
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning.pytorch as pl
 import torch.distributed
@@ -21,7 +20,7 @@ from typing_extensions import override
 
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST, VALIDATION
-from spam_classifier.errors import UserError, escape_control, one_line
+from spam_classifier.errors import UserError, escape_control
 from spam_classifier.evaluation.report import REPORT_FILE
 from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
 from spam_classifier.models.gpt2_classifier import reads_whole_row
@@ -34,28 +33,12 @@ from spam_classifier.training.keep_checkpoints import WholeCheckpoints, best_che
 from spam_classifier.training.keep_settings import KeepProvenance, KeepSettings
 from spam_classifier.training.logger import RunLogger, run_directory
 from spam_classifier.training.module import SpamClassifier
+from spam_classifier.training.next_commands import next_commands
+from spam_classifier.training.parser import SEED, OneLineParser, add_settings
 from spam_classifier.training.processes import Launched, ending_together
-from spam_classifier.training.resume_flags import ResumedRun, with_run_settings
-
-PROGRAM = "python -m spam_classifier.train"
-DESCRIPTION = """Fine-tune GPT-2 into a text classifier. Without flags, fit runs the book's recipe on the SMS Spam
-Collection with GPT-2 124M; --config configs/quickstart.yaml takes about a minute and no network.
-validate and test use the newest run's best checkpoint unless --ckpt_path names another, and build the
-model and the data from that run's own settings; flags that are given as well win.
-fit --ckpt_path last resumes the newest run."""
-
-
-class OneLineParser(LightningArgumentParser):
-    """Lightning's parser with one-line errors; it does not guess flags from their first letters."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
-
-    @override
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        hint = '; quote labels: \'["yes", "1"]\'' if "data.labels" in message else ""
-        print(f"error: {one_line(message)} (see --help{hint})", file=sys.stderr)
-        self.exit(2)
+from spam_classifier.training.resume_flags import FIT, ResumedRun, with_run_settings
+from spam_classifier.training.typed import for_lightning, typed_flags
+from spam_classifier.training.unused_flags import refuse_unused
 
 
 class SpamCLI(LightningCLI):
@@ -75,14 +58,8 @@ class SpamCLI(LightningCLI):
             SpamClassifier,
             SpamDataModule,
             save_config_callback=KeepSettings,
-            seed_everything_default=123,
+            seed_everything_default=SEED,
             parser_class=OneLineParser,
-            parser_kwargs={
-                "prog": PROGRAM,
-                "description": DESCRIPTION,
-                **{name: {"usage": f"{PROGRAM} {name} [options]"} for name in self.subcommands()},
-            },
-            trainer_defaults={"max_epochs": 5, "log_every_n_steps": 10},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )
@@ -95,6 +72,14 @@ class SpamCLI(LightningCLI):
         return commands
 
     @override
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        add_settings(parser)
+
+    @override
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Do nothing: add_settings has added them, in another order."""
+
+    @override
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
         flags = self.config[self.config.subcommand]
@@ -102,6 +87,7 @@ class SpamCLI(LightningCLI):
             raise UserError("ckpt_path in a --config file: give --ckpt_path on the command line instead")
         if isinstance(flags.seed_everything, int) and not 0 <= flags.seed_everything < 2**32:
             raise UserError(f"--seed_everything must be from 0 to 4294967295, not {flags.seed_everything}")
+        refuse_unused(typed_flags(self.typed), flags, trains=self.config.subcommand == FIT)
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -177,9 +163,8 @@ class SpamCLI(LightningCLI):
             return
         if directory is not None:
             log_final_metrics(self.trainer, metrics)
-        newest = checkpoint and directory is not None and directory.parent == Path.cwd() / RUNS_DIRECTORY
-        flag = "" if newest else f" --ckpt_path {shlex.quote(checkpoint)}"
-        print("\n" + fit_summary(self.trainer, directory, seconds, metrics, checkpoint, flag))
+        following = next_commands(directory, checkpoint, self.datamodule)
+        print("\n" + fit_summary(self.trainer, directory, seconds, metrics, checkpoint, following))
 
     def _kept_checkpoint(self) -> str:
         """The best checkpoint, else the last one, else ""."""
@@ -264,13 +249,8 @@ def run() -> None:
     """
     quieten_lightning()
     typed = sys.argv[1:]
-    if typed[:1] == ["predict"]:
-        raise UserError(
-            "train has no predict: classify texts and files with python -m spam_classifier.predict; train test writes "
-            "the test split's predictions to predictions/test.csv in the run directory"
-        )
     with ending_together("fit --ckpt_path last goes on from the last checkpoint") as launched:
-        sys.argv[1:], resumed = with_run_settings(typed)
+        sys.argv[1:], resumed = with_run_settings(for_lightning(typed))
         try:
             SpamCLI(resumed, typed, launched)
         except MisconfigurationException as error:

@@ -1,6 +1,5 @@
 """Stop a training run so that it can be resumed exactly."""
 
-import shlex
 import shutil
 import signal
 import sys
@@ -14,8 +13,9 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
+from spam_classifier import hints
 from spam_classifier.errors import Diverged, UserError
-from spam_classifier.runs.find import LAST_CHECKPOINT
+from spam_classifier.runs.find import LAST_CHECKPOINT, flags_for
 from spam_classifier.training.logger import first_process_directory
 from spam_classifier.training.processes import end_at_sigterm
 
@@ -130,7 +130,7 @@ class StopCleanly(Callback):
             with suppress(UserError):  # a full disk, which may be the very exception that is reported
                 trainer.save_checkpoint(last, weights_only=False)
         if last.is_file():
-            _say(f"stopped; continue with: python -m spam_classifier.train fit --ckpt_path {shlex.quote(str(last))}")
+            _say(f"stopped; continue with: {hints.command_line('fit', *flags_for(last, of_run='last'))}")
 
 
 @rank_zero_only

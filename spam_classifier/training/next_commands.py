@@ -1,0 +1,30 @@
+"""What to type after a training."""
+
+from pathlib import Path
+
+from spam_classifier import hints
+from spam_classifier.data.corpora import LABELS
+from spam_classifier.data.datamodule import SpamDataModule
+from spam_classifier.data.splits import VALIDATION
+from spam_classifier.errors import escape_control
+from spam_classifier.runs.find import flags_for
+
+
+def next_commands(directory: Path | None, checkpoint: str, data: SpamDataModule) -> list[str]:
+    """Commands for the run, to be typed in the current directory; ``checkpoint`` is "" where none was kept."""
+    if directory is None:  # without a run directory there are no settings to rebuild the model from
+        return []
+    following = []
+    if checkpoint:
+        flags = flags_for(Path(checkpoint))
+        commands: list[tuple[str, ...]] = [("test",), ("predict", example_text(data)), ("serve",)]
+        following = [hints.command_line(*command, *flags) for command in commands]
+    return [*following, f"tensorboard --logdir {hints.quoted(hints.relative(directory.parent))}"]
+
+
+def example_text(data: SpamDataModule) -> str:
+    """A text to try a classifier of these classes on: a spam, or the start of a validation message."""
+    if set(data.label_names) == set(LABELS) or data.splits[VALIDATION].empty:
+        return hints.EXAMPLE
+    words = str(data.splits[VALIDATION]["text"].iloc[0]).lstrip("-").split()
+    return escape_control(" ".join(words[:8]))[:60] or hints.EXAMPLE
