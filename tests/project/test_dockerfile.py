@@ -19,7 +19,7 @@ def instructions(name: str) -> list[str]:
 
 
 def test_copied_files_exist_and_are_not_ignored() -> None:
-    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
     copied = {name for line in instructions("COPY") for name in line.split()[:-1]}
     assert copied == sent
     assert all((ROOT / name).exists() for name in copied)
@@ -34,7 +34,7 @@ def test_python_and_extras_are_ours() -> None:
 
 
 def test_command_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = json.loads(instructions("CMD")[-1])
+    words = json.loads(instructions("CMD")[0])
     assert words[0] in PROJECT["scripts"]
     monkeypatch.setattr("sys.argv", words[1:])
     arguments = serve.parse()
@@ -43,7 +43,7 @@ def test_command_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_health_check_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    python, flag, code = json.loads(instructions("CMD")[0])
+    python, flag, code = json.loads(instructions("HEALTHCHECK")[0].partition(" CMD ")[2])
     assert (python, flag) == ("python", "-c")
     asked: list[str] = []
     monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: asked.append(url))

@@ -101,8 +101,9 @@ def test_quickstart_runs_without_a_checkout(installed: Installed, wait_until: Ca
     installed.run("spam-classifier", "fit", "--config", "quickstart", *SMALL.split())
     assert (installed.cwd / "lightning_logs/version_0/checkpoints/last.ckpt").is_file()
     assert "test" in installed.run("spam-classifier", "test")
-    predicted = installed.run("spam-classifier", "predict", "You have won a prize, call now", "See you at seven?")
-    assert len(predicted.splitlines()) == 2
+    texts = ["You have won a prize, call now", "See you at seven?"]
+    predicted = installed.run("spam-classifier", "predict", *texts)
+    assert [line.split("\t")[-1] for line in predicted.splitlines()[-2:]] == texts
     server = installed.start("spam-classifier", "serve", "--port", "8765")
 
     def is_ready() -> bool:
