@@ -38,6 +38,9 @@ MAX_LENGTH = 24
 SIZES = {"layers": 2, "width": 32, "heads": 2, "context": 64}
 TOPICS = {"sport | <b>": "goal", "arts: *éco*": "stage", '---\n"a"': "cells"}
 
+# hints then start with python, whatever the current directory is
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
 # no deadline: a first call may load a vocabulary
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("ci", settings.get_profile("quick"), max_examples=100)

@@ -12,6 +12,8 @@ import pytest
 import torch
 import transformers
 
+from spam_classifier import hints
+
 TINY = ["--model.weights", "random", "--model.layers", 1, "--model.width", 16, "--model.heads", 1]
 FIT = ["fit", *TINY, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 ROWS = [f"{'ham' if n % 2 else 'spam'},message number {n}" for n in range(60)]
@@ -105,7 +107,10 @@ MISTAKES: dict[str, Mistake] = {  # flags, message, and what writes the files be
         r"pytorch_model\.bin cannot be read as safetensors.*save_pretrained",
         lambda: torch.save({"wte.weight": torch.zeros(1)}, "pytorch_model.bin"),
     ),
-    "checkpoint does not exist": ("test --ckpt_path nothing.ckpt", r"--ckpt_path nothing\.ckpt: no such file"),
+    "checkpoint does not exist": (
+        "test --ckpt_path nothing.ckpt",
+        r"nothing\.ckpt: no such run or checkpoint",
+    ),
     "checkpoint is not ours": (
         "test --ckpt_path foreign.ckpt",
         r"foreign\.ckpt is not a checkpoint of this classifier",
@@ -124,7 +129,7 @@ MISTAKES: dict[str, Mistake] = {  # flags, message, and what writes the files be
     ),
     "no such flag": ("--trainer.max_epoch 3", r"unrecognized arguments: --trainer\.max_epoch 3"),
     "no such choice": ("--model.trainable last_blok", r"model\.trainable.*last_block"),
-    "no such subcommand": ("fitt", r"invalid choice: 'fitt'"),
+    "no such subcommand": ("fitt", r"train has no 'fitt'; did you mean fit\?"),
     "learning rate": ("--model.learning_rate -1", r"--model\.learning_rate must be above 0"),
     "warm-up": ("--model.warmup_steps -5", r"--model\.warmup_steps must be at least 0"),
     "seed": ("--seed_everything -1", r"--seed_everything must be from 0 to"),
@@ -186,7 +191,7 @@ def test_ctrl_c_in_a_real_run(forked: Callable, wait_until: Callable, tmp_path: 
     stopped = running.outcome()
     assert stopped.code == 1
     assert "Traceback" not in stopped.err
-    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {last}" in stopped.err
+    assert f"continue with: {hints.command_line('fit', '--ckpt_path', 'last')}" in stopped.err
     stopped_at = torch.load(last, weights_only=True)["global_step"]
     again = ["fit", "--ckpt_path", "last", "--trainer.max_epochs", "-1", "--trainer.max_steps", str(stopped_at + 5)]
     continued = forked("spam_classifier.train", *again, cwd=tmp_path).outcome()

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from spam_classifier import hints
 from spam_classifier.baseline import main
 from spam_classifier.comparing.baselines import mcnemar, predict_baselines
 from spam_classifier.errors import UserError
@@ -50,7 +51,7 @@ def test_comparison_grows_with_the_run(
     assert "characters, linear SVM" in capsys.readouterr().out
     (directory / "test.csv").write_text((directory / "validation.csv").read_text())
     assert run(monkeypatch) == 1
-    assert "test.csv: run python -m spam_classifier.train test again" in capsys.readouterr().err
+    assert f"test.csv: run {hints.program('test')} again" in capsys.readouterr().err
     metrics = json.loads((directory / "metrics.json").read_text())
     assert set(metrics["baselines"]) == {"validation", "test", "natural"}
     assert metrics["natural"]["messages"] == metrics["baselines"]["natural"]["words, logistic regression"]["messages"]

@@ -182,13 +182,15 @@ class Launched:
     def __init__(self) -> None:
         self.fits: list[tuple[str, int]] = []
         self.flags: list[list[str]] = []
+        self.defaults: list[dict | None] = []
         self.tests: list[str] = []
         self.fails: dict[str, BaseException] = {}
         self.messages = "label,text\n"
 
-    def fit(self, config: Path, seed: int, flags: Sequence[str], root: Path, *, defaults: Sequence[str]) -> Path:
+    def fit(self, config: Path, seed: int, flags: Sequence[str], root: Path, *, defaults: dict | None) -> Path:
         self.fits.append((config.stem, seed))
-        self.flags.append([*defaults, "--config", *flags])
+        self.flags.append([*flags])
+        self.defaults.append(defaults)
         run = root / "lightning_logs/version_0"
         assert not run.exists()
         (run / "checkpoints").mkdir(parents=True)
@@ -279,7 +281,7 @@ def test_unfinished_runs_start_again(launched: Launched, run: Callable) -> None:
 
 @pytest.mark.slow
 def test_a_row_that_fails_is_named_and_the_others_go_on(launched: Launched, run: Callable) -> None:
-    launched.fails["02_head"] = RunFailed("no room | none", ["fit"])
+    launched.fails["02_head"] = RunFailed("no room | none")
     code, out, err = run()
     assert code == 1
     assert launched.rows == ["01_plain", "02_head", "03_other"]
@@ -290,10 +292,10 @@ def test_a_row_that_fails_is_named_and_the_others_go_on(launched: Launched, run:
     assert (code, launched.rows[3:]) == (0, ["02_head"])
     assert "failed" not in out
     # flags can be corrected while no run is finished
-    launched.fails["01_plain"] = RunFailed("no such flag", ["fit"])
-    assert run("1", "--directory", "new", "--", "--data.corpsu", "sample")[0] == 1
+    launched.fails["01_plain"] = RunFailed("no room")
+    assert run("1", "--name", "new", "--", "--data.batch_size", "1000")[0] == 1
     launched.fails.clear()
-    assert run("1", "--directory", "new", "--", "--data.corpus", "sample")[0] == 0
+    assert run("1", "--name", "new", "--", "--data.batch_size", "10")[0] == 0
 
 
 def test_seeds_are_the_outer_loop_and_are_compared(launched: Launched, run: Callable) -> None:
@@ -318,10 +320,24 @@ def test_the_test_split_is_evaluated_when_asked_for(launched: Launched, run: Cal
 def test_flags_and_shrunken_sizes_reach_every_fit(launched: Launched, run: Callable) -> None:
     small = ["--model.layers=2", "--model.width=64", "--model.heads=1", "--model.context=1024"]
     run("1", "--shrink", "12", "--", "--data.corpus", "sample")
-    assert launched.flags == [["--data.corpus", "sample", "--config", "--model.weights=random", *small]]
+    assert launched.flags == [["--model.weights=random", *small]]
+    assert launched.defaults == [{"data": {"corpus": "sample"}}]
     # over a config that is given by itself
-    run("--directory", "own", "--", "--data.corpus", "sample", configs=["configs/01_plain.yaml"])
-    assert launched.flags[1:] == [["--config", "--data.corpus", "sample"]]
+    run("--name", "own", "--", "--data.corpus", "sample", configs=["configs/01_plain.yaml"])
+    assert (launched.flags[1:], launched.defaults[1:]) == ([["--data.corpus", "sample"]], [None])
+
+
+def test_a_row_of_a_folder_says_which_flags_it_overrides(launched: Launched, run: Callable) -> None:
+    _, _, err = run("1", "2", "--", "--model.learning_rate", "0.5", "--model.dropout", "0.1")
+    assert [line for line in err.splitlines() if line.startswith("note")] == [
+        "note: 01_plain keeps its own model.learning_rate",
+        "note: 02_head keeps its own model.learning_rate",
+    ]
+
+
+def test_the_table_is_kept_under_the_root(launched: Launched, run: Callable) -> None:
+    assert run("1", "--root", "there", "--name", "mine")[0] == 0
+    assert Path("there/lightning_logs/mine/experiments.md").is_file()
 
 
 @pytest.mark.slow
@@ -344,10 +360,10 @@ def test_runs_with_other_flags_are_not_mixed(launched: Launched, run: Callable, 
     before = (DIRECTORY / "experiments.md").read_text()
     code, _, err = run("2", *other)
     assert (code, launched.rows) == (1, ["01_plain"])
-    assert "name another --directory" in err
+    assert "choose another --name" in err
     assert len(err.splitlines()) == 1
     assert (DIRECTORY / "experiments.md").read_text() == before
-    assert run("2", "--directory", "elsewhere", *other)[0] == 0
+    assert run("2", "--name", "elsewhere", *other)[0] == 0
 
 
 def test_runs_of_a_changed_config_are_refused(launched: Launched, run: Callable) -> None:
@@ -364,13 +380,20 @@ def test_runs_of_a_changed_config_are_refused(launched: Launched, run: Callable)
 @pytest.mark.parametrize(
     ("words", "configs", "refusal"),
     [
-        (["--directory", "mine"], ["configs"], "{}/mine holds other files"),
+        (["--name", "mine"], ["configs"], "{}/lightning_logs/mine holds other files"),
         (["7"], ["configs"], "there is no row 7: the rows are 01_plain, 02_head, 03_other"),
         (["--seeds", "1", "1"], ["configs"], "--seeds 1 1 names one twice"),
         (["--sizes", "8", "0"], ["configs"], "--sizes must be at least 1, not 0"),
         (["--shrink", "0"], ["configs"], "--shrink must be at least 1, not 0"),
-        ([], ["nowhere"], "--configs nowhere: no .yaml file there"),
-        ([], ["missing.yaml"], "--configs missing.yaml: no .yaml file there"),
+        (
+            ["--", "--data.corpsu", "x"],
+            ["configs"],
+            "unrecognized arguments: --data.corpsu x; did you mean --data",
+        ),
+        (["--", "--data.corpus", "x.csv"], ["configs"], "cannot read --data.corpus x.csv"),
+        (["--", "--data.corpus=sample", "--data.text_column=a"], ["configs"], "--data.text_column has no effect"),
+        ([], ["nowhere"], "--configs nowhere: no such file or packaged config"),
+        ([], ["missing.yaml"], "--configs missing.yaml: no such file or packaged config"),
         ([], ["configs", "configs/01_plain.yaml"], "two configs have the same name"),
         ([], ["empty.yaml"], "empty.yaml holds no settings"),
         ([], ["words.yaml"], "words.yaml holds no settings"),
@@ -383,14 +406,14 @@ def test_mistakes_are_refused_before_any_run(
 ) -> None:
     for name, text in (("empty", b""), ("words", b"just words"), ("open", b"model: ["), ("binary", b"\xff")):
         Path(f"{name}.yaml").write_bytes(text)
-    Path("mine/thesis").mkdir(parents=True)
+    Path("lightning_logs/mine/thesis").mkdir(parents=True)
     code, _, err = run(*words, configs=configs)
-    assert code == 1
+    assert code in (1, 2)
     assert err.startswith(f"error: {refusal.format(Path.cwd())}")
     assert len(err.splitlines()) == 1
     assert not launched.fits
     assert not DIRECTORY.exists()
-    assert [path.name for path in Path("mine").iterdir()] == ["thesis"]
+    assert [path.name for path in Path("lightning_logs/mine").iterdir()] == ["thesis"]
 
 
 def test_rows_of_other_messages_are_told_apart(launched: Launched, run: Callable) -> None:

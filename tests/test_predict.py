@@ -463,6 +463,14 @@ def test_white_space_is_counted_once(predict: Callable) -> None:
     assert "4 = 3 classified + 1 rejected" in done.err
 
 
+def test_the_status_tells_that_nothing_was_classified(predict: Callable) -> None:
+    done = predict("")
+    assert done.code == 1
+    assert "rows in: 1 = 0 classified + 1 rejected" in done.err
+    assert done.err.splitlines()[-1] == "error: nothing was classified: no row holds a text that can be read"
+    assert predict("", "hello").code == 0
+
+
 FILES = {
     "in.csv": b"text\nhello\n",
     "old.csv": b"mine",

@@ -64,7 +64,7 @@ def test_a_run_in_another_process_has_the_same_weights_and_figures(
     run, elsewhere = tmp_path / "lightning_logs/version_0", tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    monkeypatch.setattr(sys, "argv", ["rerun.py", str(run)])
+    monkeypatch.setattr(sys, "argv", ["rerun.py", "--ckpt_path", str(run)])
     with pytest.raises(SystemExit) as end:
         main()
     said = capsys.readouterr().out

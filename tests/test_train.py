@@ -17,7 +17,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spam_classifier import load_classifier
+from spam_classifier import hints, load_classifier
 from spam_classifier.training.logger import RunLogger
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -91,7 +91,10 @@ def test_fit_leaves_a_whole_run_behind(fit: Callable, topics: Path) -> None:
     state = load(LAST)["state_dict"]
     parameters = sum(value.numel() for name, value in state.items() if not name.startswith("decision."))
     assert f"{parameters:,} learning of {parameters:,}" in out
-    assert "python -m spam_classifier.train test" in out
+    commands = [hints.command_line("test"), f"{hints.program('predict')} ", hints.command_line("serve"), "tensorboard "]
+    following = [line.removeprefix("next").strip() for line in out.splitlines()[-4:]]
+    assert [line.startswith(command) for line, command in zip(following, commands, strict=True)] == [True] * 4
+    assert "--ckpt_path" not in "".join(following)
     assert str(next(RUN.glob("checkpoints/best-*.ckpt")).resolve()) in out
 
     sizes = {name: len(pd.read_csv(RUN / f"{name}.csv")) for name in ("train", "validation", "test")}
@@ -185,7 +188,7 @@ def test_interrupted_run_continues_exactly(train: Callable, fit_topics: list[str
         patch.setattr("spam_classifier.training.module.StopAtNaN", lambda: StopAt(step))
         stopped = train(*fit_topics)
     assert stopped.code == 1
-    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {LAST.resolve()}" in stopped.err
+    assert f"continue with: {hints.command_line('fit', '--ckpt_path', 'last')}" in stopped.err
     assert load(LAST)["global_step"] == step + 1
 
     assert train(*CONTINUE).code == 0
@@ -255,7 +258,7 @@ def test_moved_run_keeps_its_best_checkpoint(done: Callable, fit: Callable, tmp_
     torch.save(state, last)
     out = done("fit", "--ckpt_path", last, "--trainer.limit_train_batches", 1, "--trainer.max_epochs", 4)
     assert list(last.parent.glob("best-*")) == [best]
-    assert f"--ckpt_path {best}" in out  # no command finds it without
+    assert f"{hints.command_line('test')} --ckpt_path elsewhere/run\n" in out  # no command finds it without
     done("test", "--ckpt_path", best)
 
 

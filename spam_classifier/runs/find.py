@@ -45,8 +45,8 @@ def find_checkpoint(which: str | Path | None, root: Path, *, of_run: Which = "be
     if path.is_file():
         return path
     if not path.is_dir():
-        runs = [str(found.parents[1]) for found in (root / RUNS_DIRECTORY).glob(CHECKPOINTS)]
-        remedy = did_you_mean(str(path), runs) or "; --ckpt_path takes a run directory, a checkpoint, best or last"
+        runs = {found.parents[1].name for found in path.parent.glob(CHECKPOINTS)}
+        remedy = did_you_mean(path.name, runs) or "; --ckpt_path takes a run directory, a checkpoint, best or last"
         raise UserError(f"{which}: no such run or checkpoint{remedy}")
     directory = path if path.name == CHECKPOINTS_DIRECTORY else path / CHECKPOINTS_DIRECTORY
     if not any(directory.glob("*.ckpt")):

@@ -1,5 +1,6 @@
 """The parser of ``train``: Lightning's, with the project's settings first and errors that a user can read."""
 
+import argparse
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -58,8 +59,8 @@ class OneLineParser(LightningArgumentParser):
         )
 
     def _typed_actions(self) -> Iterator[Any]:
-        subcommands = getattr(self._subcommands_action, "_name_parser_map", {}) if self._subcommands_action else {}
-        for parser in (self, *subcommands.values()):
+        nested = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        for parser in (self, *(parser for action in nested for parser in action._name_parser_map.values())):
             yield from (action for action in parser._actions if hasattr(action, "_typehint"))
 
     def _names(self, *, dashes: bool) -> list[str]:

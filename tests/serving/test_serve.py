@@ -69,10 +69,10 @@ def test_mistakes_end_in_one_line(
     (tmp_path / "no.ckpt").write_bytes(b"nothing")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for code, error, arguments in (
-            (1, "configs/quickstart.yaml", []),
+            (1, "fit --config quickstart", []),
             (1, "name another --host or --port", [*own, "--port", taken.getsockname()[1]]),
             (1, "--port", [*own, "--port", 99_999]),
-            (1, "--device", [*own, "--device", "abacus"]),
+            (1, "--accelerator", [*own, "--accelerator", "abacus"]),
             (2, "--timeout", [*own, "--timeout", 0]),
             (1, "not a checkpoint", ["--ckpt_path", tmp_path / "no.ckpt"]),
         ):
@@ -89,7 +89,8 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     done = call(serve.main, "--ckpt_path", trained().checkpoint)
     assert done.code == 1
-    assert "pip install 'spam_classifier[serve]'" in done.err
+    assert "uvicorn is missing: " in done.err
+    assert " -m pip install fastapi" in done.err
 
 
 def test_readme_asks_what_the_server_answers(

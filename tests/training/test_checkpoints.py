@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
+from spam_classifier import hints
 from spam_classifier.errors import UserError
 from spam_classifier.runs.check import DEFAULTS, read_checkpoint
-from spam_classifier.runs.find import find_checkpoint, run_directory
+from spam_classifier.runs.find import find_checkpoint, flags_for, run_directory
 
 
 def put(root: Path, run: str, name: str, modified: int) -> Path:
@@ -49,14 +51,36 @@ def test_no_run_at_all(tmp_path: Path, which: str | None) -> None:
         find_checkpoint(which, tmp_path)
 
 
-def test_a_path_must_be_a_file(tmp_path: Path) -> None:
-    put(tmp_path, "version_0", "last.ckpt", 1)
-    elsewhere = tmp_path / "elsewhere.ckpt"
-    for path in (elsewhere, tmp_path):
-        with pytest.raises(UserError, match=f"^--ckpt_path {path}: no such file"):
+def test_a_run_is_named_by_its_directory_or_a_checkpoint(tmp_path: Path) -> None:
+    best = put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
+    last = put(tmp_path, "version_0", "last.ckpt", 2)
+    for directory in (last.parents[1], last.parent):
+        assert find_checkpoint(str(directory), tmp_path) == best
+        assert find_checkpoint(directory, tmp_path, of_run="last") == last
+    assert find_checkpoint(str(last), tmp_path) == last
+    for path, remedy in (
+        (tmp_path / "elsewhere.ckpt", "no such run or checkpoint; --ckpt_path takes"),
+        (tmp_path / "lightning_logs/version_1", "no such run or checkpoint; did you mean version_0?"),
+        (tmp_path, f"holds no checkpoint; for the newest run in it use --root {tmp_path}"),
+        (tmp_path / "lightning_logs", "holds no checkpoint; name a run directory"),
+    ):
+        with pytest.raises(UserError, match=re.escape(remedy)):
             find_checkpoint(str(path), tmp_path)
-    elsewhere.touch()
-    assert find_checkpoint(str(elsewhere), tmp_path) == elsewhere
+
+
+def test_a_checkpoint_is_named_by_the_shortest_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "version_0", "best-epoch0.ckpt", 1)
+    older = put(tmp_path, "version_0", "last.ckpt", 2)
+    newer = put(tmp_path, "version_1", "last.ckpt", 3)
+    for here, checkpoint, of_run, flags in (
+        (".", newer, None, []),
+        (".", newer, "last", ["--ckpt_path", "last"]),
+        ("..", newer, None, ["--root", tmp_path.name]),
+        (".", older, None, ["--ckpt_path", "lightning_logs/version_0/checkpoints/last.ckpt"]),
+        (".", older, "last", ["--ckpt_path", "lightning_logs/version_0"]),
+    ):
+        monkeypatch.chdir(tmp_path / here)
+        assert flags_for(checkpoint, of_run=of_run) == flags
 
 
 def test_a_run_without_a_last_checkpoint(tmp_path: Path) -> None:
@@ -72,7 +96,9 @@ def test_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Path, older
     config = tmp_path / "lightning_logs/version_1/config.yaml"
     config.parent.mkdir(parents=True)
     config.touch()
-    with pytest.raises(UserError, match=f"start it again with python -m spam_classifier.train fit --config {config}"):
+    with pytest.raises(
+        UserError, match=re.escape(f"start it again with {hints.command_line('fit', '--config', config)}")
+    ):
         find_checkpoint("last", tmp_path)
     for run in older:
         assert find_checkpoint("best", tmp_path).parents[1].name == run

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spam_classifier.__main__ import COMMANDS, main
-
 TINY = [
     *("--data.corpus", "sample", "--data.train_fraction", "0.02", "--data.validation_fraction", "0.02"),
     *("--model.weights", "random", "--model.layers", "1", "--model.width", "8", "--model.heads", "1"),
@@ -28,20 +26,3 @@ def test_the_learning_rate_is_logged_if_it_changes(
     events = EventAccumulator(str(tmp_path / "lightning_logs/version_0")).Reload()
     curves = [tag for tag in events.Tags()["scalars"] if tag.startswith("lr-")]
     assert [len(events.Scalars(tag)) for tag in curves] == [rates] * bool(rates)
-
-
-def test_train_predict_names_what_replaces_it(train: Callable) -> None:
-    done = train("predict")
-    assert done.code == 1
-    assert done.err.startswith("error: train has no predict: ")
-    assert "python -m spam_classifier.predict" in done.err
-
-
-def test_the_package_lists_and_runs_its_commands(call: Callable) -> None:
-    listed = call(main)
-    assert listed.code == 0
-    assert all(f"\n  {name} " in listed.out for name in COMMANDS)
-    assert "usage: python -m spam_classifier.rerun" in call(main, "rerun", "--help").out
-    unknown = call(main, "trian")
-    assert unknown.code == 2
-    assert "there is no command 'trian': use one of train, predict" in unknown.err

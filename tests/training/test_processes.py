@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from spam_classifier import errors
+from spam_classifier import errors, hints
 from spam_classifier.errors import UserError, one_line_errors
 from spam_classifier.training.processes import ending_together
 
@@ -134,7 +134,7 @@ def test_real_kills(
     assert "fit --ckpt_path last goes on from the last checkpoint" in told
     (told,) = second.errors()
     assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
-    again = f"continue with: python -m spam_classifier.train fit --ckpt_path {second.last}"
+    again = f"continue with: {hints.command_line('fit', '--ckpt_path', 'last')}"
     assert again in second.process.err.read_text()
 
     epoch = torch.load(second.last, weights_only=True)["epoch"]
@@ -165,6 +165,6 @@ def test_more_real_kills(
     (told,) = unborn.errors()
     assert told.startswith("error: process 1 of 2 was ended by SIGKILL")
     told = stopped.process.err.read_text()
-    assert f"continue with: python -m spam_classifier.train fit --ckpt_path {stopped.last}" in told
+    assert f"continue with: {hints.command_line('fit', '--ckpt_path', 'last')}" in told
     assert not stopped.errors()
     assert "SIGKILL" in torchrun.process.err.read_text()
