@@ -20,10 +20,14 @@ test-all: $(VENV)/.installed-dev  ## Also run exhaustive matrices, repeated kill
 fuzz: $(VENV)/.installed-dev  ## Feed 10,000 new hostile inputs to every reader: half an hour on two cores
 	$(BIN)/python -m pytest -n 2 tests/fuzz --hypothesis-profile fuzz --hypothesis-show-statistics
 
-lint: $(VENV)/.installed-dev  ## Check style and types
+lint: $(VENV)/.installed-dev  ## Check style, types, the GitHub workflows and CITATION.cff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format --default-filetype yaml CITATION.cff
+	$(BIN)/zizmor --offline --quiet .github
 
 reproduce: $(VENV)/.installed  ## Run the book's recipe with the true GPT-2 weights and compare with its figures
 	$(BIN)/python benchmarks/reproduce_book.py

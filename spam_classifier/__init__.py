@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spam_classifier.data.datamodule import SpamDataModule as SpamDataModule
+    from spam_classifier.find_config import read_config as read_config
     from spam_classifier.inference.classifier import Classifier as Classifier
     from spam_classifier.inference.classifier import Explanation as Explanation
     from spam_classifier.inference.classifier import Prediction as Prediction
@@ -24,6 +25,7 @@ HOMES = {
     "SpamClassifier": "training.module",
     "SpamDataModule": "data.datamodule",
     "load_classifier": "inference.classifier",
+    "read_config": "find_config",
 }
 
 

@@ -1,6 +1,7 @@
 """Configs by name: ``--config recommended`` is the file ``recommended.yaml`` that comes with the package."""
 
 from pathlib import Path
+from typing import Any
 
 from spam_classifier.errors import UserError, did_you_mean
 
@@ -49,3 +50,17 @@ def find_config(name: str, flag: str = "--config", *, folders: bool = False) -> 
     listed += [f"{of_table[0]} to {of_table[-1]}"] if of_table else []
     hint = did_you_mean(short, [*names, *([EXPERIMENTS] if folders else [])])
     raise UserError(f"{flag} {name}: no such file or packaged config{hint or ';'} packaged are {', '.join(listed)}")
+
+
+def read_config(name: str) -> dict[str, Any]:
+    """The settings of a config by section: ``SpamClassifier`` takes those of ``model``, ``SpamDataModule`` of ``data``.
+
+    Args:
+        name: A file, or the name of a packaged config.
+
+    Raises:
+        UserError: There is neither; lists the names.
+    """
+    import yaml
+
+    return {"trainer": {}, "model": {}, "data": {}} | yaml.safe_load(find_config(name, "the config").read_text("utf-8"))

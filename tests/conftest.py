@@ -28,6 +28,11 @@ from hypothesis import settings
 from spam_classifier import Classifier, SpamClassifier, SpamDataModule, load_classifier
 from spam_classifier.models.gpt2_classifier import backbone_structure
 
+# They send signals, limit resources or make named pipes and scripts, as Windows does not.
+OF_POSIX = ["fuzz", "comparing/test_launch.py", "test_faults.py", "test_hostile_input.py", "test_two_processes.py"]
+OF_POSIX += ["training/test_killed_runs.py", "training/test_processes.py"]
+collect_ignore = [] if os.name == "posix" else OF_POSIX
+
 DATA_SETTINGS = ("corpus", "padding", "keep", "max_length", "batch_size")
 MAX_LENGTH = 24
 SIZES = {"layers": 2, "width": 32, "heads": 2, "context": 64}

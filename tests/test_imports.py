@@ -1,11 +1,15 @@
 """What imports what: commands start fast, and no module imports one that is built on it."""
 
 import ast
+import os
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from spam_classifier import Classifier
 
@@ -25,6 +29,12 @@ ROOMS = [
     "judging",
 ]
 ROOMS += ["exporting", "serving", "training", "comparing"]
+OF_EXTRAS = {  # the modules that need an extra
+    "baseline": ["comparing.baselines"],
+    "export": ["exporting.onnx_export"],
+    "parquet": ["data.parquet", "judging.parquet_output"],
+    "serve": ["serving.request_limits", "serving.schema", "serving.web_app"],
+}
 LIGHT = ["__main__", "train", "predict", "serve", "export", "experiments", "baseline", "rerun"]
 
 
@@ -74,3 +84,52 @@ def test_nothing_imports_upwards() -> None:
                 other = str(node.module).split(".")[1]
                 assert ROOMS.index(other) <= ROOMS.index(own), f"{path} imports {node.module}"
                 assert {own, other} != {"data", "models"}, f"{path} imports {node.module}"
+
+
+def required(requirements: list[str]) -> set[str]:
+    """The installed distributions that requirements need, and those that these need."""
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = [Requirement(line) for line in requirements]
+    while waiting:
+        need = waiting.pop()
+        if (key := (need.name, frozenset(need.extras))) in found:
+            continue
+        found.add(key)
+        for further in map(Requirement, distribution(need.name).requires or []):
+            if not further.marker or any(further.marker.evaluate({"extra": extra}) for extra in ["", *need.extras]):
+                waiting.append(further)
+    return {name for name, _ in found}
+
+
+@pytest.mark.ci
+def test_modules_without_extras(tmp_path: Path) -> None:
+    """A folder of links has the required packages and no others."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(OF_EXTRAS) == set(project["optional-dependencies"])
+    for name in required(project["dependencies"]):
+        installed = distribution(name)
+        for top in {file.parts[0] for file in installed.files or []} - {"..", "__pycache__"}:
+            if not (link := tmp_path / top).exists():
+                link.symlink_to(Path(str(installed.locate_file(top))))
+    (tmp_path / PACKAGE.name).symlink_to(PACKAGE)
+    modules = [path.relative_to(PACKAGE).with_suffix("").parts for path in PACKAGE.rglob("*.py")]
+    names = [".".join(parts) for parts in modules if not parts[-1].startswith("__")]
+    code = f"""import importlib
+for name in {sorted(names)}:
+    try:
+        importlib.import_module("spam_classifier." + name)
+    except Exception as error:
+        print(name, error)"""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    failed = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert sorted(failed) == sorted(name for names in OF_EXTRAS.values() for name in names)
+    for extra, of_extra in OF_EXTRAS.items():
+        for name in of_extra:
+            assert f"[{extra}]" in failed[name] or "No module named" in failed[name]

@@ -51,7 +51,7 @@ def peak_of_process() -> int | None:
     """Most bytes of memory that this process has held so far; None on Windows."""
     status = Path("/proc/self/status")
     if status.exists():  # on Linux ru_maxrss starts at what the parent held
-        return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line)
+        return next(1024 * int(line.split()[1]) for line in status.read_text("utf-8").splitlines() if "VmHWM" in line)
     try:
         import resource
     except ImportError:  # Windows
