@@ -15,7 +15,7 @@ FILE_NAME = "learning_curves.png"
 
 
 class LearningCurves(Callback):
-    """Draws loss and accuracy against epochs (bottom axis) and examples seen (top axis) at the end of training.
+    """Draws loss, accuracy and learning rate against epochs and messages seen at the end of training.
 
     The points are saved in the checkpoint, so a resumed run draws all of them.
     """
@@ -44,7 +44,10 @@ class LearningCurves(Callback):
         done = batch_idx + 1
         stepped = done % trainer.accumulate_grad_batches == 0 or done == trainer.num_training_batches
         if every and stepped and trainer.global_step % every == 0:
-            self._record(trainer, trainer.current_epoch + done / trainer.num_training_batches, "train/loss_step")
+            epoch = trainer.current_epoch + done / trainer.num_training_batches
+            self._record(trainer, epoch, "train/loss_step")
+            rate = trainer.optimizers[0].param_groups[0]["lr"]  # of the step to come
+            self.curves.setdefault("learning_rate", []).append((epoch, float(rate)))
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
