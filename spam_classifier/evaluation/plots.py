@@ -1,7 +1,7 @@
 """The figures of the report, and ``learning_curves.png``."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
 from spam_classifier.evaluation.metrics import wilson_interval
@@ -102,7 +103,7 @@ def scores(table: pd.DataFrame, classes: Sequence[str], threshold: float, split:
     axes.axvline(threshold, color=COLOURS["ink"], linewidth=1.2, label=f"threshold {threshold:.3g}")
     axes.set_yscale("symlog", linthresh=1)  # a few messages in the middle, hundreds at the ends
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
     axes.set(xlabel=f"probability of {classes[1]}", ylabel=f"{split} messages", xlim=(-0.01, 1.01))
     axes.grid(visible=False, axis="x")
     _legend_below(figure)
@@ -113,16 +114,15 @@ def scores(table: pd.DataFrame, classes: Sequence[str], threshold: float, split:
 def roc(splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]) -> Figure:
     """ROC curves of the second of two classes, zoomed to where they bend; a dot at each split's threshold."""
     figure, axes = _panel()
-    right, bottom = 0.02, 1.0
+    marks = []
     for name, (ranked, labels) in _both_classes(splits, classes).items():
         false, true, _ = binary_roc(ranked, labels)
         taken = ranked >= thresholds[name]
         here = float(taken[labels == 0].float().mean()), float(taken[labels == 1].float().mean())
         _draw_curve(axes, name, false, true, here, thresholds[name])
-        nearly = float(false[int((true >= 0.97 * float(true.max())).nonzero()[0])])
-        right = max(right, 1.6 * nearly, 1.6 * here[0])
-        bottom = min(bottom, here[1], float(true[false <= 0.1 * right].max()))
-    _zoom(axes, (-0.02 * right, min(1.02, right)), bottom)
+        marks.append(here)
+    right = 1 - _corner(1 - false for false, _ in marks)
+    _zoom(axes, (-0.02 * right, 1.02 * right), _corner(true for _, true in marks))
     axes.set(xlabel=f"{classes[0]} taken for {classes[1]}", ylabel=f"{classes[1]} found")
     _legend_below(figure)
     return figure
@@ -134,17 +134,16 @@ def precision_recall(
 ) -> Figure:
     """Precision-recall curves of the second of two classes, zoomed and with dots as in ``roc``."""
     figure, axes = _panel()
-    left, bottom = 1.0, 1.0
+    marks = []
     for name, (ranked, labels) in _both_classes(splits, classes).items():
         precision, recall, _ = binary_precision_recall_curve(ranked, labels)
         taken = ranked >= thresholds[name]
         found = float(taken[labels == 1].float().mean())
         of_taken = float(labels[taken].float().mean()) if bool(taken.any()) else 1.0
         _draw_curve(axes, name, recall, precision, (found, of_taken), thresholds[name])
-        left = min(left, found, float(recall[precision >= 0.97].max()))
-        bottom = min(bottom, of_taken, float(precision[recall >= min(0.97, float(recall.max()))].max()))
-    lowest = _below(left)
-    _zoom(axes, (lowest, 1 + 0.02 * (1 - lowest)), bottom)
+        marks.append((found, of_taken))
+    left = _corner(found for found, _ in marks)
+    _zoom(axes, (left, 1 + 0.02 * (1 - left)), _corner(of_taken for _, of_taken in marks))
     axes.set(xlabel=f"{classes[1]} found (recall)", ylabel="precision")
     _legend_below(figure)
     return figure
@@ -171,17 +170,19 @@ def _both_classes(
     return found
 
 
-def _below(value: float) -> float:
-    """A round number with room below a share."""
-    return max(0.0, np.floor(20 * (value - 0.03)) / 20)
+def _corner(shares: Iterable[float]) -> float:
+    """Where to begin an axis that ends at 1, so that the lowest of the shares is well inside."""
+    return max(0.0, np.floor(20 * (1 - 3 * (1 - min(shares)) - 0.02)) / 20)
 
 
 def _zoom(axes: Axes, across: tuple[float, float], bottom: float) -> None:
-    lowest = _below(bottom)
-    axes.set(xlim=across, ylim=(lowest, 1 + 0.02 * (1 - lowest)))
-    shown = mpl.ticker.PercentFormatter(1, decimals=None)
-    axes.xaxis.set_major_formatter(shown)
-    axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=None))
+    axes.set(xlim=across, ylim=(bottom, 1 + 0.02 * (1 - bottom)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(_percent))
+
+
+def _percent(share: float, _: int) -> str:
+    return f"{100 * share:.3g}%"
 
 
 @mpl.rc_context(STYLE)
@@ -254,7 +255,7 @@ def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split: str) -> Fig
     spread = np.abs(np.array(intervals).T - np.array(shares))
     style = {"ecolor": COLOURS["ink"], "error_kw": {"elinewidth": 1.2}}
     axes.bar(names, shares, yerr=spread, capsize=4, color=SPLITS[split], width=0.6, alpha=0.75, **style)
-    axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=None))
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     axes.set(xlabel=f"length in tokens (number of {split} messages)", ylabel="share that is wrong")
     axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", labelsize="small")  # room for thousands of tokens

@@ -77,6 +77,7 @@ def write_report(run_directory: Path) -> None:
     # matplotlib escapes the names of classes
     environment.filters |= {"percent": percent, "interval": interval, "share_of": share_of, "number": _number}
     environment.filters |= {"svg": lambda figure: Markup(plots.svg(figure))}
+    environment.filters["short"] = lambda share: "-" if share is None else f"{share:.1%}"
     environment.filters["title"] = lambda name: TITLES.get(name, name)
     splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
     classifiers = {name: metrics[TEST if name == NATURAL else name] for name in splits}
@@ -133,10 +134,10 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> 
     if any(_has_both(table, classes) for table in shown.values()):
         thresholds = {split: metrics[split]["threshold"] for split in shown}
         says = f"Messages of the {name} split by their probability of {classes[1]}; the scale is logarithmic."
-        found.append(Picture("How sure it is", says, plots.scores(table, classes, thresholds[name], name)))
-        says = f"How many {classes[0]} are taken for {classes[1]} to find how many {classes[1]}."
+        found.append(Picture("How sure is it?", says, plots.scores(table, classes, thresholds[name], name)))
+        says = f"How much {classes[1]} is found, at the price of how much {classes[0]}. The marks: the threshold."
         found.append(Picture("ROC curve", says, plots.roc(shown, classes, thresholds)))
-        says = f"How many of the messages labelled {classes[1]} are, to find how many {classes[1]}."
+        says = f"How much of all that is labelled {classes[1]} is {classes[1]}, and how much {classes[1]} is found."
         found.append(Picture("Precision and recall", says, plots.precision_recall(shown, classes, thresholds)))
     says = "Do the probabilities come true? The numbers count the messages of a point."
     found.append(Picture("Calibration", says, plots.reliability(table, classes, name)))

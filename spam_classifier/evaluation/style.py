@@ -2,9 +2,12 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 PALETTE_FILE = "palette.css"
 
@@ -23,7 +26,7 @@ MARKS: dict[str, dict[str, Any]] = {
     "validation": {"color": SPLITS["validation"], "marker": "D", "linestyle": "-"},
     "test": {"color": SPLITS["test"], "marker": "o", "linestyle": "-"},
 }
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Inter", "Segoe UI", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 10,
@@ -39,7 +42,7 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(color=[COLOURS[f"class-{number}"] for number in range(8)]),
+    "axes.prop_cycle": cycler(color=[COLOURS[f"class-{number}"] for number in range(8)]),
     "grid.color": COLOURS["line"],
     "grid.linewidth": 0.8,
     "xtick.color": COLOURS["edge"],
@@ -53,6 +56,12 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "report",  # the same page for the same run
 }
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a figure that was made in this style; parts of it are made only now."""
+    with mpl.rc_context(STYLE):
+        figure.savefig(path, format="png", dpi=120)
 
 
 def with_variables(svg: str) -> str:

@@ -91,9 +91,6 @@ def _front_matter(classifier: Classifier, kind: str, name: str, test: dict[str, 
     The licence is the choice of the model's owner, and left out.
     """
     weights, labels = classifier.model.settings["weights"], classifier.labels
-    named = {"dataset_type": UCI_ON_HUB, "dataset_name": "SMS Spam Collection"}
-    if not is_uci:
-        named = {"dataset_type": "custom", "dataset_name": "the test split of its corpus"}
     of_class = f" of {labels[1]}" if len(labels) == 2 else ", mean of the classes"
     results = [
         EvalResult(
@@ -101,8 +98,9 @@ def _front_matter(classifier: Classifier, kind: str, name: str, test: dict[str, 
             metric_type=metric,
             metric_name=metric if metric == "accuracy" else f"{metric}{of_class}",
             metric_value=round(test[figure], 4),
+            dataset_type=UCI_ON_HUB if is_uci else "custom",
+            dataset_name="SMS Spam Collection" if is_uci else "its own corpus",
             dataset_split="test",
-            **named,
         )
         for figure, metric in HUB_METRICS.items()
         if test.get(figure) is not None

@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from typing_extensions import override
 
 from spam_classifier.evaluation.plots import Curve, learning_curves
+from spam_classifier.evaluation.style import save_png
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import update_metrics
 from spam_classifier.training.logger import run_directory
@@ -68,4 +69,4 @@ class LearningCurves(Callback):
             examples_per_epoch = int(trainer.num_training_batches * batch_size * trainer.world_size)
             update_metrics(directory, {"curves": {**self.curves, "examples_per_epoch": examples_per_epoch}})
             with atomic_write(directory / FILE_NAME) as unfinished:
-                learning_curves(self.curves, examples_per_epoch).savefig(unfinished, dpi=120, format="png")
+                save_png(learning_curves(self.curves, examples_per_epoch), unfinished)

@@ -278,7 +278,7 @@ def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Model)
     with Path(caught.value.path()).open(encoding="utf-8", newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == model.texts
-    assert list(written[0].values()) == ["2", model.texts[0], "ham", str(1 - 0.9), str(1 - 0.9), "0.9", "0.95", "false"]
+    assert list(written[0].values()) == ["2", model.texts[0], "ham", "0.9", str(1 - 0.9), "0.9", "0.95", "false"]
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_label("One message per line")).to_be_focused()
 
