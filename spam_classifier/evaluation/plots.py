@@ -67,6 +67,7 @@ def learning_curves(
         above = axes.secondary_xaxis("top", functions=seen)
         above.set_xlabel("messages seen", fontsize="small", color=COLOURS["note"])
         above.tick_params(labelsize="small")
+        above.xaxis.set_major_formatter(FuncFormatter(_count))
     return figure
 
 
@@ -86,7 +87,7 @@ def _draw_learning(axes: Axes, curves: Mapping[str, Curve], name: str, best: flo
         highest = 1.15 * max([usual, *(value for points in epochs.values() for _, value in points)])
         if (top := max(value for _, value in steps)) > highest:
             axes.set_ylim(top=highest)
-            axes.annotate(f"up to {top:.2g}", (0.02, 0.99), xycoords="axes fraction", va="top", fontsize="small")
+            axes.annotate(f"steps up to {top:.2g}", (0.02, 0.99), xycoords="axes fraction", va="top", fontsize="small")
     if axes.get_lines():
         axes.legend()
 
@@ -103,7 +104,7 @@ def scores(table: pd.DataFrame, classes: Sequence[str], threshold: float, split:
     axes.axvline(threshold, color=COLOURS["ink"], linewidth=1.2, label=f"threshold {threshold:.3g}")
     axes.set_yscale("symlog", linthresh=1)  # a few messages in the middle, hundreds at the ends
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(_count))
     axes.set(xlabel=f"probability of {classes[1]}", ylabel=f"{split} messages", xlim=(-0.01, 1.01))
     axes.grid(visible=False, axis="x")
     _legend_below(figure)
@@ -260,6 +261,10 @@ def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split: str) -> Fig
     axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", labelsize="small")  # room for thousands of tokens
     return figure
+
+
+def _count(number: float, _: int) -> str:
+    return f"{number:,.0f}"
 
 
 def _panel() -> tuple[Figure, Axes]:

@@ -99,8 +99,7 @@ def _front_matter(classifier: Classifier, kind: str, name: str, test: dict[str, 
             metric_name=metric if metric == "accuracy" else f"{metric}{of_class}",
             metric_value=round(test[figure], 4),
             dataset_type=UCI_ON_HUB if is_uci else "custom",
-            dataset_name="SMS Spam Collection" if is_uci else "its own corpus",
-            dataset_split="test",
+            dataset_name="SMS Spam Collection, own test split" if is_uci else "test split of its own corpus",
         )
         for figure, metric in HUB_METRICS.items()
         if test.get(figure) is not None

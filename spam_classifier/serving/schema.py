@@ -120,6 +120,7 @@ class ModelResponse(BaseModel):
     max_length: Annotated[int, Field(description="Tokens the model reads of a text.")]
     needs_key: Annotated[bool, Field(description="Whether requests need Authorization: Bearer KEY.")]
     report: Annotated[bool, Field(description="Whether the run's report is at /report.")]
+    summary: Annotated[str, Field(description="The corpus and the accuracy, as far as they are known, in one line.")]
     about: Annotated[dict[str, str], Field(description="The model, its corpus and its figures, in words.")]
     warning: Annotated[str, Field(description="What to keep in mind about the corpus, or nothing.")]
     limits: Limits

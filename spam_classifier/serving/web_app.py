@@ -156,7 +156,6 @@ def web_app(service: Service) -> FastAPI:
     def model() -> schema.ModelResponse:
         """The labels, the threshold, what is known of the model, and the most that a request may hold."""
         classifier = service.loaded()
-        facts, warning = about(classifier)
         return schema.ModelResponse(
             run=run_directory(classifier.checkpoint).name,
             labels=classifier.labels,
@@ -164,8 +163,7 @@ def web_app(service: Service) -> FastAPI:
             max_length=classifier.max_length,
             needs_key=service.api_key is not None,
             report=(run_directory(classifier.checkpoint) / REPORT_FILE).is_file(),
-            about=facts,
-            warning=warning,
+            **about(classifier),
             limits=schema.Limits(
                 texts=service.max_texts,
                 rows=service.max_rows,

@@ -108,7 +108,7 @@ def test_a_high_first_step_does_not_flatten_the_rest() -> None:
     points = {"train/loss_step": [(0.0, 9.0), *steps], "train/loss": [(0.5, 0.5)], "val/loss": [(1.0, 0.3)]}
     axes = learning_curves(points, 100).axes[0]
     assert axes.get_ylim()[1] < 0.7
-    assert [text.get_text() for text in axes.texts] == ["up to 9"]
+    assert [text.get_text() for text in axes.texts] == ["steps up to 9"]
 
 
 def test_a_constant_learning_rate_has_no_panel() -> None:

@@ -70,7 +70,7 @@ def test_figures_of_the_run_and_their_checkpoint(trained: Callable[..., Classifi
     assert "A note" in own
     (index,) = front_matter(own)["model-index"]
     (result,) = index["results"]
-    assert (index["name"], result["dataset"]["split"]) == ("m.onnx", "test")
+    assert (index["name"], result["dataset"]["type"]) == ("m.onnx", "custom")
     assert [(metric["type"], metric["value"]) for metric in result["metrics"]] == [("accuracy", 0.95), ("f1", 0.9)]
     other = model_card(load_classifier(run / "checkpoints/other.ckpt"), "onnx", "m.onnx", [])
     assert "All are of the exported checkpoint." not in other

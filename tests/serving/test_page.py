@@ -226,6 +226,8 @@ def test_page_says_what_the_model_is(page: Page, model: Any, tmp_path: Path) -> 
     for said in ("GPT-2 124M, its last block trained", "the SMS Spam Collection, 3 November 2026", "96.0% of 300"):
         expect(page.locator("#about")).to_contain_text(said)
     expect(page.locator("#about")).to_contain_text("3 of 150 ham taken for spam")
+    summary = "trained on the SMS Spam Collection, 96.0% of 300 test messages right"
+    expect(page.locator("#state")).to_have_text(f"Ready: {summary}")
     expect(page.locator("#warning")).to_contain_text("SMS of 2011")
     page.get_by_role("link", name="Report").click()
     expect(page.locator("p")).to_have_text("The report")

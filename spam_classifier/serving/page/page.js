@@ -118,7 +118,7 @@ async function waitForModel() {
   at("about").replaceChildren(...facts);
   at("about-side").hidden = false;
   at("warning").textContent = model.warning;
-  say("ready", "Ready");
+  say("ready", ["Ready", model.summary].filter(Boolean).join(": "));
 }
 
 // ---- messages
