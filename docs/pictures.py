@@ -24,9 +24,8 @@ SIZE = {"width": 1280, "height": 900}
 LARGEST = 150_000  # bytes
 MESSAGES = """You have won a prize, call now
 See you at seven?
-URGENT! Your mobile number has been awarded £2000. Call 0906 170 1461 to claim
+URGENT! Your mobile number has been awarded £2000. Call 09061701461 to claim
 Running late, start without me. Can you get milk?
-Your parcel is held. Pay the fee at the link below to have it delivered
 Thanks for dinner, it was lovely"""
 OPENED = 2  # of the messages
 
@@ -75,8 +74,8 @@ def label(page: Page) -> None:
 
 
 def keep(picture: bytes, name: str) -> None:
-    """Write a picture with few colours, which is small."""
-    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    """Write a picture as small as it gets without a loss."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
     image.save(IMAGES / name, optimize=True)
     size = (IMAGES / name).stat().st_size
     print(f"{IMAGES / name}: {size:,} bytes")

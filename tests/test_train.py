@@ -118,6 +118,9 @@ def test_fit_leaves_a_whole_run_behind(fit: Callable, topics: Path) -> None:
     assert metrics["validation"]["loss"] == pytest.approx(min(loss for _, loss in logged["val/loss"]), abs=1e-6)
     assert logged["val/best_loss"][-1][1] == pytest.approx(metrics["validation"]["loss"])
     assert {tag.partition("/")[0] for tag in logged} == {"train", "val"}
+    settings = EventAccumulator(str(RUN)).Reload().summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    assert b"learning_rate" in settings
+    assert b"lora_dropout" not in settings  # the default
 
 
 @pytest.mark.report
