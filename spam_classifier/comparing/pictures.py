@@ -23,7 +23,7 @@ def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame, *, compared: bool =
     """
     runs = runs[runs["model"] == GPT2]
     splits = [split for split in (VALIDATION, TEST) if split == VALIDATION or split in set(runs["split"])]
-    spread = "± standard deviation" if runs["seed"].nunique() > 1 else "95 % interval"
+    spread = "± standard deviation" if runs["seed"].nunique() > 1 else "95% interval"
     published = {place: PUBLISHED[row.name] for place, row in enumerate(rows) if compared and row.name in PUBLISHED}
     figure = Figure(figsize=(9, 1.8 + 0.32 * len(rows) * len(splits)), layout="constrained")
     axes = figure.subplots()

@@ -207,7 +207,7 @@ def reliability(table: pd.DataFrame, classes: Sequence[str], split: str) -> Figu
     x, y, counts = (np.array(values) for values in zip(*shown, strict=True))
     intervals = np.array([wilson_interval(share, rows) for share, rows in zip(y, counts, strict=True)])
     style = {**MARKS[split], "linestyle": "none"}
-    axes.errorbar(x, y, yerr=np.abs(intervals.T - y), capsize=3, label=f"{split}, with 95 % interval", **style)
+    axes.errorbar(x, y, yerr=np.abs(intervals.T - y), capsize=3, label=f"{split}, with 95% interval", **style)
     for place, share, rows in shown:
         is_right = place > 0.85
         axes.annotate(

@@ -142,7 +142,7 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> 
     says = "Do the probabilities come true? The numbers count the messages of a point."
     found.append(Picture("Calibration", says, plots.reliability(table, classes, name)))
     tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
-    says = "Are short or long messages harder? With 95 % intervals."
+    says = "Are short or long messages harder? With 95% intervals."
     found.append(Picture("Length and error", says, plots.errors_by_length(table, tokens, name)))
     return found
 

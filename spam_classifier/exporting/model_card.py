@@ -143,7 +143,7 @@ def _results(metrics: dict[str, Any], labels: Sequence[str]) -> list[dict[str, A
                 "split": title,
                 "messages": figures["messages"],
                 "accuracy": percent(figures["acc"]),
-                "95 % interval": interval(figures["acc_interval"]),
+                "95% interval": interval(figures["acc_interval"]),
                 "balanced accuracy": percent(figures.get("balanced_acc")),
                 "F1": percent(figures.get("f1")),
             }

@@ -28,7 +28,7 @@ def about(classifier: Classifier) -> dict[str, Any]:
         low, high = tested["acc_interval"]
         facts[described.split.capitalize()] = (
             f"{tested['acc']:.1%} of {tested['messages']:,} messages labelled correctly "
-            f"(95 % interval {low:.1%} to {high:.1%})"
+            f"(95% interval {low:.1%} to {high:.1%})"
         )
         summary.append(f"{tested['acc']:.1%} of {tested['messages']:,} {described.split} messages right")
         if false := tested.get("false_positives"):

@@ -132,9 +132,9 @@ def test_pasted_lines_get_labels(page: Page) -> None:
     paste(page, "call now 97", "", "see you 3", "  maybe  ", "x" * 201)
     expect(page.locator("#summary")).to_have_text("3 messages labelled.")
     assert rows(page) == [
-        ("1", "spam", "97.0 %", "call now 97"),
-        ("3", "ham", "3.0 %", "see you 3"),
-        ("4", "spam", "50.0 %", "  maybe  "),
+        ("1", "spam", "97.0%", "call now 97"),
+        ("3", "ham", "3.0%", "see you 3"),
+        ("4", "spam", "50.0%", "  maybe  "),
     ]
     expect(page.locator("#rejected")).to_have_text("line 5: 201 characters, more than 200")
     expect(page.locator("#tiles")).to_have_text("3all1ham2spam")
@@ -351,13 +351,13 @@ def test_more_classes_have_no_threshold(page: Page, model: Model) -> None:
     page.reload()
     paste(page, "goal 90", "play 2")
     expect(page.locator("#summary")).to_contain_text("2 messages labelled")
-    assert [row[1:3] for row in rows(page)] == [("sport", "90.0 %"), (HOSTILE, "49.0 %")]
+    assert [row[1:3] for row in rows(page)] == [("sport", "90.0%"), (HOSTILE, "49.0%")]
     expect(page.get_by_role("slider")).to_be_hidden()
     expect(page).to_have_title("Which label?")
     expect(page.locator("#examples")).to_be_hidden()
     page.locator(".line").first.click()
     expect(page.locator(".panel").first).to_contain_text(
-        f"No single word decides for sport: arts 5.0 %, sport 90.0 %, {HOSTILE}"
+        f"No single word decides for sport: arts 5.0%, sport 90.0%, {HOSTILE}"
     )
     assert page.locator(".pushes li").first.inner_text().endswith("against sport")
 

@@ -35,9 +35,9 @@ const short = (value) => String(Number(value.toPrecision(3)));
 
 function percent(probability) {
   const digits = (100 * probability).toFixed(1);
-  if (digits === "100.0" && probability < 1) return "> 99.9 %";
-  if (digits === "0.0" && probability > 0) return "< 0.1 %";
-  return `${digits} %`;
+  if (digits === "100.0" && probability < 1) return "> 99.9%";
+  if (digits === "0.0" && probability > 0) return "< 0.1%";
+  return `${digits}%`;
 }
 
 function tell(error) {
