@@ -66,7 +66,7 @@ def no_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         if request.node.get_closest_marker("report") is None:
-            patch.setattr("spam_classifier.training.evaluate_run.write_report", lambda directory: {})
+            patch.setattr("spam_classifier.training.evaluate_run.write_report", lambda directory: None)
             no_figure = SimpleNamespace(savefig=lambda path, **_: path.touch())
             patch.setattr("spam_classifier.training.curves.learning_curves", lambda *_: no_figure)
         yield

@@ -15,11 +15,12 @@ import yaml
 from tqdm import tqdm
 
 from spam_classifier import hints
-from spam_classifier.comparing import table
+from spam_classifier.comparing import pictures, table
 from spam_classifier.comparing.launch import RunFailed, launch_fit, launch_test, launched_run, splits_digest
 from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line
+from spam_classifier.evaluation.style import save_png
 from spam_classifier.evaluation.text_tables import markdown_table
 from spam_classifier.files import atomic_write, locked, writing
 from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
@@ -201,11 +202,14 @@ class Grid:
                 parts.append(f"To compare F1 seed by seed: {hints.install('baseline')}")
         parts.append(table.notes(self.rows, seeds, self.arguments.shrink, self.flags))
         text = "\n\n".join(parts) + "\n"
-        picture = table.draw_learning_curve(runs) if self.arguments.sizes else table.draw_accuracies(self.rows, runs)
+        if self.arguments.sizes:
+            picture = pictures.draw_learning_curve(runs)
+        else:
+            picture = pictures.draw_accuracies(self.rows, runs, compared=self.arguments.shrink is None)
         with atomic_write(self.directory / TABLE_FILE) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
         with atomic_write(self.directory / "experiments.csv") as unfinished:
             runs.to_csv(unfinished, index=False)
         with atomic_write(self.directory / "experiments.png") as unfinished:
-            picture.savefig(unfinished, format="png", dpi=120)
+            save_png(picture, unfinished)
         return text

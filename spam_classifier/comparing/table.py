@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
 from spam_classifier.comparing.rows import Row
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation.figures import NATURAL
-from spam_classifier.evaluation.plots import COLOURS
 
 Lines = list[dict[str, Any]]
 GPT2 = "GPT-2"
@@ -195,56 +193,3 @@ def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: 
     if flags:
         lines.append(f"Flags of every fit: `{shlex.join(flags)}`")
     return "\n".join(f"- {line}" for line in lines)
-
-
-def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame) -> Figure:
-    """GPT-2's accuracies with intervals or spreads, the first row on top; published ones as hollow marks."""
-    runs = runs[runs["model"] == GPT2]
-    splits = [split for split in (VALIDATION, TEST) if split == VALIDATION or split in set(runs["split"])]
-    spread = "± standard deviation" if runs["seed"].nunique() > 1 else "95 % interval"
-    published = {place: PUBLISHED[row.name] for place, row in enumerate(rows) if row.name in PUBLISHED}
-    figure = Figure(figsize=(9, 1.8 + 0.32 * len(rows) * len(splits)), layout="constrained")
-    axes = figure.subplots()
-    for number, split in enumerate(splits):
-        below, colour = 0.4 * number - 0.2 * (len(splits) - 1), COLOURS[split]
-        found = {place + below: estimate(runs[runs["config"] == row.name], split) for place, row in enumerate(rows)}
-        shown = {place: accuracy for place, accuracy in found.items() if accuracy is not None}
-        middles = [middle for middle, _, _ in shown.values()]
-        reach = [[abs(accuracy[0] - accuracy[side]) for accuracy in shown.values()] for side in (1, 2)]
-        style: dict[str, Any] = {"fmt": "o", "color": colour, "capsize": 3}
-        axes.errorbar(middles, list(shown), xerr=reach, label=f"{split} ({spread})", **style)
-        if published:
-            values = [getattr(figures, split) for figures in published.values()]
-            places = [place + below + 0.12 for place in published]
-            label = f"{split}, published for pretrained GPT-2"
-            axes.plot(values, places, "o", color=colour, markerfacecolor="none", label=label)
-    axes.set_yticks(range(len(rows)), labels=[_literal(f"{row.number} {row.what}".strip()) for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("accuracy, %")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=2)
-    return figure
-
-
-def draw_learning_curve(runs: pd.DataFrame) -> Figure:
-    """F1 against the training messages per class, with its standard deviation over the seeds."""
-    splits = [split for split in (VALIDATION, TEST, NATURAL) if split == VALIDATION or split in set(runs["split"])]
-    sizes = sorted(runs["size"].unique())
-    figure = Figure(figsize=(6 * len(splits), 4.5), layout="constrained")
-    for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
-        for (config, model), group in runs[runs["split"] == split].groupby(["config", "model"], sort=False):
-            by_size = (100 * group.astype({"f1": float}).set_index("size")["f1"]).groupby("size")
-            mean, spread = by_size.mean(), by_size.std().fillna(0)
-            label = _literal(str(model) if runs["config"].nunique() == 1 else f"{model}, {config}")
-            axes.errorbar(mean.index, mean, yerr=spread, marker="o", capsize=3, label=label)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(sizes, labels=map(str, sizes))
-        axes.set(xlabel="training messages per class", ylabel="F1, %", title=split)
-        axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend()
-    return figure
-
-
-def _literal(text: str) -> str:
-    return text.replace("$", r"\$")  # or matplotlib reads a formula

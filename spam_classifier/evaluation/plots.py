@@ -1,118 +1,247 @@
-"""The report's pictures."""
+"""The figures of the report, and ``learning_curves.png``."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
 from spam_classifier.evaluation.metrics import wilson_interval
 from spam_classifier.evaluation.predictions import PREFIX
+from spam_classifier.evaluation.style import COLOURS, MARKS, SPLITS, STYLE, with_variables
 
+SIZE = (4.7, 3.4)  # inches of a panel; as wide as a phone, so that the report's text is legible there
+SCORE_BINS = 20
 RELIABILITY_BINS = 10
+FEWEST = 10  # messages in a bin of the reliability diagram
 LENGTH_BINS = 5
 Curve = list[tuple[float, float]]
-COLOURS = {"validation": "tab:orange", "test": "tab:blue"}
+PANELS = {"loss": "loss (cross-entropy)", "acc": "accuracy", "learning_rate": "learning rate"}
 
 
 def svg(figure: Figure) -> str:
-    """A figure as an SVG element whose text stays text."""
+    """A figure as an SVG element whose text stays text, and whose colours follow the page."""
     target = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}):  # the same page for the same run
+    with mpl.rc_context(STYLE):
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    figure.set_layout_engine("none")  # it is laid out already; to do so again takes longer than the drawing
     page = target.getvalue()
-    return page[page.index("<svg") :]
+    return with_variables(page[page.index("<svg") :])
 
 
-def learning_curves(curves: dict[str, Curve], examples_per_epoch: int) -> Figure:
+def panels_of(curves: Mapping[str, Curve]) -> list[str]:
+    """The panels of the learning curves: the learning rate only where it changes."""
+    rates = {rate for _, rate in curves.get("learning_rate", [])}
+    return [panel for panel in PANELS if panel != "learning_rate" or len(rates) > 1]
+
+
+@mpl.rc_context(STYLE)
+def learning_curves(
+    curves: Mapping[str, Curve], examples_per_epoch: int, panels: Sequence[str] | None = None
+) -> Figure:
     """Draw the learning curves.
 
     Args:
-        curves: Points (epoch, value) of ``train/loss_step``, ``train/loss``, ``val/loss``, ``train/acc`` and
-            ``val/acc``; any may be missing.
+        curves: Points (epoch, value) of ``train/loss_step``, ``train/loss``, ``val/loss``, ``train/acc``, ``val/acc``
+            and ``learning_rate``; any may be missing.
         examples_per_epoch: Messages seen in an epoch, for the upper axis.
+        panels: Which of ``PANELS`` to draw; default: all that there are.
     """
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    for axes, name, label in zip(
-        figure.subplots(1, 2), ("loss", "acc"), ("loss (cross-entropy)", "accuracy"), strict=True
-    ):
-        if points := curves.get(f"train/{name}_step"):
-            axes.plot(*zip(*points, strict=True), label="training, each step", color="tab:blue", alpha=0.25)
-        for stage, said, colour in (("train", "training, mean of the epoch", "blue"), ("val", "validation", "orange")):
-            if points := curves.get(f"{stage}/{name}"):
-                axes.plot(*zip(*points, strict=True), label=said, color=f"tab:{colour}", marker="o")
-        axes.set(xlabel="epochs", ylabel=label)
+    panels = panels_of(curves) if panels is None else panels
+    figure = Figure(figsize=(SIZE[0] * len(panels), SIZE[1]), layout="constrained")
+    best = min(curves.get("val/loss", []), key=lambda point: point[1], default=None)
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        if panel == "learning_rate":
+            axes.plot(*zip(*curves[panel], strict=True), color=COLOURS["note"])
+        else:
+            _draw_learning(axes, curves, panel, None if best is None else best[0])
+        axes.set(xlabel="epoch", ylabel=PANELS[panel])
         axes.set_xlim(left=0)
-        axes.grid(alpha=0.3)
-        if name == "loss":
-            axes.set_ylim(bottom=0)
-        if axes.get_lines():
-            axes.legend()
+        axes.set_ylim(bottom=None if panel == "acc" else 0)
         seen = (lambda epochs: epochs * examples_per_epoch, lambda examples: examples / examples_per_epoch)
-        axes.secondary_xaxis("top", functions=seen).set_xlabel("examples seen")
+        above = axes.secondary_xaxis("top", functions=seen)
+        above.set_xlabel("messages seen", fontsize="small", color=COLOURS["note"])
+        above.tick_params(labelsize="small")
+        above.xaxis.set_major_formatter(FuncFormatter(_count))
     return figure
 
 
-def roc_and_precision_recall(
+def _draw_learning(axes: Axes, curves: Mapping[str, Curve], name: str, best: float | None) -> None:
+    steps = curves.get(f"train/{name}_step", [])
+    epochs = {stage: curves.get(f"{stage}/{name}", []) for stage in ("train", "val")}
+    if steps:
+        axes.plot(*zip(*steps, strict=True), label="training, each step", color=SPLITS["train"], alpha=0.4, linewidth=1)
+    for stage, split, said in (("train", "train", "training, mean of an epoch"), ("val", "validation", "validation")):
+        if points := epochs[stage]:
+            axes.plot(*zip(*points, strict=True), label=said, **MARKS[split])
+    if best is not None:
+        axes.axvline(best, color=COLOURS["edge"], linestyle=":", linewidth=1.2, label="lowest validation loss")
+    if steps:
+        # the first steps may be several times as high as all that matters
+        usual = np.quantile([value for _, value in steps], 0.95)
+        highest = 1.15 * max([usual, *(value for points in epochs.values() for _, value in points)])
+        if (top := max(value for _, value in steps)) > highest:
+            axes.set_ylim(top=highest)
+            axes.annotate(f"steps up to {top:.2g}", (0.02, 0.99), xycoords="axes fraction", va="top", fontsize="small")
+    if axes.get_lines():
+        axes.legend()
+
+
+@mpl.rc_context(STYLE)
+def scores(table: pd.DataFrame, classes: Sequence[str], threshold: float, split: str) -> Figure:
+    """How many messages of each of two classes have which probability of the second."""
+    figure, axes = _panel()
+    edges = np.linspace(0, 1, SCORE_BINS + 1)
+    for label, name, place in zip(classes, ("ham", "spam"), (0, 0.5), strict=True):
+        counts, _ = np.histogram(table.loc[table["label"] == label, PREFIX + classes[1]], edges)
+        left = edges[:-1] + (0.05 + place * 0.9) / SCORE_BINS
+        axes.bar(left, counts, width=0.45 / SCORE_BINS, align="edge", color=COLOURS[name], label=f"truly {label}")
+    axes.axvline(threshold, color=COLOURS["ink"], linewidth=1.2, label=f"threshold {threshold:.3g}")
+    axes.set_yscale("symlog", linthresh=1)  # a few messages in the middle, hundreds at the ends
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(_count))
+    axes.set(xlabel=f"probability of {classes[1]}", ylabel=f"{split} messages", xlim=(-0.01, 1.01))
+    axes.grid(visible=False, axis="x")
+    _legend_below(figure)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def roc(splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]) -> Figure:
+    """ROC curves of the second of two classes, zoomed to where they bend; a dot at each split's threshold."""
+    figure, axes = _panel()
+    marks = []
+    for name, (ranked, labels) in _both_classes(splits, classes).items():
+        false, true, _ = binary_roc(ranked, labels)
+        taken = ranked >= thresholds[name]
+        here = float(taken[labels == 0].float().mean()), float(taken[labels == 1].float().mean())
+        _draw_curve(axes, name, false, true, here, thresholds[name])
+        marks.append(here)
+    right = 1 - _corner(1 - false for false, _ in marks)
+    _zoom(axes, (-0.02 * right, 1.02 * right), _corner(true for _, true in marks))
+    axes.set(xlabel=f"{classes[0]} taken for {classes[1]}", ylabel=f"{classes[1]} found")
+    _legend_below(figure)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def precision_recall(
     splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]
 ) -> Figure:
-    """ROC and precision-recall curves of the second of two classes, with a dot at each split's threshold."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    roc, precision_recall = figure.subplots(1, 2)
+    """Precision-recall curves of the second of two classes, zoomed and with dots as in ``roc``."""
+    figure, axes = _panel()
+    marks = []
+    for name, (ranked, labels) in _both_classes(splits, classes).items():
+        precision, recall, _ = binary_precision_recall_curve(ranked, labels)
+        taken = ranked >= thresholds[name]
+        found = float(taken[labels == 1].float().mean())
+        of_taken = float(labels[taken].float().mean()) if bool(taken.any()) else 1.0
+        _draw_curve(axes, name, recall, precision, (found, of_taken), thresholds[name])
+        marks.append((found, of_taken))
+    left = _corner(found for found, _ in marks)
+    _zoom(axes, (left, 1 + 0.02 * (1 - left)), _corner(of_taken for _, of_taken in marks))
+    axes.set(xlabel=f"{classes[1]} found (recall)", ylabel="precision")
+    _legend_below(figure)
+    return figure
+
+
+def _draw_curve(
+    axes: Axes, name: str, x: torch.Tensor, y: torch.Tensor, at_threshold: tuple[float, float], threshold: float
+) -> None:
+    style = {**MARKS[name], "marker": None, "drawstyle": "steps-post"}
+    axes.plot(x, y, label=f"{name}, threshold {threshold:.3g}", clip_on=True, **style)
+    style = {"color": SPLITS[name], "marker": MARKS[name]["marker"], "markersize": 8, "linestyle": "none"}
+    axes.plot(*at_threshold, clip_on=False, zorder=3, **style)
+
+
+def _both_classes(
+    splits: Mapping[str, pd.DataFrame], classes: Sequence[str]
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Probability of the second class, float [N], and whether it is the label, int64 [N], of splits with both."""
+    found = {}
     for name, table in splits.items():
-        scores = torch.tensor(table[PREFIX + classes[1]].to_numpy())
         labels = torch.tensor((table["label"] == classes[1]).to_numpy(copy=True)).long()
-        if len(labels.unique()) < 2:
-            continue
-        false, true, _ = binary_roc(scores, labels)
-        precision, recall, _ = binary_precision_recall_curve(scores, labels)
-        colour = COLOURS.get(name)
-        style = {"label": f"{name}, threshold {thresholds[name]:.3g}", "color": colour, "drawstyle": "steps-post"}
-        roc.plot(false, true, **style)
-        precision_recall.plot(recall, precision, **style)
-        taken = scores >= thresholds[name]
-        share = float(taken[labels == 1].float().mean())
-        roc.plot(float(taken[labels == 0].float().mean()), share, "o", color=colour)
-        if bool(taken.any()):
-            precision_recall.plot(share, float(labels[taken].float().mean()), "o", color=colour)
-    roc.set(xlabel=f"{classes[0]} taken for {classes[1]}", ylabel=f"{classes[1]} found", title="ROC")
-    precision_recall.set(
-        xlabel=f"{classes[1]} found (recall)", ylabel="precision", title="precision and recall", ylim=(-0.02, 1.02)
-    )
-    for axes in (roc, precision_recall):
-        axes.grid(alpha=0.3)
-        axes.legend(title="dot: at the threshold")
+        if len(labels.unique()) == 2:
+            found[name] = torch.tensor(table[PREFIX + classes[1]].to_numpy()), labels
+    return found
+
+
+def _corner(shares: Iterable[float]) -> float:
+    """Where to begin an axis that ends at 1, so that the lowest of the shares is well inside."""
+    return max(0.0, np.floor(20 * (1 - 3 * (1 - min(shares)) - 0.02)) / 20)
+
+
+def _zoom(axes: Axes, across: tuple[float, float], bottom: float) -> None:
+    axes.set(xlim=across, ylim=(bottom, 1 + 0.02 * (1 - bottom)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(_percent))
+
+
+def _percent(share: float, _: int) -> str:
+    return f"{100 * share:.3g}%"
+
+
+@mpl.rc_context(STYLE)
+def reliability(table: pd.DataFrame, classes: Sequence[str], split: str) -> Figure:
+    """How often a probability comes true: of the second of two classes, of the most probable one of more.
+
+    The bins are tenths, put together until each has ``FEWEST`` messages; each has its number of messages beside it.
+    """
+    figure, axes = _panel()
+    probabilities = table[[PREFIX + label for label in classes]].to_numpy()
+    if len(classes) == 2:
+        predicted, true = probabilities[:, 1], (table["label"] == classes[1]).to_numpy()
+        axes.set(xlabel=f"probability of {classes[1]}", ylabel=f"share that is {classes[1]}")
+    else:
+        predicted = probabilities.max(axis=1)
+        true = np.array(classes)[probabilities.argmax(axis=1)] == table["label"].to_numpy()
+        axes.set(xlabel="probability of the most probable class", ylabel="share that is right")
+    bins = np.minimum((predicted * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    axes.plot([0, 1], [0, 1], color=COLOURS["edge"], linestyle=":", linewidth=1.2, label="as it should be")
+    shown = [(predicted[rows].mean(), true[rows].mean(), int(rows.sum())) for rows in _joined(bins)]
+    x, y, counts = (np.array(values) for values in zip(*shown, strict=True))
+    intervals = np.array([wilson_interval(share, rows) for share, rows in zip(y, counts, strict=True)])
+    style = {**MARKS[split], "linestyle": "none"}
+    axes.errorbar(x, y, yerr=np.abs(intervals.T - y), capsize=3, label=f"{split}, with 95% interval", **style)
+    for place, share, rows in shown:
+        is_right = place > 0.85
+        axes.annotate(
+            f"{rows:,}",
+            (place, share),
+            xytext=(-7 if is_right else 7, 0),
+            textcoords="offset points",
+            ha="right" if is_right else "left",
+            va="center",
+            fontsize="small",
+            color=COLOURS["note"],
+        )
+    first = 0 if len(classes) == 2 else 1 / len(classes)
+    axes.set(xlim=(first - 0.03, 1.03), ylim=(-0.03, 1.03))
+    _legend_below(figure)
     return figure
 
 
-def reliability(splits: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> Figure:
-    """How often the most probable class is right, against its probability."""
-    figure = Figure(figsize=(4.5, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="calibrated")
-    for name, table in splits.items():
-        probabilities = table[[PREFIX + label for label in classes]].to_numpy()
-        confidence = probabilities.max(axis=1)
-        right = np.array(classes)[probabilities.argmax(axis=1)] == table["label"].to_numpy()
-        bins = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
-        shown = [(confidence[bins == b].mean(), right[bins == b].mean(), (bins == b).sum()) for b in np.unique(bins)]
-        x, y, messages = (np.array(values) for values in zip(*shown, strict=True))
-        intervals = np.array([wilson_interval(share, rows) for share, rows in zip(y, messages, strict=True)])
-        spread = np.abs(intervals.T - y)
-        axes.errorbar(x, y, yerr=spread, marker="o", capsize=3, label=name, color=COLOURS.get(name))
-    axes.set(xlabel="probability of the most probable class", ylabel="share that is right", title="reliability")
-    axes.set_xlim(1 / len(classes) - 0.02, 1.02)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
+def _joined(bins: np.ndarray) -> list[np.ndarray]:
+    """Masks of rows, bool [N]: neighbouring bins together until they have ``FEWEST`` rows; at least one mask."""
+    masks: list[np.ndarray] = []
+    gathered = np.zeros(len(bins), dtype=bool)
+    for number in np.unique(bins):
+        gathered = gathered | (bins == number)
+        if gathered.sum() >= FEWEST:
+            masks.append(gathered)
+            gathered = np.zeros(len(bins), dtype=bool)
+    if gathered.any():  # too few at the end
+        masks = [*masks[:-1], masks[-1] | gathered] if masks else [gathered]
+    return masks
 
 
-def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split_name: str) -> Figure:
+@mpl.rc_context(STYLE)
+def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split: str) -> Figure:
     """Share of wrong labels among short and long messages; ``tokens`` are their lengths, int64 [N]."""
     edges = np.unique(np.quantile(tokens, np.linspace(0, 1, LENGTH_BINS + 1)).round().astype(int))
     bins = np.clip(np.searchsorted(edges, tokens, side="left") - 1, 0, max(len(edges) - 2, 0))
@@ -120,14 +249,30 @@ def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split_name: str) -
     names, shares, intervals = [], [], []
     for number in np.unique(bins):
         chosen = bins == number
-        names.append(f"{tokens[chosen].min()}-{tokens[chosen].max()}\n({chosen.sum()})")
+        names.append(f"{tokens[chosen].min()}-{tokens[chosen].max()}\n({chosen.sum():,})")
         shares.append(wrong[chosen].mean())
         intervals.append(wilson_interval(shares[-1], int(chosen.sum())))
-    figure = Figure(figsize=(4.5, 4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _panel()
     spread = np.abs(np.array(intervals).T - np.array(shares))
-    axes.bar(names, shares, yerr=spread, capsize=4, color=COLOURS.get(split_name), alpha=0.7)
-    axes.set(xlabel="tokens (messages)", ylabel="share that is wrong", title=f"length and error, {split_name}")
-    axes.grid(alpha=0.3, axis="y")
+    style = {"ecolor": COLOURS["ink"], "error_kw": {"elinewidth": 1.2}}
+    axes.bar(names, shares, yerr=spread, capsize=4, color=SPLITS[split], width=0.6, alpha=0.75, **style)
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+    axes.set(xlabel=f"length in tokens (number of {split} messages)", ylabel="share that is wrong")
+    axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", labelsize="small")  # room for thousands of tokens
     return figure
+
+
+def _count(number: float, _: int) -> str:
+    return f"{number:,.0f}"
+
+
+def _panel() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _legend_below(figure: Figure) -> None:
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels) if len(labels) < 4 else 2)

@@ -1,10 +1,11 @@
 """A run's report: one self-contained page, rewritten from what is in the run directory."""
 
+import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
-import matplotlib as mpl
+import lightning.pytorch as pl
 import pandas as pd
 import yaml
 from markupsafe import Markup
@@ -15,12 +16,16 @@ from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
+from spam_classifier.evaluation.style import palette
 from spam_classifier.evaluation.text_tables import interval, percent, share_of
+from spam_classifier.evaluation.thresholds import threshold_rows
 from spam_classifier.files import atomic_write
+from spam_classifier.runs.describe import describe_run
 from spam_classifier.runs.metrics import read_metrics
 
 REPORT_FILE = "report.html"
 MOST_MISTAKES = 30
+SHOWN_MISTAKES = 5
 MOST_CHARACTERS = 2000
 TITLES = {NATURAL: "at natural shares", LEFT_OVER: "left over by balancing"}
 FIGURES = {
@@ -42,16 +47,26 @@ PERCENT = ("acc", "balanced_acc", "precision", "recall", "f1", "specificity", "e
 CLASSIFIER = ("checkpoint", "step", "temperature", "threshold")  # a label depends on these and the message
 
 
-def write_report(run_directory: Path) -> dict[str, Figure]:
-    """Write ``report.html`` from what is in a run directory: escaped, in a page that forbids scripts.
+class Picture(NamedTuple):
+    """A figure of the report.
 
-    Returns:
-        The page's pictures, by their titles.
+    Attributes:
+        title: Its heading.
+        says: How to read it.
+        drawing: The figure.
     """
+
+    title: str
+    says: str
+    drawing: Figure
+
+
+def write_report(run_directory: Path) -> None:
+    """Write ``report.html`` from what is in a run directory: escaped, in a page that forbids scripts."""
     metrics = read_metrics(run_directory)
     paths = {name: predictions_path(run_directory, name) for name in (VALIDATION, TEST, LEFT_OVER) if name in metrics}
     predictions = {name: read_predictions(path) for name, path in paths.items() if path.is_file()}
-    pictures = _draw(metrics, predictions)
+    classes = metrics.get("classes", [])
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spam_classifier.evaluation", "."),
         autoescape=True,
@@ -59,50 +74,77 @@ def write_report(run_directory: Path) -> dict[str, Figure]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # matplotlib escapes the names of classes
     environment.filters |= {"percent": percent, "interval": interval, "share_of": share_of, "number": _number}
+    environment.filters |= {"svg": lambda figure: Markup(plots.svg(figure))}
+    environment.filters["short"] = lambda share: "-" if share is None else f"{share:.1%}"
     environment.filters["title"] = lambda name: TITLES.get(name, name)
     splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
     classifiers = {name: metrics[TEST if name == NATURAL else name] for name in splits}
+    both = {name: table for name, table in predictions.items() if name != LEFT_OVER and _has_both(table, classes)}
     page = environment.get_template("report.html.jinja").render(
         run=run_directory.name,
+        described=describe_run(run_directory),
+        palette=Markup(palette()),
         metrics=metrics,
-        classes=metrics.get("classes", []),
+        classes=classes,
         splits=splits,
         classifiers=classifiers,
         alike=len({tuple(of_split[name] for name in CLASSIFIER) for of_split in classifiers.values()}) <= 1,
         figures=FIGURES,
         percent_figures=PERCENT,
-        # matplotlib escapes the names of classes in them
-        pictures={title: Markup(plots.svg(figure)) for title, figure in pictures.items()},
+        learning=_learning_pictures(metrics.get("curves")),
+        pictures=_pictures(metrics, predictions),
+        thresholds=threshold_rows(both, classes, metrics[list(both)[-1]]["threshold"]) if both else [],
+        compared=list(both),
         most_characters=MOST_CHARACTERS,
+        shown_mistakes=SHOWN_MISTAKES,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
         details={
-            "all settings": _settings(run_directory / "config.yaml"),
-            "versions, sources and commands": _provenance(metrics.get("provenance")),
+            "Settings": _settings(run_directory / "config.yaml"),
+            "Versions, sources and commands": _provenance(metrics.get("provenance")),
         },
     )
     with atomic_write(run_directory / REPORT_FILE) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
-    return pictures
 
 
-def _draw(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> dict[str, Figure]:
+def _has_both(table: pd.DataFrame, classes: list[str]) -> bool:
+    return len(classes) == 2 and set(table["label"]) == set(classes)
+
+
+def _learning_pictures(curves: dict[str, Any] | None) -> list[Picture]:
+    if not curves:
+        return []
+    points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
+    titles = {"loss": "Loss", "acc": "Accuracy", "learning_rate": "Learning rate"}
+    return [
+        Picture(titles[panel], "", plots.learning_curves(points, curves["examples_per_epoch"], [panel]))
+        for panel in plots.panels_of(points)
+    ]
+
+
+def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> list[Picture]:
     classes = metrics.get("classes", [])
     shown = {name: table for name, table in predictions.items() if name != LEFT_OVER}
-    figures: dict[str, Figure] = {}
-    with mpl.rc_context({"text.parse_math": False}):  # a class may be called $x$
-        if curves := metrics.get("curves"):
-            points = {name: curve for name, curve in curves.items() if name != "examples_per_epoch"}
-            figures["learning curves"] = plots.learning_curves(points, curves["examples_per_epoch"])
-        if any(set(table["label"]) == set(classes) for table in shown.values()) and len(classes) == 2:
-            thresholds = {name: metrics[name]["threshold"] for name in shown}
-            figures["ROC and precision-recall curves"] = plots.roc_and_precision_recall(shown, classes, thresholds)
-        if shown:
-            figures["reliability diagram"] = plots.reliability(shown, classes)
-            name, table = list(shown.items())[-1]
-            tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
-            figures["length and error"] = plots.errors_by_length(table, tokens, name)
-    return figures
+    if not shown:
+        return []
+    name, table = list(shown.items())[-1]
+    found = []
+    if any(_has_both(table, classes) for table in shown.values()):
+        thresholds = {split: metrics[split]["threshold"] for split in shown}
+        says = f"Messages of the {name} split by their probability of {classes[1]}; the scale is logarithmic."
+        found.append(Picture("How sure is it?", says, plots.scores(table, classes, thresholds[name], name)))
+        says = f"How much {classes[1]} is found, at the price of how much {classes[0]}. The marks: the threshold."
+        found.append(Picture("ROC curve", says, plots.roc(shown, classes, thresholds)))
+        says = f"How much of all that is labelled {classes[1]} is {classes[1]}, and how much {classes[1]} is found."
+        found.append(Picture("Precision and recall", says, plots.precision_recall(shown, classes, thresholds)))
+    says = "Do the probabilities come true? The numbers count the messages of a point."
+    found.append(Picture("Calibration", says, plots.reliability(table, classes, name)))
+    tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
+    says = "Are short or long messages harder? With 95% intervals."
+    found.append(Picture("Length and error", says, plots.errors_by_length(table, tokens, name)))
+    return found
 
 
 def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
@@ -113,11 +155,14 @@ def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _settings(config: Path) -> list[tuple[str, Any]]:
-    """The settings of a run by their flags, without those that are null."""
+    """The settings of a run by their flags, without those that are null and the Trainer's own defaults."""
     if not config.is_file():
         return []
     table = pd.json_normalize(yaml.safe_load(config.read_text(encoding="utf-8")))
-    return [(str(name), value) for name, value in table.iloc[0].items() if value is not None]
+    usual = {f"trainer.{name}": flag.default for name, flag in inspect.signature(pl.Trainer).parameters.items()}
+    known = [(str(name), value) for name, value in table.iloc[0].items() if value is not None]
+    chosen = [(name, value) for name, value in known if name not in usual or value != usual[name]]
+    return sorted(chosen, key=lambda setting: not setting[0].startswith(("model.", "data.")))
 
 
 def _provenance(made: dict[str, Any] | None) -> list[tuple[str, Any]]:
@@ -126,7 +171,7 @@ def _provenance(made: dict[str, Any] | None) -> list[tuple[str, Any]]:
     git = made["git"]
     return [
         *(("continued" if number else "command", command) for number, command in enumerate(made["commands"])),
-        ("seed", made["seed"]),
+        *((name, made[name]) for name in ("date", "seed") if name in made),
         *made["versions"].items(),
         ("git revision", git["revision"] + ", changed since" * git["changed"] if git else "not from a checkout"),
         *((f"SHA-256 of {flag}", sha256) for flag, sha256 in made["corpus_sha256"].items()),

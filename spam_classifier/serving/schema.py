@@ -33,30 +33,35 @@ class ExplainRequest(Request):
     """A text whose label is to be explained."""
 
     text: Annotated[str, Field(examples=["You have won a prize, call now"])]
-    label: Annotated[str | None, Field(description="The class to explain. Default: the predicted one.")] = None
+    label: Annotated[
+        str | None, Field(description="The class to explain. Default: the predicted one.", examples=["spam"])
+    ] = None
 
 
 class TextPrediction(BaseModel):
     """The label of a text."""
 
-    label: Annotated[str, Field(description="The predicted class.")]
-    probability: Annotated[float, Field(description="Its calibrated probability.")]
-    probabilities: Annotated[dict[str, float], Field(description="Calibrated probability of each class.")]
-    truncated: Annotated[bool, Field(description="Whether the text was longer than the model reads.")]
+    label: Annotated[str, Field(description="The predicted class.", examples=["spam"])]
+    probability: Annotated[float, Field(description="Its calibrated probability.", examples=[0.97])]
+    probabilities: Annotated[
+        dict[str, float],
+        Field(description="Calibrated probability of each class.", examples=[{"ham": 0.03, "spam": 0.97}]),
+    ]
+    truncated: Annotated[bool, Field(description="Whether the text was longer than the model reads.", examples=[False])]
 
 
 class RowPrediction(TextPrediction):
     """The label of a row's text."""
 
-    place: Annotated[int | str, Field(description="The row's line or number, or the e-mail's name.")]
-    text: str
+    place: Annotated[int | str, Field(description="The row's line or number, or the e-mail's name.", examples=[2])]
+    text: Annotated[str, Field(examples=["You have won a prize, call now"])]
 
 
 class RejectedRow(BaseModel):
     """A row that has no label."""
 
-    place: Annotated[int | str, Field(description="As for a prediction.")]
-    reason: str
+    place: Annotated[int | str, Field(description="As for a prediction.", examples=[3])]
+    reason: Annotated[str, Field(examples=["no text"])]
 
 
 class PredictResponse(BaseModel):
@@ -69,8 +74,10 @@ class PredictResponse(BaseModel):
 class PredictFileResponse(BaseModel):
     """A prediction, or the reason why there is none, for each row of a file."""
 
-    unit: Annotated[str, Field(description="What a place counts: line, row or file.")]
-    labels: Annotated[list[str], Field(description="The classes, in the order of their indices.")]
+    unit: Annotated[str, Field(description="What a place counts: line, row or file.", examples=["line"])]
+    labels: Annotated[
+        list[str], Field(description="The classes, in the order of their indices.", examples=[["ham", "spam"]])
+    ]
     threshold: Threshold
     predictions: list[RowPrediction]
     rejected: list[RejectedRow]
@@ -79,14 +86,16 @@ class PredictFileResponse(BaseModel):
 class Part(BaseModel):
     """A piece of a text; all pieces in order make up the text."""
 
-    text: str
-    influence: Annotated[float | None, Field(description="How far the log-odds fall without it; null if not tried.")]
+    text: Annotated[str, Field(examples=[" prize,"])]
+    influence: Annotated[
+        float | None, Field(description="How far the log-odds fall without it; null if not tried.", examples=[1.4])
+    ]
 
 
 class ExplainResponse(BaseModel):
     """How far each part of a text pushed the model towards a class."""
 
-    label: Annotated[str, Field(description="The class explained.")]
+    label: Annotated[str, Field(description="The class explained.", examples=["spam"])]
     prediction: TextPrediction
     parts: list[Part]
 
@@ -104,10 +113,16 @@ class ModelResponse(BaseModel):
     """The model that is served."""
 
     run: Annotated[str, Field(description="The run that trained the model.")]
-    labels: Annotated[list[str], Field(description="The classes, in the order of their indices.")]
+    labels: Annotated[
+        list[str], Field(description="The classes, in the order of their indices.", examples=[["ham", "spam"]])
+    ]
     threshold: Threshold
     max_length: Annotated[int, Field(description="Tokens the model reads of a text.")]
     needs_key: Annotated[bool, Field(description="Whether requests need Authorization: Bearer KEY.")]
+    report: Annotated[bool, Field(description="Whether the run's report is at /report.")]
+    summary: Annotated[str, Field(description="The corpus and the accuracy, as far as they are known, in one line.")]
+    about: Annotated[dict[str, str], Field(description="The model, its corpus and its figures, in words.")]
+    warning: Annotated[str, Field(description="What to keep in mind about the corpus, or nothing.")]
     limits: Limits
 
 

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import uvicorn
 from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 
@@ -24,18 +24,40 @@ from spam_classifier.inference.classifier import Classifier, Prediction
 from spam_classifier.judging.inputs import open_upload
 from spam_classifier.runs.find import run_directory
 from spam_classifier.serving import schema
+from spam_classifier.serving.about import about
 from spam_classifier.serving.batching import Batcher, TooManyWaiting
 from spam_classifier.serving.request_limits import BodyLimits, with_header_deadline
 
-DESCRIPTION = """Labels texts with a fine-tuned GPT-2. Texts of concurrent requests are computed together.
+DESCRIPTION = """Labels texts with a fine-tuned GPT-2. To try it by hand, open [the page](/).
 
-Every refusal has a `detail` that says what is wrong."""
-PAGE = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+Texts of concurrent requests are computed together. Every refusal has a `detail` that says what is wrong."""
+TAGS = [
+    {"name": "classify", "description": "Label texts, and see which words pushed a label."},
+    {"name": "server", "description": "The model that is served, and whether it is ready."},
+]
+PAGE = {  # files of the package by their URLs
+    "/": "serving/page/index.html",
+    "/page.css": "serving/page/page.css",
+    "/page.js": "serving/page/page.js",
+    "/palette.css": "palette.css",
+}
+NOT_FOUND = "there is nothing at this address: the page is at /, the API's documentation at /docs"
+NOT_FOUND_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Not found</title><link rel="stylesheet" href="/palette.css"><link rel="stylesheet" href="/page.css"></head>
+<body><main><section class="card"><h1>Not found</h1>
+<p>There is nothing at this address.</p>
+<p><a href="/">Classify messages</a>, or read <a href="/docs">the API's documentation</a>.</p>
+</section></main></body></html>
+"""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+REPORT_FILE = "report.html"
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"  # no script
 FILE_TYPE = Literal["application/octet-stream"]  # a type that CORS keeps pages of other sites from sending
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 CLOSING_SECONDS = 30  # for pending responses at shutdown
 MOST_CONNECTIONS = 1_000
 RETRY_SECONDS = "2"
@@ -114,6 +136,7 @@ def web_app(service: Service) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         dependencies=[Depends(check_host)],
+        openapi_tags=TAGS,
         redoc_url=None,
         favicon_url=None,
     )
@@ -121,15 +144,17 @@ def web_app(service: Service) -> FastAPI:
     app.add_middleware(BodyLimits, most_bytes=service.max_body, seconds=service.read_timeout)
     _add_page(app)
 
-    @app.get("/health", responses={503: {"description": "The model is loading."}})
+    loading: dict[int | str, dict] = {503: {"description": "The model is loading."}}
+
+    @app.get("/health", tags=["server"], summary="Is the model ready?", responses=loading)
     def health(response: Response) -> dict[str, Literal["loading", "ready"]]:
-        """Whether the model is ready."""
+        """`ready` with status 200, or `loading` with status 503."""
         response.status_code = 503 if service.classifier is None else 200
         return {"status": "loading" if service.classifier is None else "ready"}
 
-    @app.get("/model", responses={503: REFUSALS[503]})
+    @app.get("/model", tags=["server"], summary="Which model is it?", responses={503: REFUSALS[503]})
     def model() -> schema.ModelResponse:
-        """The model, and the most that a request may hold."""
+        """The labels, the threshold, what is known of the model, and the most that a request may hold."""
         classifier = service.loaded()
         return schema.ModelResponse(
             run=run_directory(classifier.checkpoint).name,
@@ -137,6 +162,8 @@ def web_app(service: Service) -> FastAPI:
             threshold=classifier.threshold,
             max_length=classifier.max_length,
             needs_key=service.api_key is not None,
+            report=(run_directory(classifier.checkpoint) / REPORT_FILE).is_file(),
+            **about(classifier),
             limits=schema.Limits(
                 texts=service.max_texts,
                 rows=service.max_rows,
@@ -152,6 +179,12 @@ def web_app(service: Service) -> FastAPI:
         if service.api_key is not None and not secrets.compare_digest(key.encode(), service.api_key.encode()):
             raise HTTPException(401, "the key is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
+    of_messages: dict[str, Any] = {
+        "tags": ["classify"],
+        "dependencies": [Depends(check_key)],
+        "responses": REFUSALS,
+    }
+
     async def in_time(answer: Awaitable[Result]) -> Result:
         try:
             return await asyncio.wait_for(answer, service.timeout)
@@ -165,9 +198,9 @@ def web_app(service: Service) -> FastAPI:
         predictions = await in_time(batcher.predict(texts))
         return predictions if threshold is None else service.loaded().decide(predictions, threshold)
 
-    @app.post("/predict", dependencies=[Depends(check_key)], responses=REFUSALS)
+    @app.post("/predict", **of_messages, summary="Label texts")
     async def predict(request: schema.PredictRequest) -> schema.PredictResponse:
-        """Label texts; a prediction for each, in the same order."""
+        """Returns the label and the probabilities of each text, in the same order."""
         classifier = service.loaded()
         classifier.check_threshold(request.threshold)
         if len(request.texts) > service.max_texts:
@@ -180,7 +213,7 @@ def web_app(service: Service) -> FastAPI:
             predictions=[schema.TextPrediction(**prediction._asdict()) for prediction in predictions],
         )
 
-    @app.post("/predict_file", dependencies=[Depends(check_key)], responses=REFUSALS)
+    @app.post("/predict_file", **of_messages, summary="Label a file")
     async def predict_file(
         request: HttpRequest,
         query: Annotated[schema.PredictFileQuery, Query()],
@@ -211,9 +244,12 @@ def web_app(service: Service) -> FastAPI:
             rejected=[schema.RejectedRow(place=row.place, reason=row.reason) for row in rejected],
         )
 
-    @app.post("/explain", dependencies=[Depends(check_key)], responses=REFUSALS)
+    @app.post("/explain", **of_messages, summary="Which words pushed a label?")
     async def explain(request: schema.ExplainRequest) -> schema.ExplainResponse:
-        """How far each word of a text pushed the model towards a class."""
+        """Returns the text in parts, and how far each of them pushed the model towards a class.
+
+        The text is classified again without each word, so this costs as much as up to 65 texts.
+        """
         classifier = service.loaded()
         _check_text(request.text, "the text", service.max_characters)
         if request.label is not None and request.label not in classifier.labels:
@@ -224,6 +260,13 @@ def web_app(service: Service) -> FastAPI:
             prediction=schema.TextPrediction(**found.prediction._asdict()),
             parts=[schema.Part(**part._asdict()) for part in found.parts],
         )
+
+    @app.get("/report", dependencies=[Depends(check_key)], include_in_schema=False)
+    def report() -> FileResponse:
+        path = run_directory(service.loaded().checkpoint) / REPORT_FILE
+        if not path.is_file():
+            raise HTTPException(404, "this run has no report: python -m spam_classifier.train test writes one")
+        return FileResponse(path, headers={**HEADERS, "Content-Security-Policy": REPORT_POLICY})
 
     return app
 
@@ -271,17 +314,22 @@ def _refuse_in_one_line(app: FastAPI) -> None:
     async def refused(_: HttpRequest, error: UserError) -> JSONResponse:
         return JSONResponse({"detail": one_line(str(error))}, 422)
 
+    @app.exception_handler(404)
+    async def not_found(request: HttpRequest, error: HTTPException) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(NOT_FOUND_PAGE, 404, {**HEADERS, "Content-Security-Policy": PAGE_POLICY})
+        return JSONResponse({"detail": NOT_FOUND if error.detail == "Not Found" else error.detail}, 404)
+
     @app.exception_handler(Exception)
     async def failed(_: HttpRequest, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": "the server failed; its log says why"}, 500)
 
 
 def _add_page(app: FastAPI) -> None:
-    headers = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-    directory = Path(str(files("spam_classifier.serving") / "page"))
+    package = Path(str(files("spam_classifier")))
     for route, name in PAGE.items():
 
-        def file(path: Path = directory / name) -> FileResponse:
-            return FileResponse(path, headers=headers)
+        def file(path: Path = package / name) -> FileResponse:
+            return FileResponse(path, headers={**HEADERS, "Content-Security-Policy": PAGE_POLICY})
 
         app.get(route, include_in_schema=False)(file)

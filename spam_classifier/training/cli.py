@@ -1,5 +1,6 @@
 """Lightning's command line over SpamClassifier and SpamDataModule."""
 
+import inspect
 import logging
 import sys
 import threading
@@ -223,11 +224,15 @@ class SpamCLI(LightningCLI):
 
 
 def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -> None:
-    """Log hyper-parameters and the best checkpoint's figures to TensorBoard's table of runs."""
+    """Log the settings that are not the defaults, and the kept checkpoint's figures, to TensorBoard's table of runs."""
     if isinstance(trainer.logger, TensorBoardLogger):
-        figures = {f"best/{split}_{name}": pair[name] for split, pair in metrics.items() for name in ("loss", "acc")}
-        model, data = trainer.lightning_module.hparams, trainer.datamodule.hparams  # type: ignore[attr-defined]
-        trainer.logger.log_hyperparams({**model, **data}, figures, trainer.global_step)
+        figures = {f"val/best_{name}": metrics[VALIDATION][name] for name in ("loss", "acc")}
+        settings: dict[str, Any] = {}
+        for part in (trainer.lightning_module, trainer.datamodule):  # type: ignore[attr-defined]
+            flags = inspect.signature(type(part)).parameters
+            known = {name: value for name, value in part.hparams_initial.items() if name in flags}
+            settings |= {name: value for name, value in known.items() if value != flags[name].default}
+        trainer.logger.log_hyperparams(settings, figures, trainer.global_step)
         trainer.logger.save()
 
 

@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from typing_extensions import override
 
 from spam_classifier.evaluation.plots import Curve, learning_curves
+from spam_classifier.evaluation.style import save_png
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.metrics import update_metrics
 from spam_classifier.training.logger import run_directory
@@ -15,7 +16,7 @@ FILE_NAME = "learning_curves.png"
 
 
 class LearningCurves(Callback):
-    """Draws loss and accuracy against epochs (bottom axis) and examples seen (top axis) at the end of training.
+    """Draws loss, accuracy and learning rate against epochs and messages seen at the end of training.
 
     The points are saved in the checkpoint, so a resumed run draws all of them.
     """
@@ -44,7 +45,10 @@ class LearningCurves(Callback):
         done = batch_idx + 1
         stepped = done % trainer.accumulate_grad_batches == 0 or done == trainer.num_training_batches
         if every and stepped and trainer.global_step % every == 0:
-            self._record(trainer, trainer.current_epoch + done / trainer.num_training_batches, "train/loss_step")
+            epoch = trainer.current_epoch + done / trainer.num_training_batches
+            self._record(trainer, epoch, "train/loss_step")
+            rate = trainer.optimizers[0].param_groups[0]["lr"]  # of the step to come
+            self.curves.setdefault("learning_rate", []).append((epoch, float(rate)))
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -65,4 +69,4 @@ class LearningCurves(Callback):
             examples_per_epoch = int(trainer.num_training_batches * batch_size * trainer.world_size)
             update_metrics(directory, {"curves": {**self.curves, "examples_per_epoch": examples_per_epoch}})
             with atomic_write(directory / FILE_NAME) as unfinished:
-                learning_curves(self.curves, examples_per_epoch).savefig(unfinished, dpi=120, format="png")
+                save_png(learning_curves(self.curves, examples_per_epoch), unfinished)

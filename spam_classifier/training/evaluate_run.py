@@ -6,7 +6,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from matplotlib.figure import Figure
 
 from spam_classifier.data.audit import leaked_rows
 from spam_classifier.data.datamodule import SpamDataModule
@@ -23,7 +22,6 @@ from spam_classifier.evaluation.figures import (
 from spam_classifier.evaluation.metrics import Predictions
 from spam_classifier.evaluation.predictions import predictions_path, write_predictions
 from spam_classifier.evaluation.report import write_report
-from spam_classifier.files import writing
 from spam_classifier.runs.metrics import read_metrics, update_metrics
 from spam_classifier.training.logger import RunLogger
 from spam_classifier.training.module import SpamClassifier
@@ -165,16 +163,14 @@ class RunEvaluation:
             path = predictions_path(self.run_directory, name)
             write_predictions(path, predictions, self.data.splits[name], self.data.label_names)
         update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
-        self._show_in_tensorboard(write_report(self.run_directory), figures)
+        write_report(self.run_directory)
+        self._log_to_tensorboard(figures)
 
-    def _show_in_tensorboard(self, pictures: Mapping[str, Figure], figures: Mapping[str, Any]) -> None:
-        """The report's pictures, and the figures of the messages that no stage of the Trainer logs."""
+    def _log_to_tensorboard(self, figures: Mapping[str, Any]) -> None:
+        """The figures of the messages that no stage of the Trainer logs."""
         logger = self.trainer.logger
         if not isinstance(logger, RunLogger):
             return
-        with writing(Path(logger.log_dir)):
-            for title, figure in pictures.items():
-                logger.experiment.add_figure(f"report/{title}", figure, logger.step_of(self.trainer))
         also = {
             f"test/{name}_{figure}": value
             for name in (NATURAL, LEFT_OVER)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class KeepProvenance(Callback):
         earlier = read_metrics(directory).get(PROVENANCE, {}) if trainer.ckpt_path else {}
         known: dict[str, Any] = {
             "commands": [*earlier.get("commands", []), self.command],
+            "date": f"{date.today()}",
             "seed": self.seed,
             "versions": versions(),
             "git": git_revision(),

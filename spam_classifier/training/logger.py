@@ -65,6 +65,7 @@ class RunLogger(TensorBoardLogger):
         if self.evaluated_step is not None:
             step = self.evaluated_step
             metrics = {name: value for name, value in metrics.items() if name.startswith("test/")}
+        metrics = {name: value for name, value in metrics.items() if name != "epoch"}  # Lightning adds it to all
         with writing(Path(self.log_dir)):
             super().log_metrics(metrics, step)
 

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from spam_classifier.errors import UserError
 
 Schedule = Literal["constant", "cosine"]
+LEARNING_RATE = "train/learning_rate"  # what it is logged as
 
 
 def scheduled(
@@ -38,7 +39,7 @@ def scheduled(
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_factor(step, warmup_steps, cosine_steps)
     )
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": LEARNING_RATE}}
 
 
 def take_over_rates(checkpoint: dict[str, Any], settings: Mapping[str, Any]) -> None:

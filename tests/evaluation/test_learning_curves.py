@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from spam_classifier import SpamClassifier, SpamDataModule
-from spam_classifier.training.curves import FILE_NAME, LearningCurves, learning_curves
+from spam_classifier.evaluation.plots import learning_curves, panels_of
+from spam_classifier.training.curves import FILE_NAME, LearningCurves
 
 TINY = {"weights": "random", "layers": 1, "width": 8, "heads": 1, "context": 64, "trainable": "last_layer"}
 CURVES = {
@@ -18,6 +19,7 @@ CURVES = {
     "val/loss": [(1.0, 0.6)],
     "train/acc": [(0.5, 0.5)],
     "val/acc": [(1.0, 0.75)],
+    "learning_rate": [(0.25, 0.1), (0.5, 0.05)],
 }
 
 
@@ -88,7 +90,7 @@ def test_no_picture_without_training(
 def test_logging_of_steps_may_be_off(tmp_path: Path, curves: Callable, data: SpamDataModule) -> None:
     callback = LearningCurves()
     curves(callback, max_epochs=1, log_every_n_steps=0).fit(SpamClassifier(**TINY), data)
-    assert "train/loss_step" not in callback.curves
+    assert not {"train/loss_step", "learning_rate"} & set(callback.curves)
     assert (tmp_path / "run" / FILE_NAME).is_file()
 
 
@@ -96,6 +98,20 @@ def test_logging_of_steps_may_be_off(tmp_path: Path, curves: Callable, data: Spa
 def test_each_curve_is_drawn_and_any_may_be_missing(missing: list[str]) -> None:
     shown = {name: points for name, points in CURVES.items() if name not in missing}
     figure = learning_curves(shown, 1045)
-    drawn = [tuple(line.get_xydata()[0]) for axes in figure.axes for line in axes.get_lines()]
-    assert sorted(drawn) == sorted(points[0] for points in shown.values())
-    figure.savefig(io.BytesIO(), format="png")
+    lines = [line for axes in figure.axes for line in axes.get_lines() if line.get_linestyle() != ":"]  # the best epoch
+    assert sorted(tuple(line.get_xydata()[0]) for line in lines) == sorted(points[0] for points in shown.values())
+    if len(missing) != 1:  # drawing takes long
+        figure.savefig(io.BytesIO(), format="png")
+
+
+def test_a_high_first_step_does_not_flatten_the_rest() -> None:
+    steps = [(0.01 * (number + 1), 0.4) for number in range(100)]
+    points = {"train/loss_step": [(0.0, 9.0), *steps], "train/loss": [(0.5, 0.5)], "val/loss": [(1.0, 0.3)]}
+    axes = learning_curves(points, 100).axes[0]
+    assert axes.get_ylim()[1] < 0.7
+    assert [text.get_text() for text in axes.texts] == ["steps up to 9"]
+
+
+def test_a_constant_learning_rate_has_no_panel() -> None:
+    assert panels_of({"learning_rate": [(0.1, 1e-3), (0.2, 1e-3)]}) == ["loss", "acc"]
+    assert panels_of({"learning_rate": [(0.1, 1e-3), (0.2, 5e-4)]}) == ["loss", "acc", "learning_rate"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from huggingface_hub import ModelCardData
 from markdown_it import MarkdownIt
 
 from spam_classifier import Classifier, load_classifier
@@ -23,11 +24,14 @@ HOSTILE = "<img src=x> | [a](http://e.example) `c` **b**"
 def shown(markdown: str) -> str:
     """The text that a reader sees, without its markup."""
     tokens = [child for token in MARKDOWN.parse(markdown) for child in token.children or []]
-    return " ".join(token.content for token in tokens if token.type == "text")
+    return " ".join(token.content for token in tokens if token.type in ("text", "code_inline"))
 
 
 def front_matter(card: str) -> dict:
-    return yaml.safe_load(card.split("---\n")[1])
+    """The front matter, read and checked as the hub does."""
+    read = yaml.safe_load(card.split("---\n")[1])
+    assert ModelCardData(**read).to_dict() == read
+    return read
 
 
 @pytest.mark.parametrize("kind", ["transformers", "onnx"])
@@ -35,7 +39,7 @@ def test_hostile_names_stay_text(trained: Callable[..., Classifier], three_class
     classifier = trained(corpus="three_classes")
     card = model_card(classifier, kind, 'out"\n```', [])
     html = MARKDOWN.render(card.split("---\n", 2)[2])
-    assert front_matter(card) == {"pipeline_tag": "text-classification", "library_name": kind}
+    assert front_matter(card) == {"library_name": kind, "pipeline_tag": "text-classification", "tags": ["gpt2"]}
     for label in classifier.labels:
         assert " ".join(label.split()) in shown(card)
     assert not [markup for markup in ("<b>", "<em>", 'href="y"') if markup in html]
@@ -64,9 +68,14 @@ def test_figures_of_the_run_and_their_checkpoint(trained: Callable[..., Classifi
     assert "All are of the exported checkpoint." in own
     assert "torch 9.9" in own
     assert "A note" in own
+    (index,) = front_matter(own)["model-index"]
+    (result,) = index["results"]
+    assert (index["name"], result["dataset"]["type"]) == ("m.onnx", "custom")
+    assert [(metric["type"], metric["value"]) for metric in result["metrics"]] == [("accuracy", 0.95), ("f1", 0.9)]
     other = model_card(load_classifier(run / "checkpoints/other.ckpt"), "onnx", "m.onnx", [])
     assert "All are of the exported checkpoint." not in other
-    assert "Exported was other.ckpt" in shown(other)
+    assert "model-index" not in front_matter(other)
+    assert "Exported was other.ckpt" in " ".join(shown(other).split())
     assert "best.ckpt" in shown(other)
 
 
@@ -88,13 +97,15 @@ def test_card_of_the_sample(trained: Callable[..., Classifier]) -> None:
     assert not {"language", "license"} & set(front_matter(card))
     assert "Synthetic messages" in card
     assert "temperature 1.7, fitted on the validation split" in card
-    assert "labelled spam, the second class, from a probability of 0.5" in card
+    assert "labelled spam, the second class, from a probability of 0.5 (as set)" in card
+    assert "\\" not in card
     assert "A text of more than 24 tokens" in card
 
 
 def test_card_of_the_real_messages(trained: Callable[..., Classifier], uci_archive: Path) -> None:
     card = model_card(trained(corpus=str(uci_archive)), "transformers", "out", [])
     assert front_matter(card)["language"] == "en"
+    assert front_matter(card)["datasets"] == ["ucirvine/sms_spam"]
     assert "license" not in front_matter(card)
     assert "CC BY 4.0" in card
     assert "Almeida" in card

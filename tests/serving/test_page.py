@@ -20,6 +20,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright  # noqa: E402
 
+from spam_classifier.runs.metrics import update_metrics  # noqa: E402
 from spam_classifier.serving.web_app import Service, http_server  # noqa: E402
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -105,7 +106,7 @@ def page(context: BrowserContext, service: Service, served: tuple[Service, str])
     page.on("pageerror", lambda error: complaints.append(error))
     page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
     page.goto(served[1])
-    expect(page.locator("#state")).to_contain_text("ready")
+    expect(page.locator("#state")).to_have_text("Ready")
     yield page
     page.close()
     assert complaints == []
@@ -131,9 +132,9 @@ def test_pasted_lines_get_labels(page: Page) -> None:
     paste(page, "call now 97", "", "see you 3", "  maybe  ", "x" * 201)
     expect(page.locator("#summary")).to_have_text("3 messages labelled.")
     assert rows(page) == [
-        ("1", "spam", "97.0 %", "call now 97"),
-        ("3", "ham", "3.0 %", "see you 3"),
-        ("4", "spam", "50.0 %", "  maybe  "),
+        ("1", "spam", "97.0%", "call now 97"),
+        ("3", "ham", "3.0%", "see you 3"),
+        ("4", "spam", "50.0%", "  maybe  "),
     ]
     expect(page.locator("#rejected")).to_have_text("line 5: 201 characters, more than 200")
     expect(page.locator("#tiles")).to_have_text("3all1ham2spam")
@@ -171,7 +172,7 @@ def test_hostile_text_is_text(page: Page) -> None:
     paste(page, f"{HOSTILE} WIN 90")
     page.locator(".line").click()
     expect(page.locator(".words")).to_have_text(f"{HOSTILE} WIN 90")
-    expect(page.locator(".legend")).to_be_visible()
+    expect(page.locator(".pushes")).to_be_visible()
     choose(page, f"{HOSTILE}.csv", f"{HOSTILE},b\n{HOSTILE},1\n".encode())
     expect(page.locator("#file-name")).to_contain_text("<img")
     expect(page.get_by_role("alert")).to_contain_text(HOSTILE)
@@ -191,8 +192,45 @@ def test_row_opens_to_the_words_that_pushed_its_label(page: Page, service: Servi
     expect(page.locator(".words .word.towards", has_text="CALL")).to_have_attribute("title", "+2.00 towards spam")
     expect(page.locator(".words .word.against", has_text="me")).to_have_attribute("title", "\u22120.50 towards ham")
     assert page.locator(".words").text_content() == "CALL me  now 90"
-    expect(page.locator(".pushes section").first).to_have_text("Most towards spamCALL+2.00")
+    assert page.locator(".pushes li").all_inner_texts()[0].split("\n") == ["CALL", "+2.00 towards spam"]
+    expect(page.locator(".panel")).to_contain_text("No single word decides: without any one of them it is still spam.")
+    expect(page.locator(".legend .word")).to_have_text(["towards spam", "towards ham"])
     expect(page.locator(".line")).to_have_attribute("aria-expanded", "true")
+
+
+def test_the_word_that_decides_is_named(page: Page) -> None:
+    paste(page, "WIN it 80")  # log-odds of 1.39, and of -0.61 without WIN
+    page.locator(".line").click()
+    expect(page.locator(".panel")).to_contain_text("Without \u201cWIN\u201d it would be ham.")
+
+
+def test_an_example_is_one_click(page: Page) -> None:
+    page.get_by_role("button", name="See you at seven?").click()
+    page.get_by_role("button", name="You have won a prize").click()
+    expect(page.locator("#summary")).to_have_text("2 messages labelled.")
+    assert [row[3] for row in rows(page)] == ["See you at seven?", "You have won a prize, call now"]
+
+
+def test_page_says_what_the_model_is(page: Page, model: Any, tmp_path: Path) -> None:
+    expect(page).to_have_title("Spam or ham?")
+    expect(page.get_by_role("link", name="Report")).to_be_hidden()
+    model.checkpoint = tmp_path / "version_7/checkpoints/best.ckpt"
+    run = tmp_path / "version_7"
+    run.mkdir()
+    (run / "config.yaml").write_text("model: {weights: gpt2, trainable: last_block}\ndata: {corpus: uci}\n")
+    tested = {"acc": 0.96, "acc_interval": [0.93, 0.98], "messages": 300, "checkpoint": "best.ckpt"}
+    tested["false_positives"] = {"hits": 3, "messages": 150}
+    update_metrics(run, {"test": tested, "provenance": {"date": "2026-11-03"}})
+    (run / "report.html").write_text("<p>The report")
+    page.reload()
+    for said in ("GPT-2 124M, its last block trained", "the SMS Spam Collection, 3 November 2026", "96.0% of 300"):
+        expect(page.locator("#about")).to_contain_text(said)
+    expect(page.locator("#about")).to_contain_text("3 of 150 ham taken for spam")
+    summary = "trained on the SMS Spam Collection, 96.0% of 300 test messages right"
+    expect(page.locator("#state")).to_have_text(f"Ready: {summary}")
+    expect(page.locator("#warning")).to_contain_text("SMS of 2011")
+    page.get_by_role("link", name="Report").click()
+    expect(page.locator("p")).to_have_text("The report")
 
 
 def test_keyboard_is_enough(page: Page) -> None:
@@ -200,6 +238,7 @@ def test_keyboard_is_enough(page: Page) -> None:
         return str(page.evaluate("document.activeElement.id || document.activeElement.className"))
 
     page.keyboard.press("Tab")
+    page.keyboard.press("Tab")  # after the link to the API
     assert at() == "box"
     page.keyboard.insert_text("WIN 90\nlater 10")
     page.keyboard.press("Control+Enter")
@@ -241,7 +280,7 @@ def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Model)
     with Path(caught.value.path()).open(encoding="utf-8", newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == model.texts
-    assert list(written[0].values()) == ["2", model.texts[0], "ham", str(1 - 0.9), str(1 - 0.9), "0.9", "0.95", "false"]
+    assert list(written[0].values()) == ["2", model.texts[0], "ham", "0.9", str(1 - 0.9), "0.9", "0.95", "false"]
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_label("One message per line")).to_be_focused()
 
@@ -303,7 +342,8 @@ def test_page_waits_for_the_model(page: Page, service: Service, model: Any) -> N
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("alert")).to_have_text("The model is still loading.")
     service.classifier = model
-    expect(page.locator("#state")).to_have_text("version_0 is ready: ham, spam; reads 120 tokens of a message")
+    expect(page.locator("#state")).to_have_text("Ready")
+    expect(page.locator("#about")).to_contain_text("up to 120 tokens of a message, about 90 words")
 
 
 def test_more_classes_have_no_threshold(page: Page, model: Model) -> None:
@@ -311,15 +351,20 @@ def test_more_classes_have_no_threshold(page: Page, model: Model) -> None:
     page.reload()
     paste(page, "goal 90", "play 2")
     expect(page.locator("#summary")).to_contain_text("2 messages labelled")
-    assert [row[1:3] for row in rows(page)] == [("sport", "90.0 %"), (HOSTILE, "49.0 %")]
+    assert [row[1:3] for row in rows(page)] == [("sport", "90.0%"), (HOSTILE, "49.0%")]
     expect(page.get_by_role("slider")).to_be_hidden()
+    expect(page).to_have_title("Which label?")
+    expect(page.locator("#examples")).to_be_hidden()
     page.locator(".line").first.click()
-    expect(page.locator(".pushes h3").first).to_have_text("Most against sport")
+    expect(page.locator(".panel").first).to_contain_text(
+        f"No single word decides for sport: arts 5.0%, sport 90.0%, {HOSTILE}"
+    )
+    assert page.locator(".pushes li").first.inner_text().endswith("against sport")
 
 
 def test_nothing_overflows_a_narrow_screen(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     paste(page, "W" * 90 + " 99", f"{HOSTILE} and a longer message that takes more than one line 40")
     page.locator(".line").first.click()
-    expect(page.locator(".legend")).to_be_visible()
+    expect(page.locator(".pushes")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

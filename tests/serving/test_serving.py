@@ -228,6 +228,28 @@ def test_key_is_asked_for(trained: Callable[..., Classifier]) -> None:
         assert client.post("/predict", json=body, headers={"Authorization": "Bearer key"}).status_code == 200
 
 
+def test_unknown_addresses_say_where_to_go(client: TestClient) -> None:
+    refused(client.get("/nothing"), 404, "the page is at /, the API's documentation at /docs")
+    page = client.get("/nothing", headers={"accept": "text/html,*/*"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert 'href="/docs"' in page.text
+
+
+def test_report_of_the_run_needs_the_key(tmp_path: Path) -> None:
+    spy: Any = Spy()
+    spy.checkpoint, spy.max_length = tmp_path / "checkpoints/best.ckpt", 24
+    key = {"authorization": "Bearer open sesame"}
+    with client_of(spy, api_key="open sesame") as client:
+        refused(client.get("/report", headers=key), 404, "spam_classifier.train test writes one")
+        assert not client.get("/model").json()["report"]
+        (tmp_path / "report.html").write_text("The report", encoding="utf-8")
+        refused(client.get("/report"), 401, "key")
+        answer = client.get("/report", headers=key)
+        assert client.get("/model").json()["report"]
+    assert answer.text == "The report"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 def test_pages_elsewhere_can_not_use_it(trained: Callable[..., Classifier]) -> None:
     """Neither by a form, nor by another name for this machine."""
     with client_of(trained(), host_names=["127.0.0.1"]) as client:

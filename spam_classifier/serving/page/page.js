@@ -2,9 +2,10 @@
 
 const ROWS_SHOWN = 100; // at first, and more at each click
 const REJECTED_SHOWN = 100;
-const BINS = 50;
+const BINS = 20;
 const LONGEST_EXCERPT = 300;
-const STRONGEST_WORDS = 6;
+const STRONGEST_WORDS = 8;
+const COLOURS = 8; // class-0, class-1, ... of palette.css
 const FAINTEST = 0.05; // share of the strongest influence from which a word is marked
 
 const model = { labels: [], threshold: null, limits: null, ready: false };
@@ -34,9 +35,9 @@ const short = (value) => String(Number(value.toPrecision(3)));
 
 function percent(probability) {
   const digits = (100 * probability).toFixed(1);
-  if (digits === "100.0" && probability < 1) return "> 99.9 %";
-  if (digits === "0.0" && probability > 0) return "< 0.1 %";
-  return `${digits} %`;
+  if (digits === "100.0" && probability < 1) return "> 99.9%";
+  if (digits === "0.0" && probability > 0) return "< 0.1%";
+  return `${digits}%`;
 }
 
 function tell(error) {
@@ -89,12 +90,10 @@ async function waitForModel() {
   while (!model.ready) {
     try {
       const health = await fetch("/health");
-      if (health.ok) {
-        const answer = await fetch("/model");
-        if (answer.ok) {
-          Object.assign(model, await answer.json(), { ready: true });
-          break;
-        }
+      const answer = health.ok && (await fetch("/model"));
+      if (answer.ok) {
+        Object.assign(model, await answer.json(), { ready: true });
+        break;
       }
       say("loading", "The model is loading");
     } catch {
@@ -105,14 +104,21 @@ async function waitForModel() {
   at("key-side").hidden = !model.needs_key;
   at("classify").setAttribute("aria-disabled", "false");
   shown.threshold = model.threshold;
-  if (inTwo()) {
-    at("end-first").textContent = `surely ${model.labels[0]}`;
-    at("end-second").textContent = `surely ${model.labels[1]}`;
-    at("threshold-label").textContent = `Threshold for ${model.labels[1]}`;
-  }
-  at("bar-head").textContent = inTwo() ? `probability of ${model.labels[1]}` : "its probability";
-  const reads = `reads ${counted(model.max_length, "token")} of a message`;
-  say("ready", `${model.run} is ready: ${model.labels.join(", ")}; ${reads}`);
+  const second = model.labels[1];
+  at("scale-says").textContent = `probability of ${second}`;
+  at("threshold-label").textContent = `Threshold for ${second}`;
+  at("bar-head").textContent = inTwo() ? `p(${second})` : "its probability";
+  [at("towards").textContent, at("against").textContent] = sidesOf(inTwo() ? second : "its label");
+  const isSpam = model.labels.join() === "ham,spam";
+  document.body.classList.toggle("many", !inTwo());
+  at("title").textContent = document.title = isSpam ? "Spam or ham?" : "Which label?";
+  at("examples").hidden = !isSpam;
+  at("report-link").hidden = !model.report || model.needs_key; // a link sends no key
+  const facts = Object.entries(model.about).map((fact) => made("div", {}, made("dt", {}, fact[0]), made("dd", {}, fact[1])));
+  at("about").replaceChildren(...facts);
+  at("about-side").hidden = false;
+  at("warning").textContent = model.warning;
+  say("ready", ["Ready", model.summary].filter(Boolean).join(": "));
 }
 
 // ---- messages
@@ -198,7 +204,8 @@ function labelOf(result) {
 }
 
 const barOf = (result) => result.probabilities[inTwo() ? model.labels[1] : result.label];
-const side = (label) => (inTwo() ? (["first", "second"][model.labels.indexOf(label)] ?? "") : "");
+const sidesOf = (label) => [`towards ${label}`, inTwo() ? `towards ${model.labels[0]}` : `against ${label}`];
+const colourOf = (label) => `var(--class-${model.labels.indexOf(label) % COLOURS})`;
 
 function tally() {
   const counts = new Map(model.labels.map((label) => [label, 0]));
@@ -227,14 +234,16 @@ function showAll() {
   }
   showCounts();
   showRows();
-  if (at("results").getBoundingClientRect().top > 0.8 * innerHeight) at("results").scrollIntoView();
+  document.body.classList.add("answered");
+  if (at("results").getBoundingClientRect().top > 0.4 * innerHeight) at("results").scrollIntoView();
 }
 
 /** The number of messages with each label; each is a button that shows these messages alone. */
 function showCounts() {
   const counts = tally();
   const tiles = [[null, shown.results.length], ...counts].map(([label, many]) => {
-    const tile = made("button", { type: "button", className: side(label) });
+    const tile = made("button", { type: "button" });
+    if (label !== null) tile.style.setProperty("--own", colourOf(label));
     tile.append(made("strong", {}, number(many)), label ?? "all");
     tile.setAttribute("aria-pressed", String(label === shown.label));
     tile.addEventListener("click", () => {
@@ -259,12 +268,12 @@ function showThreshold() {
   });
 }
 
-/** The number of messages at each probability, as square roots: the few in the middle stay visible. */
+/** The number of messages at each probability; heights are square roots, so that the few in the middle are visible. */
 function showBins() {
   const counts = new Array(BINS).fill(0);
   for (const result of shown.results) counts[Math.min(BINS - 1, Math.floor(barOf(result) * BINS))] += 1;
   const most = Math.max(...counts);
-  at("bins").replaceChildren(...counts.map(() => made("span")));
+  at("bins").replaceChildren(...counts.map((many) => made("span", {}, made("small", {}, many ? number(many) : ""))));
   counts.forEach((many, index) => at("bins").children[index].style.setProperty("--height", Math.sqrt(many / most)));
 }
 
@@ -297,16 +306,17 @@ function rowOf(result) {
   const chip = made("span", { className: "chip" });
   const bar = made("span", { className: "bar", "aria-hidden": "true" });
   const says = made("span", { className: "percent" });
+  const chance = made("span", { className: "chance" }, says, bar);
   const excerpt = result.text.slice(0, LONGEST_EXCERPT) + (result.text.length > LONGEST_EXCERPT ? "\u2026" : "");
   const place = typeof result.place === "number" ? number(result.place) : result.place;
   const line = made("button", { type: "button", className: "line" }, made("span", { className: "number" }, place));
-  line.append(chip, bar, says, made("span", { className: "excerpt" }, excerpt));
+  line.append(chip, chance, made("span", { className: "excerpt" }, excerpt));
   const title = `Longer than the ${model.max_length} tokens that are read`;
   if (result.truncated) line.append(made("span", { className: "cut", title }, "cut"));
   const element = made("li", {}, line, panel);
   const update = () => {
     const label = labelOf(result);
-    element.className = side(label);
+    element.style.setProperty("--own", colourOf(label));
     chip.textContent = label;
     says.textContent = percent(barOf(result));
     bar.style.setProperty("--probability", barOf(result));
@@ -339,41 +349,44 @@ async function showExplanation(panel, result) {
 }
 
 function explained(result, { label, parts }) {
-  const towards = `towards ${label}`;
-  const against = inTwo() ? `towards ${model.labels[0]}` : `against ${label}`;
+  const [towards, against] = sidesOf(label);
   const strongest = Math.max(1, ...parts.map((part) => Math.abs(part.influence)));
-  const pushing = parts.filter((part) => Math.abs(part.influence) >= FAINTEST * strongest);
+  const pushes = ({ influence }) => Math.abs(influence) >= FAINTEST * strongest;
+  const said = (influence) => `${signed(influence)} ${influence < 0 ? against : towards}`;
+  const marked = (kind, influence, text = "") => {
+    const mark = made("span", { className: `${kind} ${influence < 0 ? "against" : "towards"}` }, text);
+    mark.style.setProperty("--strength", Math.abs(influence) / strongest);
+    return mark;
+  };
   const words = made("p", { className: "words" });
-  for (const { text, influence } of parts) {
-    if (influence === null) {
-      const title = "Not read: the message is too long";
-      words.append(text.trim() ? made("span", { className: "unread", title }, text) : text);
-      continue;
-    }
-    const word = made("span", { title: `${signed(influence)} ${influence < 0 ? against : towards}` }, text);
-    if (Math.abs(influence) >= FAINTEST * strongest) {
-      word.className = `word ${influence < 0 ? "against" : "towards"}`;
-      word.style.setProperty("--strength", Math.abs(influence) / strongest);
-    }
+  for (const part of parts) {
+    const { text, influence } = part;
+    const word = influence !== null && pushes(part) ? marked("word", influence, text) : made("span", {}, text);
+    if (influence !== null) word.title = said(influence);
+    else if (text.trim()) Object.assign(word, { className: "unread", title: "Not read: the message is too long" });
     words.append(word);
   }
-  const legend = made("p", { className: "legend note" }, made("span", { className: "word towards" }, towards));
-  legend.append(made("span", { className: "word against" }, against));
-  legend.append(made("span", {}, `How far the log-odds of ${label} fall when a word is left out.`));
-  const lists = made("div", { className: "pushes" });
-  const byStrength = pushing.sort((one, other) => Math.abs(other.influence) - Math.abs(one.influence));
-  for (const [title, wanted] of [[towards, 1], [against, -1]]) {
-    const found = byStrength.filter((part) => Math.sign(part.influence) === wanted).slice(0, STRONGEST_WORDS);
-    if (!found.length) continue;
-    const items = found.map(({ text, influence }) => {
-      return made("li", {}, made("span", {}, text), made("span", {}, signed(influence)));
-    });
-    lists.append(made("section", {}, made("h3", {}, `Most ${title}`), made("ol", {}, ...items)));
-  }
-  if (!pushing.length) lists.append(made("p", { className: "note" }, "No word makes a difference by itself."));
-  const others = Object.entries(result.probabilities).map(([name, probability]) => `${name} ${percent(probability)}`);
-  const all = inTwo() ? [] : [made("p", { className: "note" }, others.join(", "))];
-  return [words, legend, ...all, lists];
+  const byStrength = parts.filter(pushes).sort((one, other) => Math.abs(other.influence) - Math.abs(one.influence));
+  const lines = byStrength.slice(0, STRONGEST_WORDS).map(({ text, influence }) => {
+    const word = made("span", { className: "of" }, text.trim());
+    return made("li", {}, word, marked("push", influence), made("span", {}, said(influence)));
+  });
+  return [words, made("p", {}, decides(result, parts)), made("ol", { className: "pushes" }, ...lines)];
+}
+
+/** Which single words decide: without one of them the label would be the other of two. */
+function decides(result, parts) {
+  const label = labelOf(result);
+  const all = Object.entries(result.probabilities).map(([name, probability]) => `${name} ${percent(probability)}`);
+  const none = `No single word decides for ${label}: `;
+  if (!inTwo()) return `${parts.some(({ influence }) => influence > 0) ? "" : none}${all.join(", ")}.`;
+  const odds = (probability) => Math.log(probability) - Math.log1p(-probability);
+  const isSecond = ({ influence }) => odds(barOf(result)) - influence >= odds(shown.threshold);
+  const [first, second] = model.labels;
+  const deciding = parts.filter((part) => part.influence !== null && isSecond(part) !== (label === second));
+  if (!deciding.length) return `No single word decides: without any one of them it is still ${label}.`;
+  const named = deciding.slice(0, 3).map(({ text }) => `\u201c${text.trim()}\u201d`);
+  return `Without ${named.join(" or ")} it would be ${label === second ? first : second}.`;
 }
 
 // ---- controls
@@ -387,7 +400,7 @@ function download() {
   const lines = [names.map(quoted).join(",")];
   for (const result of shown.results) {
     const label = labelOf(result);
-    const numbers = [label, ...model.labels].map((name) => result.probabilities[name]);
+    const numbers = [barOf(result), ...model.labels.map((name) => result.probabilities[name])];
     const cells = [quoted(result.place), quoted(result.text), quoted(label), ...numbers, shown.threshold ?? quoted("")];
     lines.push([...cells, quoted(result.truncated)].join(","));
   }
@@ -410,6 +423,12 @@ document.addEventListener("keydown", (event) => {
 at("cancel").addEventListener("click", () => running?.abort());
 at("whole").addEventListener("change", () => {
   at("box-label").textContent = at("whole").checked ? "One message" : "One message per line";
+});
+at("examples").addEventListener("click", ({ target }) => {
+  if (target.type !== "button") return;
+  const before = at("whole").checked ? "" : at("box").value.trimEnd();
+  at("box").value = [before, target.textContent].filter(Boolean).join("\n");
+  classify();
 });
 at("file").addEventListener("change", () => {
   if (at("file").files.length) takeFile(at("file").files[0]);

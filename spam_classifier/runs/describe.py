@@ -1,0 +1,88 @@
+"""A run in the words that a person would use: its model, its corpus, when it was trained, how good it is."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spam_classifier.runs.find import CONFIG_FILE, read_settings
+from spam_classifier.runs.metrics import read_metrics
+from spam_classifier.runs.provenance import PROVENANCE
+
+PUBLISHED = {"gpt2": "124M", "gpt2-medium": "355M", "gpt2-large": "774M", "gpt2-xl": "1.5B"}
+TRAINED = {
+    "last_layer": "only its head trained",
+    "last_block": "its last block trained",
+    "last_two_blocks": "its last two blocks trained",
+    "all": "all of it trained",
+    "lora": "trained with LoRA",
+}
+OLD_SMS = "This model learnt from SMS of 2011: high confidence means little for the spam of today."
+SYNTHETIC = "This model learnt from synthetic messages: it shows how things work, and is no filter for real ones."
+
+
+class RunDescription(NamedTuple):
+    """A run in words.
+
+    Attributes:
+        model: As ``GPT-2 124M, its last block trained``; "" if the run's settings are not known.
+        corpus: As ``the SMS Spam Collection``; "" if it is not known.
+        trained: Day of the training, ISO 8601; "" if it is not known.
+        warning: What to keep in mind about the corpus; "" if nothing is known against it.
+        tested: The figures of the test split; else of the validation split; else empty.
+        split: Which of the two it is.
+    """
+
+    model: str = ""
+    corpus: str = ""
+    trained: str = ""
+    warning: str = ""
+    tested: Mapping[str, Any] = {}
+    split: str = ""
+
+    @property
+    def day(self) -> str:
+        """As ``26 November 2026``."""
+        return f"{date.fromisoformat(self.trained):%d %B %Y}".lstrip("0") if self.trained else ""
+
+
+def describe_run(run: Path) -> RunDescription:
+    """Describe a run from its directory. What is missing there, or can't be read, is left out."""
+    try:
+        settings = read_settings(run)
+        model, corpus = _model(settings["model"]), str(settings["data"]["corpus"])
+    except Exception:  # the user's own Trainer keeps none, and damage surfaces as any kind
+        model = corpus = ""
+    try:
+        metrics = read_metrics(run)
+        split = next((name for name in ("test", "validation") if name in metrics), "")
+        tested = metrics.get(split, {})
+        trained = str(metrics.get(PROVENANCE, {}).get("date", "")) or _day_of(run / CONFIG_FILE)
+        date.fromisoformat(trained or "2000-01-01")
+    except Exception:
+        split, tested, trained = "", {}, ""
+    name, warning = _corpus(corpus)
+    return RunDescription(model, name, trained, warning, tested, split)
+
+
+def _model(settings: Mapping[str, Any]) -> str:
+    weights = str(settings["weights"])
+    if weights == "random":
+        layers = settings.get("layers") or 12
+        return f"GPT-2 of {layers} layer{'s' * (layers != 1)}, trained from scratch"
+    size = PUBLISHED.get(weights)
+    source = f"GPT-2 {size}" if size else f"GPT-2 with the weights {Path(weights).name}"
+    return f"{source}, {TRAINED[settings['trainable']]}"
+
+
+def _corpus(corpus: str) -> tuple[str, str]:
+    """The name of a corpus, and a warning."""
+    if corpus == "uci" or corpus.endswith(".zip"):  # no other archive is read
+        return "the SMS Spam Collection", OLD_SMS
+    if corpus == "sample":
+        return "the built-in sample", SYNTHETIC
+    return Path(corpus).name, ""
+
+
+def _day_of(path: Path) -> str:
+    return date.fromtimestamp(path.stat().st_mtime).isoformat() if path.exists() else ""

@@ -1,0 +1,16 @@
+"""The price of thresholds."""
+
+import pandas as pd
+
+from spam_classifier.evaluation.thresholds import THRESHOLDS, threshold_rows
+
+
+def test_rows_count_what_each_threshold_finds_and_takes() -> None:
+    labels = ["ham", "ham", "ham", "ham", "spam", "spam"]
+    table = pd.DataFrame({"label": labels, "probability_spam": [0.02, 0.3, 0.6, 0.1, 0.6, 0.93]})
+    rows = {row["threshold"]: row for row in threshold_rows({"test": table}, ["ham", "spam"], 0.6)}
+    assert sorted(rows) == sorted([*THRESHOLDS, 0.6])
+    assert rows[0.6]["test"] == {"found": 1.0, "taken": 1, "taken_share": 0.25, "precision": 2 / 3}
+    assert rows[0.99]["test"] == {"found": 0.0, "taken": 0, "taken_share": 0.0, "precision": None}
+    assert [threshold for threshold, row in rows.items() if row["own"]] == [0.6]
+    assert len(threshold_rows({"test": table}, ["ham", "spam"], 0.501)) == len(THRESHOLDS)  # too near to 0.5
