@@ -85,7 +85,7 @@ def importing() -> Iterator[None]:
 
     A KeyboardInterrupt in the middle of an import may surface as another error, with a traceback.
     """
-    # OpenMP reads it as torch is imported. By default its threads spin: on busy cores a step then takes 16 times as long.
+    # OpenMP reads it as torch is imported. By default its threads spin: on busy cores a step takes 16 times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     def end(signum: int, frame: object) -> None:
