@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
+from spam_classifier.comparing.published import PUBLISHED, PUBLISHED_NOTES, WITHOUT_RUN
 from spam_classifier.comparing.rows import Row
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation.figures import NATURAL
@@ -65,7 +65,7 @@ def accuracy_table(rows: Sequence[Row], runs: pd.DataFrame, seeds: Sequence[int]
             }
             if row.name in PUBLISHED:
                 line |= {f"book: {name}": f"{value:.2f}" for name, value in PUBLISHED[row.name]._asdict().items()}
-            remarks = [WITHOUT_RUN[row.name]] if row.name in WITHOUT_RUN else []
+            remarks = [known[row.name] for known in (WITHOUT_RUN, PUBLISHED_NOTES) if row.name in known]
             for seed in seeds if row.config else []:
                 name = f"seed {seed} " if len(seeds) > 1 else ""
                 remarks += [f"{name}{remark}" for remark in _remarks(own, seed, usual)]
