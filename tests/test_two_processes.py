@@ -219,9 +219,9 @@ def test_commands_leave_the_same_run(pair: Path, train: Callable, tmp_path: Path
 @pytest.mark.ci
 @pytest.mark.slow
 def test_two_machines_leave_the_same_run_on_the_first(pair: Path, tmp_path: Path) -> None:
-    """As the README shows it, with two directories in place of two machines."""
-    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^torchrun .*", readme, flags=re.MULTILINE)
+    """As the documentation shows it, with two directories in place of two machines."""
+    page = Path(__file__).parents[1].joinpath("docs/several_machines.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^torchrun .*", page, flags=re.MULTILINE)
     assert len(shown) == 2
     machines, port = [], free_port()
     for number, line in enumerate(shown):

@@ -93,19 +93,23 @@ def test_without_the_extra_it_says_what_to_install(
     assert " -m pip install fastapi" in done.err
 
 
-def test_readme_asks_what_the_server_answers(
+def test_server_answers_the_documented_requests(
     trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^python -m spam_classifier\.serve.*", readme, flags=re.MULTILINE)
+    page = Path(__file__).parents[2].joinpath("docs/serving.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^python -m spam_classifier\.serve.*", page, flags=re.MULTILINE)
     monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])
     arguments = serve.parse()
-    requests = [shlex.split(line)[1:] for line in re.findall(r"^curl .*", readme, flags=re.MULTILINE)]
-    assert len(requests) == 3
+    requests = [shlex.split(line)[1:] for line in re.findall(r"^curl .*", page, flags=re.MULTILINE)]
+    assert len(requests) == 4
     with TestClient(web_app(Service(classifier=trained()))) as client:
-        for url, *flags, body in requests:
+        for url, *rest in requests:
             address = urlsplit(url)
             assert (address.hostname, address.port) == (arguments.host, arguments.port)
+            if not rest:
+                assert client.get(address.path).status_code == 200
+                continue
+            *flags, body = rest
             kind = "application/json" if flags == ["--json"] else flags[1].removeprefix("content-type: ")
             content = "text\nsee you\n" if body == "@inbox.csv" else body
             path = f"{address.path}?{address.query}"
