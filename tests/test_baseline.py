@@ -57,7 +57,7 @@ def test_comparison_grows_with_the_run(
     assert metrics["natural"]["messages"] == metrics["baselines"]["natural"]["words, logistic regression"]["messages"]
     assert metrics["natural"]["shares"] == [0.75, 0.25]
     report = (directory / "report.html").read_text()
-    assert "Baselines on the same splits" in report
+    assert "Against simpler models" in report
     assert "characters, linear SVM" in report
 
 

@@ -103,6 +103,7 @@ def test_test_part_appears_after_test(tmp_path: Path) -> None:
     assert "validation accuracy" in early
 
 
+@pytest.mark.slow
 def test_figures_of_different_classifiers_are_told_apart(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", ["ham", "spam"], ["one", "two", "three"] * 5)
     assert "not of one classifier" not in page_of(run)
