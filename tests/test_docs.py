@@ -36,6 +36,7 @@ NOT_RUN = {  # beginnings of commands, and why
     "torchrun ": "tests/test_two_processes.py runs both at once, as two machines on one",
     "python benchmarks/": "minutes or hours; the scripts exist (below), tests/benchmarks runs them with small models",
     "python docs/pictures.py": "needs a browser",
+    "ls ": "of a shell",
 }
 ONLY_PARSED = {  # flags of fit, and why they aren't run
     "--trainer.strategy fsdp": "needs GPUs",
@@ -105,11 +106,15 @@ def test_fit_commands(train: Callable, tmp_path: Path, flags: str) -> None:
     assert "python -m spam_classifier.train test" in done.out
 
 
-@pytest.mark.parametrize("command", PARSED)
-def test_other_fits_are_parsed(train: Callable, command: str) -> None:
-    done = train("fit", *shlex.split(command.removeprefix(FIT)), "--print_config")
-    assert done.code == 0, done.err
-    assert "max_epochs" in done.out
+def test_other_flags_of_fit_are_accepted() -> None:
+    """Those of commands that aren't run, and of ``experiments``."""
+    from spam_classifier.training.parser import settings_of
+    from spam_classifier.training.typed import for_lightning
+
+    assert len(PARSED) == len(ONLY_PARSED)
+    behind = [words[words.index("--") + 1 :] for words in words_of("experiments") if "--" in words]
+    for words in (*(shlex.split(fit.removeprefix(FIT)) for fit in PARSED), *behind):
+        assert settings_of(for_lightning(["fit", *words])[1:])
 
 
 @pytest.mark.slow
@@ -219,10 +224,18 @@ def test_targets_scripts_and_extras_exist() -> None:
         if words[0] == "make":
             assert re.search(rf"^{words[1]}:.*##", makefile, flags=re.MULTILINE), command
         if words[0] == "python" and words[1].endswith(".py"):
-            assert (ROOT / words[1]).is_file(), command
+            source = (ROOT / words[1]).read_text(encoding="utf-8")
+            assert all(f'"{flag}"' in source for flag in words[2:] if flag.startswith("--")), command
         if "pip" in words:
             assert set(re.findall(r"\[(\w+)\]", command)) <= set(extras), command
             assert all((ROOT / name).is_file() for flag, name in pairwise(words) if flag == "-c"), command
+
+
+def test_every_script_says_how_to_run_it() -> None:
+    for path in ROOT.glob("benchmarks/*.py"):
+        source = path.read_text(encoding="utf-8")
+        if "__main__" in source:
+            assert f"\n    python benchmarks/{path.name}" in source.split('"""')[1], path.name
 
 
 def test_every_config_is_named() -> None:
