@@ -30,7 +30,7 @@ def test_configs_come_first_and_short_flags_are_the_trainers(words: str, expecte
 
 
 def test_settings_in_place_of_a_config_stay() -> None:
-    words = ["fit", "--config", "seed_everything: 1\n", "--config", "{model: {dropout: 0.1}}"]
+    words = ["fit", "--config", f"seed_everything: 1\n{'# long' * 1_000}", "--config", "{model: {dropout: 0.1}}"]
     assert for_lightning(words) == words
 
 
