@@ -1,32 +1,16 @@
 """Predictions on a terminal. Texts may be hostile: their control characters are printed as escapes."""
 
 import shutil
-import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
 from spam_classifier.data.rows import Rejected, Row
 from spam_classifier.errors import escape_control
+from spam_classifier.evaluation.text_tables import shortened
 from spam_classifier.inference.classifier import Prediction
 from spam_classifier.judging.output import Tally
 
 NARROWEST = 20  # columns of a text, at least
-
-
-def shortened(text: str, width: int) -> str:
-    """The beginning of a text, at most ``width`` columns of a terminal."""
-    if sum(map(_columns, text)) <= width:
-        return text
-    taken, end = 0, 0
-    while (taken := taken + _columns(text[end])) < width:
-        end += 1
-    return text[:end] + "…"
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 class Screen:

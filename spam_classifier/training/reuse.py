@@ -63,14 +63,12 @@ class ReuseFrozenStates(Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.prefix is None:
-            why = "no block is frozen" if self.enabled else "switched off"
-        elif pl_module.hparams["dropout"]:
-            why = "the frozen blocks use dropout"
-        else:
-            visits = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
-            self._enter("train", trainer.train_dataloader, trainer, visits)
             return
-        rank_zero_info(f"hidden states are recomputed in each epoch: {why}")
+        if pl_module.hparams["dropout"]:
+            rank_zero_info("hidden states are recomputed in each epoch: the frozen blocks use dropout")
+            return
+        visits = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
+        self._enter("train", trainer.train_dataloader, trainer, visits)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -145,9 +143,11 @@ class ReuseFrozenStates(Callback):
         bar = tqdm(
             desc="frozen blocks",
             total=sum(len(batches[number]) for number in own) * prefix.blocks,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
+            bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}, {remaining} to go",
+            dynamic_ncols=True,
             leave=False,
-            disable=not trainer.is_global_zero or trainer.progress_bar_callback is None,
+            # without a terminal there is no bar
+            disable=None if trainer.is_global_zero and trainer.progress_bar_callback is not None else True,
         )
         device = prefix.net.backbone.wte.weight.device
         gathered = (loader.gather(batches[number], padded_length).to(device) for number in own)
