@@ -1,6 +1,7 @@
 """Export a trained run to other tools: ``python -m spam_classifier.export {transformers,onnx} ...``."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,9 +74,10 @@ def main() -> None:
             if arguments.kind == "onnx":
                 from spam_classifier.exporting.onnx_export import export_to_onnx as export
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        print(escape_control(f"checkpoint {checkpoint}"))
+        print(escape_control(f"checkpoint {checkpoint}"), file=sys.stderr, flush=True)
         notes = export(load_classifier(checkpoint), arguments.target, overwrite=arguments.overwrite)
-        print(f"written {arguments.target}", *map(escape_control, notes), sep="\n")
+        print(escape_control(f"written {arguments.target}"))
+        print(*map(escape_control, notes), sep="\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ NARROWEST = 20  # columns of a text, at least
 
 
 class Screen:
-    """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs."""
+    """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs.
+
+    The probability is that of the second class where there are two, else that of the label.
+    """
 
     tally = Tally()
 
@@ -22,8 +25,10 @@ class Screen:
         self.stream = stream
         self.width = shutil.get_terminal_size().columns if stream.isatty() else None
         self.label_width = max(len("label"), *(len(escape_control(name)) for name in classes))
+        self.probability = f"P({escape_control(classes[1])})" if len(classes) == 2 else "probability"
+        self.probability_width = max(len(self.probability), len("0.0000"))
         if self.width:
-            print(f"{'label':<{self.label_width}}  probability  text", file=stream)
+            print(f"{'label':<{self.label_width}}  {self.probability:>{self.probability_width}}  text", file=stream)
 
     def append(
         self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
@@ -33,7 +38,7 @@ class Screen:
             label, probability = escape_control(prediction.label), prediction.probability
             text = f"{row.place}: {row.text}" if isinstance(row.place, str) else row.text  # which file it is
             if self.width:
-                start = f"{label:<{self.label_width}}  {probability:>11.4f}  "
+                start = f"{label:<{self.label_width}}  {probability:>{self.probability_width}.4f}  "
                 width = max(NARROWEST, self.width - len(start) - 1)
                 print(start + shortened(escape_control(text[: 4 * width]), width), file=self.stream)
             else:

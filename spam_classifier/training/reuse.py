@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from spam_classifier.batch import Batch, batches_by_length
 from spam_classifier.data.loader import BatchLoader
+from spam_classifier.evaluation.text_tables import counted
 from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, mapped_file
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.training.logger import run_directory
@@ -163,7 +164,7 @@ class ReuseFrozenStates(Callback):
         weight = prefix.net.backbone.wte.weight
         shape, dtype = (states, weight.shape[1]), weight.dtype
         size = states * weight.shape[1] * dtype.itemsize
-        what = f"hidden states after {prefix.blocks} frozen blocks: {states:,} tokens, {size / 1e6:,.0f} MB"
+        what = f"hidden states after {counted(prefix.blocks, 'frozen block')}: {states:,} tokens, {size / 1e6:,.0f} MB"
         if size <= self._left(on_disk=False):
             rank_zero_info(f"{what} in memory")
             return torch.empty(shape, dtype=dtype), False
