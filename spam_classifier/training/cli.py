@@ -122,8 +122,8 @@ class SpamCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         flags = self._get(self.config_init, "trainer")
         self.run_time = RunTime()
-        callbacks = [*(flags.callbacks or []), LearningCurves(), self.run_time]
-        callbacks += self._progress(flags, kwargs)
+        given = flags.callbacks if isinstance(flags.callbacks, list) else [flags.callbacks] if flags.callbacks else []
+        callbacks = [*given, LearningCurves(), self.run_time, *self._progress(given, flags, kwargs)]
         model = self._get(self.config, "model")
         if flags.logger is not False and (model.schedule != "constant" or model.warmup_steps):
             callbacks.append(LearningRateMonitor("step"))
@@ -148,9 +148,9 @@ class SpamCLI(LightningCLI):
         self.launched.watch(trainer.strategy)
         return trainer
 
-    def _progress(self, flags: Any, options: dict[str, Any]) -> list[Callback]:
-        """Bars on a terminal, and lines everywhere; nothing besides the user's own bar."""
-        if any(isinstance(callback, ProgressBar) for callback in flags.callbacks or []):
+    def _progress(self, given: list[Callback], flags: Any, options: dict[str, Any]) -> list[Callback]:
+        """Bars on a terminal, and lines everywhere; nothing besides a bar that the user gives."""
+        if any(isinstance(callback, ProgressBar) for callback in given):
             return []
         seed = self._get(self.config, "seed_everything")
         lines = StageLines(seed, resumed_step=self.run.step if self.run else None)
