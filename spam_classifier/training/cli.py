@@ -190,7 +190,6 @@ class SpamCLI(LightningCLI):
         learning = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
         run = {
             **done,
-            **({"seconds_of_last_session": of_session} if self.run else {}),
             "learning_parameters": learning,
             "peak_memory": peak_memory(self.trainer.strategy.root_device),
         }
