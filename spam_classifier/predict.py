@@ -147,7 +147,6 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-    _note(escape_control(f"checkpoint {checkpoint}"))
     source = _source(arguments)
     classifier = load_classifier(checkpoint, device)
     classifier.check_threshold(arguments.threshold)
@@ -193,6 +192,7 @@ def _source(arguments: argparse.Namespace) -> "Input":
 def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output: Path | None) -> None:
     from spam_classifier.judging.output import rejected_path
 
+    _note(escape_control(f"checkpoint {classifier.checkpoint}"))
     if source.unit == "file":
         _note("note: the default corpus is of SMS: a model that learned from it is no e-mail filter")
     if tally.truncated:

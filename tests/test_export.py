@@ -32,8 +32,9 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     assert train("test").code == 0
     code, out, err = export("transformers", "exported")
     assert code == 0, err
-    assert out.splitlines()[0].startswith("checkpoint lightning_logs/version_0/checkpoints/best-")
-    assert "decide for spam where its probability is at least 0.7," in out
+    assert out == "written exported\n"
+    assert err.splitlines()[0].startswith("checkpoint lightning_logs/version_0/checkpoints/best-")
+    assert "decide for spam where its probability is at least 0.7," in err
     text = "You have won a prize, call now"
     (scores,) = pipeline("text-classification", model="exported")([text], truncation=True, top_k=None)
     expected = load_classifier().predict([text])[0].probabilities
@@ -62,9 +63,9 @@ def test_book_model_is_refused_in_one_line_and_goes_to_onnx(train: Callable, exp
     assert not Path("exported").exists()
     code, out, err = export("onnx", "exported.onnx")
     assert code == 0, err
-    (difference,) = re.findall(r"differ from the checkpoint's by (\S+) at most", out)
+    (difference,) = re.findall(r"differ from the checkpoint's by (\S+) at most", err)
     assert float(difference) < 1e-4
-    assert "pads every row to" in out
+    assert "pads every row to" in err
     assert {path.name for path in Path().iterdir() if path.name.startswith("exported")} == {
         "exported.onnx",
         "exported.onnx.md",

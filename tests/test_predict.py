@@ -323,7 +323,7 @@ def test_incomplete_file_of_another_run(
     before = INCOMPLETE.read_bytes()
     refused = predict(*flags)
     assert refused.code == 1
-    assert "\nerror: out.csv.incomplete is of another run" in refused.err
+    assert refused.err.startswith("error: out.csv.incomplete is of another run")
     assert INCOMPLETE.read_bytes() == before
     done = predict(*flags, "--overwrite")
     assert done.code == 0
@@ -439,7 +439,7 @@ def test_bad_rows_are_listed_and_the_others_go_on(predict: Callable, name: str) 
     total = len(good) + len(reasons)
     assert f"rows in: {total} = {len(good)} classified, into out.csv + {len(reasons)} rejected (out.csv.rej" in done.err
     assert done.err.count("rejected: ") == min(len(reasons), 5)
-    assert len(predict("--input", name).out.splitlines()) == 1 + len(good)
+    assert len(predict("--input", name).out.splitlines()) == len(good)
     strict = predict("--input", name, "--output", "strict.csv", "--strict")
     assert strict.code == 1
     first = min(reasons)
