@@ -45,7 +45,7 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     low, high = metrics["test"]["acc_interval"]
     cells = [[cell.strip() for cell in line.split("|")[1:5]] for line in card.splitlines()]
     messages, accuracy = metrics["test"]["messages"], metrics["test"]["acc"]
-    assert ["test", str(messages), f"{accuracy:.2%}", f"{low:.2%} to {high:.2%}"] in cells
+    assert ["test", str(messages), f"{100 * accuracy:.2f} %", f"{100 * low:.2f} % to {100 * high:.2f} %"] in cells
 
     assert "exported exists already" in export("transformers", "exported")[2]
     code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")
@@ -61,7 +61,7 @@ def test_book_model_is_refused_in_one_line_and_goes_to_onnx(train: Callable, exp
     assert "reads the last token that is not padding" in err
     assert "configs/recommended.yaml" in err
     assert not Path("exported").exists()
-    code, out, err = export("onnx", "exported.onnx")
+    code, _, err = export("onnx", "exported.onnx")
     assert code == 0, err
     (difference,) = re.findall(r"differ from the checkpoint's by (\S+) at most", err)
     assert float(difference) < 1e-4
