@@ -4,7 +4,7 @@ import sys
 
 from spam_classifier.errors import importing, one_line_errors
 from spam_classifier.training.help import print_help
-from spam_classifier.training.typed import asks_for_help, refuse_other_subcommands
+from spam_classifier.training.typed import asks_for_help, for_lightning, refuse_other_subcommands
 
 
 def main() -> None:
@@ -15,6 +15,7 @@ def main() -> None:
             print_help(words)
             return
         refuse_other_subcommands(words)
+        for_lightning(words)  # refuses what is wrong without Lightning, which takes seconds to import
         with importing():
             from spam_classifier.training.cli import run
         run()
