@@ -119,7 +119,7 @@ def test_predict_goes_on_after_a_kill(tmp_path: Path) -> None:
 def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer that ours is timed against computes the same model."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from finetune import PlainClassifier
+    from plain_gpt2 import PlainClassifier
 
     torch.manual_seed(0)
     config = transformers.GPT2Config(n_layer=2, n_embd=32, n_head=4, n_positions=32, initializer_range=0.3)

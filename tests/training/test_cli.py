@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from spam_classifier import SpamClassifier
 from spam_classifier.__main__ import COMMANDS, main
 
 TINY = [
@@ -45,3 +47,15 @@ def test_the_package_lists_and_runs_its_commands(call: Callable) -> None:
     unknown = call(main, "trian")
     assert unknown.code == 2
     assert "there is no command 'trian': use one of train, predict" in unknown.err
+
+
+def test_a_full_gpu_is_one_line(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(SpamClassifier, "training_step", step)
+    done = train("fit", *TINY)
+    assert done.code == 1
+    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert "the GPU's memory is full: lower --data.batch_size" in line
+    assert "Traceback" not in done.err
