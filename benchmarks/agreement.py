@@ -4,10 +4,10 @@
     python benchmarks/agreement.py --corpus uci --accelerator gpu --precision 32-true bf16-mixed
     python benchmarks/agreement.py --layers 2 --width 64 --heads 2 --steps 20    # half a minute, embedded sample
 
-All start from the same random weights (GPT-2 124M's shape, or --layers, --width, --heads) and read the same batches: with
-the hidden states of the frozen blocks reused, with --model.frozen_prefix off, and the book's network in a plain loop, where
-every token goes through every block. The plain loop in float64 is the reference. Printed is the largest relative difference
-of a step's loss.
+All start from the same random weights (GPT-2 124M's shape, or --layers, --width, --heads) and read the same batches:
+with the hidden states of the frozen blocks reused, with --model.frozen_prefix off, and the book's network in a plain
+loop, where every token goes through every block. The plain loop in float64 is the reference. Printed is the largest
+relative difference of a step's loss.
 """
 
 import argparse
