@@ -121,12 +121,20 @@ class FrozenPrefix:
 def digest_of(parameter: Tensor) -> int:
     """A number that changes with the parameter's: a SHA-256 on a CPU.
 
-    Elsewhere, where copying the numbers and hashing them would take as long as many steps of training, it is the sum of
-    the elements' bits modulo 2**64, each times an odd number of its own.
+    Elsewhere, where copying the numbers and hashing them would take as long as many steps of training, it is
+    ``sum_of_bits``.
     """
     flat = parameter.detach().reshape(-1)
     if flat.device.type == "cpu":
         return int.from_bytes(hashlib.sha256(flat.view(torch.uint8).numpy().data).digest())
+    return sum_of_bits(flat)
+
+
+def sum_of_bits(flat: Tensor) -> int:
+    """The bits of each number of a flat tensor, times an odd number of its place, added up modulo 2**64.
+
+    Any change of a single number changes the sum.
+    """
     bits = flat.view(BITS[flat.element_size()])
     odd = (torch.arange(min(len(bits), SUMMED_AT_ONCE), device=bits.device) * 0x5851F42D4C957F2D) | 1
     total = torch.zeros((), dtype=torch.int64, device=bits.device)
