@@ -52,7 +52,7 @@ def ours(arguments: argparse.Namespace, config: str, weights: Path, reuse: str, 
     """The steps of our training with a config's settings."""
     pl.seed_everything(123)
     settings = yaml.safe_load((CONFIGS / config).read_text())
-    data = SpamDataModule(**{**settings["data"], "corpus": arguments.corpus})
+    data = SpamDataModule(**{**settings["data"], "corpus": arguments.corpus, "deduplicate": "none"})
     model = SpamClassifier(**{**settings["model"], "weights": str(weights), "frozen_prefix": reuse, "prefix_disk": 0})
     steps = Steps()
     where = {"accelerator": arguments.accelerator, "devices": 1, "precision": precision}

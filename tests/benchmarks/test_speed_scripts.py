@@ -43,6 +43,20 @@ def test_finetune_compares_four_ways(tmp_path: Path) -> None:
 
 @pytest.mark.ci
 @pytest.mark.slow
+def test_the_losses_of_all_ways_agree(tmp_path: Path) -> None:
+    write_small_corpus(tmp_path)
+    table = run("agreement.py", *TINY, "--heads", 2, "--corpus", "small.csv", "--steps", 5, cwd=tmp_path)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert [row[:3] for row in rows[2:]] == [
+        [config, "32-true", way]
+        for config in ("recommended.yaml", "book.yaml")
+        for way in ("ours, states reused", "ours, frozen_prefix off", "plain loop")
+    ]
+    assert all(float(row[4]) < 1e-5 for row in rows[2:])
+
+
+@pytest.mark.ci
+@pytest.mark.slow
 def test_inference_compares_three_ways(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
     table = run("inference.py", *COMPARED, "--rounds", 1, cwd=tmp_path)
