@@ -136,7 +136,8 @@ class ReuseFrozenStates(Callback):
         if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
         tokens, on_disk = allocated
-        batches = list(batches_by_length(lengths))
+        device = prefix.net.backbone.wte.weight.device
+        batches = list(batches_by_length(lengths, device))
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
@@ -149,7 +150,6 @@ class ReuseFrozenStates(Callback):
             leave=False,
             disable=not trainer.is_global_zero or trainer.progress_bar_callback is None,
         )
-        device = prefix.net.backbone.wte.weight.device
         gathered = (loader.gather(batches[number], padded_length).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
             for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
