@@ -404,8 +404,3 @@ def test_real_corpus_with_a_small_model(done: Callable, uci_archive: Path) -> No
     done("test")
     assert len(pd.read_csv(RUN / "predictions/test.csv", keep_default_na=False)) == 300
     assert read_metrics()["test"]["acc"] > 0.8
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_gpu_smoke(fit: Callable) -> None:
-    fit(1, "--trainer.accelerator", "gpu", "--trainer.devices", 1)

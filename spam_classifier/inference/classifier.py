@@ -195,8 +195,8 @@ class Classifier:
         """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""
         net, fixed = self.model, self.model.fixed_length
         lengths = messages.lengths.clamp(min=fixed or 1, max=max(fixed or 1, self.max_length))
-        batches = list(batches_by_length(lengths))[number::of]
         device = net.head.weight.device
+        batches = list(batches_by_length(lengths, device))[number::of]
         gathered = (messages.batch(rows, self.max_length, fixed, self.keep).to(device) for rows in batches)
         packed = int(lengths.sum()) >= WORTH_PACKING  # the same for all shares: packing changes the last float digits
         yield from zip(batches, net.logits_of(gathered, packed), strict=True)

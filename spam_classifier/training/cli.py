@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import SPLITS, TEST, VALIDATION
-from spam_classifier.errors import UserError, escape_control
+from spam_classifier.errors import GPU_IS_FULL, UserError, escape_control
 from spam_classifier.evaluation.mistakes import mistakes_table
 from spam_classifier.evaluation.report import CLASSIFIER, REPORT_FILE
 from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
@@ -296,5 +296,10 @@ def run() -> None:
             SpamCLI(resumed, typed, launched)
         except MisconfigurationException as error:
             raise UserError(str(error)) from error
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"{GPU_IS_FULL}: lower --data.batch_size (--trainer.accumulate_grad_batches makes up for it), or set "
+                "--model.gradient_checkpointing true or --trainer.precision bf16-mixed"
+            ) from error
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

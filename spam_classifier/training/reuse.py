@@ -135,7 +135,8 @@ class ReuseFrozenStates(Callback):
         if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
         tokens, on_disk = allocated
-        batches = list(batches_by_length(lengths))
+        device = prefix.net.backbone.wte.weight.device
+        batches = list(batches_by_length(lengths, device))
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
@@ -150,7 +151,6 @@ class ReuseFrozenStates(Callback):
             # without a terminal there is no bar
             disable=None if trainer.is_global_zero and trainer.progress_bar_callback is not None else True,
         )
-        device = prefix.net.backbone.wte.weight.device
         gathered = (loader.gather(batches[number], padded_length).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
             for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
