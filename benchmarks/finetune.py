@@ -2,6 +2,7 @@
 
     python benchmarks/finetune.py --corpus uci --json finetune.json
     python benchmarks/finetune.py --corpus uci --scale 0.05    # two minutes
+    python benchmarks/finetune.py --corpus uci --accelerator gpu --precision bf16-mixed
 
 All start from the same random weights of GPT-2 124M's shape (or --layers, --width, --heads), use the same splits, train
 the head, the final layer norm and the last block, for 5 epochs of batches of 8 with AdamW:
@@ -13,9 +14,9 @@ the head, the final layer norm and the last block, for 5 epochs of batches of 8 
     transformers       GPT2ForSequenceClassification in an equally plain loop, padded to the batch, evaluated on the
                        validation split after each epoch
 
-Each runs in its own process, one after the other. The rate of a large float32 matrix product is measured before and
-after each. The bound counts 24 * width^2 FLOP per token and frozen block (its six matrix products), for each message
-once, at that rate.
+Each runs in its own process, one after the other. The rate of a large matrix product is measured before and after each;
+on a GPU that also starts CUDA, which takes seconds and is not counted. The bound counts 24 * width^2 FLOP per token and
+frozen block (its six matrix products), for each message X
 """
 
 import argparse
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,125 +36,71 @@ import transformers
 import yaml
 from brief_training import QUIET
 from own_process import in_own_process
+from plain_gpt2 import PlainClassifier
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.models.frozen_prefix import FrozenPrefix
-from spam_classifier.runs.provenance import peak_of_process
+from spam_classifier.runs.provenance import peak_memory
 from spam_classifier.training.reuse import ReuseFrozenStates
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+CPU = torch.device("cpu")
 PADDING_ID = 50256
 EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 5, 8, 5e-5, 0.1
 EVALUATE_EVERY, EVALUATION_BATCHES = 50, 5
 VARIANTS = ("ours, recommended", "ours, book", "transformers", "book, plain")
 
 
-def gemm_rate(size: int) -> float:
-    """Matrix products of size x size float32: the best of five, in FLOP per second."""
-    left, product = torch.randn(size, size), torch.empty(size, size)
+def gemm_rate(size: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> float:
+    """Matrix products of size x size: the best of five, in FLOP per second."""
+    left = torch.randn(size, size, device=device, dtype=dtype)
+    product = torch.empty_like(left)
     best = float("inf")
     for _ in range(5):
         start = time.perf_counter()
         torch.mm(left, left, out=product)
+        wait_for(device)
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best
 
 
-class Attention(nn.Module):
-    """Masked multi-head attention, spelt out."""
-
-    def __init__(self, width: int, heads: int, context: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.register_buffer("mask", torch.triu(torch.ones(context, context), diagonal=1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Float [B, T, width] to the same."""
-        batch, length, width = x.shape
-        query, key, value = (
-            project(x).view(batch, length, self.heads, -1).transpose(1, 2)
-            for project in (self.query, self.key, self.value)
-        )
-        scores = query @ key.transpose(2, 3)
-        scores.masked_fill_(self.mask.bool()[:length, :length], -torch.inf)
-        weights = torch.softmax(scores / key.shape[-1] ** 0.5, dim=-1)
-        return self.out((weights @ value).transpose(1, 2).contiguous().view(batch, length, width))
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has computed all it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
-class LayerNorm(nn.Module):
-    """Layer norm, spelt out."""
+@dataclass
+class Machine:
+    """Where and in which precision all variants compute."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+    accelerator: str
+    precision: str
+    gemm: int
+    peak_before: int = 0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Float [B, T, width] to the same."""
-        mean, variance = x.mean(dim=-1, keepdim=True), x.var(dim=-1, keepdim=True, unbiased=False)
-        return self.scale * (x - mean) / torch.sqrt(variance + 1e-5) + self.shift
+    @property
+    def device(self) -> torch.device:
+        """The device."""
+        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
 
+    def gemm_rate(self) -> float:
+        """The rate of its matrix product, in FLOP per second; its memory does not count."""
+        self.peak_before = self.peak_memory()
+        rate = gemm_rate(self.gemm, self.device, torch.float32 if self.precision == "32-true" else torch.bfloat16)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        return rate
 
-class GELU(nn.Module):
-    """GELU by the hyperbolic tangent, spelt out."""
+    def autocast(self) -> torch.autocast:
+        """What mixed precision is in a plain loop."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision != "32-true")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Elementwise."""
-        return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3))))
-
-
-class PlainBlock(nn.Module):
-    """A transformer block."""
-
-    def __init__(self, width: int, heads: int, context: int) -> None:
-        super().__init__()
-        self.norm_1, self.attention = LayerNorm(width), Attention(width, heads, context)
-        self.norm_2 = LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Float [B, T, width] to the same."""
-        x = x + self.attention(self.norm_1(x))
-        return x + self.mlp(self.norm_2(x))
-
-
-class PlainClassifier(nn.Module):
-    """The book's model: every position goes through every block and the head."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__()
-        reference = transformers.GPT2Model.from_pretrained(directory)
-        config = reference.config
-        self.tokens, self.positions = reference.wte, reference.wpe
-        self.blocks = nn.Sequential(
-            *(PlainBlock(config.n_embd, config.n_head, config.n_positions) for _ in range(config.n_layer))
-        )
-        self.norm = LayerNorm(config.n_embd)
-        for block, stored in zip(self.blocks, reference.h, strict=True):
-            attention = block.attention
-            weights = stored.attn.c_attn.weight.detach().t().chunk(3)
-            biases = stored.attn.c_attn.bias.detach().chunk(3)
-            for project, weight, bias in zip(
-                (attention.query, attention.key, attention.value), weights, biases, strict=True
-            ):
-                project.load_state_dict({"weight": weight, "bias": bias})
-            for linear, conv in (
-                (attention.out, stored.attn.c_proj),
-                (block.mlp[0], stored.mlp.c_fc),
-                (block.mlp[2], stored.mlp.c_proj),
-            ):
-                linear.load_state_dict({"weight": conv.weight.detach().t(), "bias": conv.bias.detach()})
-        self.requires_grad_(False)
-        self.head = nn.Linear(config.n_embd, 2)
-        self.blocks[-1].requires_grad_(True)
-        self.norm.requires_grad_(True)
-
-    def forward(self, input_ids: Tensor) -> Tensor:
-        """Logits of every position, float [B, T, 2]."""
-        x = self.tokens(input_ids) + self.positions(torch.arange(input_ids.shape[1]))
-        return self.head(self.norm(self.blocks(x)))
+    def peak_memory(self) -> int:
+        """Most bytes so far."""
+        return max(self.peak_before, peak_memory(self.device) or 0)
 
 
 def padded_items(data: SpamDataModule, split: str) -> list[tuple[Tensor, Tensor]]:
@@ -162,14 +110,18 @@ def padded_items(data: SpamDataModule, split: str) -> list[tuple[Tensor, Tensor]
     return list(zip(batch.input_ids, batch.labels, strict=True))
 
 
-def run_plain_book(data: SpamDataModule, weights: Path) -> dict[str, float]:
+def run_plain_book(data: SpamDataModule, weights: Path, machine: Machine) -> dict[str, float]:
     """The chapter's training loop with its evaluations; returns the accuracies of the three splits."""
     splits = {split: padded_items(data, split) for split in data.encoded}
     train = DataLoader(splits["train"], BATCH_SIZE, shuffle=True, drop_last=True)
     evaluated = {split: DataLoader(items, BATCH_SIZE) for split, items in splits.items()}
-    model = PlainClassifier(weights)
+    model = PlainClassifier(weights).to(machine.device)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+    def last_logits(input_ids: Tensor) -> Tensor:
+        with machine.autocast():
+            return model(input_ids.to(machine.device))[:, -1].float()
 
     @torch.no_grad()
     def look(split: str, batches: int | None, measure: Callable[[Tensor, Tensor], Tensor]) -> float:
@@ -177,7 +129,7 @@ def run_plain_book(data: SpamDataModule, weights: Path) -> dict[str, float]:
         for number, (input_ids, labels) in enumerate(evaluated[split]):
             if number == batches:
                 break
-            figures.append(measure(model(input_ids)[:, -1], labels).float().flatten())
+            figures.append(measure(last_logits(input_ids), labels.to(machine.device)).float().flatten())
         return float(torch.cat(figures).mean())
 
     def right(logits: Tensor, labels: Tensor) -> Tensor:
@@ -188,7 +140,7 @@ def run_plain_book(data: SpamDataModule, weights: Path) -> dict[str, float]:
         model.train()
         for input_ids, labels in train:
             optimizer.zero_grad()
-            F.cross_entropy(model(input_ids)[:, -1], labels).backward()
+            F.cross_entropy(last_logits(input_ids), labels.to(machine.device)).backward()
             optimizer.step()
             if step % EVALUATE_EVERY == 0:
                 for split in ("train", "validation"):
@@ -199,12 +151,12 @@ def run_plain_book(data: SpamDataModule, weights: Path) -> dict[str, float]:
     return {split: look(split, None, right) for split in evaluated}
 
 
-def run_transformers(data: SpamDataModule, weights: Path) -> dict[str, float]:
+def run_transformers(data: SpamDataModule, weights: Path, machine: Machine) -> dict[str, float]:
     """Transformers' classifier in a plain loop, padded to the batch; returns the accuracies of the three splits."""
     model = transformers.GPT2ForSequenceClassification.from_pretrained(
         weights, num_labels=2, pad_token_id=PADDING_ID, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0
     )
-    model.requires_grad_(False)
+    model.to(machine.device).requires_grad_(False)
     for module in (model.transformer.h[-1], model.transformer.ln_f, model.score):
         module.requires_grad_(True)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -219,7 +171,8 @@ def run_transformers(data: SpamDataModule, weights: Path) -> dict[str, float]:
         input_ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING_ID)
         lengths = torch.tensor([len(row) for row in rows])
         mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
-        return {"input_ids": input_ids, "attention_mask": mask, "labels": torch.stack(labels)}
+        batch = {"input_ids": input_ids, "attention_mask": mask, "labels": torch.stack(labels)}
+        return {name: values.to(machine.device) for name, values in batch.items()}
 
     splits = {split: items(split) for split in data.encoded}
     train = DataLoader(splits["train"], BATCH_SIZE, shuffle=True, drop_last=True, collate_fn=collate)
@@ -227,27 +180,31 @@ def run_transformers(data: SpamDataModule, weights: Path) -> dict[str, float]:
     @torch.no_grad()
     def accuracy(split: str) -> float:
         model.eval()
-        right = [model(**batch).logits.argmax(-1) == batch["labels"] for batch in
-                 DataLoader(splits[split], BATCH_SIZE, collate_fn=collate)]  # fmt: skip
+        batches = DataLoader(splits[split], BATCH_SIZE, collate_fn=collate)
+        with machine.autocast():
+            right = [model(**batch).logits.argmax(-1) == batch["labels"] for batch in batches]
         return float(torch.cat(right).float().mean())
 
     for _ in range(EPOCHS):
         model.train()
         for batch in train:
             optimizer.zero_grad()
-            model(**batch).loss.backward()
+            with machine.autocast():
+                loss = model(**batch).loss
+            loss.backward()
             optimizer.step()
         accuracy("validation")
     return {split: accuracy(split) for split in splits}
 
 
-def run_ours(config: str) -> Callable[[SpamDataModule, Path], dict[str, float]]:
+def run_ours(config: str) -> Callable[[SpamDataModule, Path, Machine], dict[str, float]]:
     """Our training with a config's settings, then all three splits."""
 
-    def run(data: SpamDataModule, weights: Path) -> dict[str, float]:
+    def run(data: SpamDataModule, weights: Path, machine: Machine) -> dict[str, float]:
         settings = yaml.safe_load((CONFIGS / config).read_text())
         model = SpamClassifier(**{**settings["model"], "weights": str(weights)})
-        trainer = pl.Trainer(max_epochs=EPOCHS, accelerator="cpu", **QUIET)
+        where = {"accelerator": machine.accelerator, "devices": 1, "precision": machine.precision}
+        trainer = pl.Trainer(max_epochs=EPOCHS, **where, **QUIET)
         trainer.fit(model, data)
         return {
             split: trainer.validate(model, dataloaders=data.each_once(split), verbose=False)[0]["val/acc"]
@@ -257,18 +214,18 @@ def run_ours(config: str) -> Callable[[SpamDataModule, Path], dict[str, float]]:
     return run
 
 
-def time_frozen_passes(passes: list[dict[str, float]], gemm_size: int) -> None:
+def time_frozen_passes(passes: list[dict[str, float]], machine: Machine) -> None:
     """Record the seconds and tokens of each frozen pass, and the matrix product rate around it."""
     original = ReuseFrozenStates._compute
 
     def timed(self: ReuseFrozenStates, loader: Any, prefix: FrozenPrefix, trainer: pl.Trainer) -> Any:
-        before = gemm_rate(gemm_size)
+        before = machine.gemm_rate()
         start = time.perf_counter()
         states = original(self, loader, prefix, trainer)
         seconds = time.perf_counter() - start
         tokens = int(states.counts.sum())
         flop = tokens * prefix.blocks * 24 * prefix.net.backbone.shape.width**2
-        rate = (before + gemm_rate(gemm_size)) / 2
+        rate = (before + machine.gemm_rate()) / 2
         passes.append(
             {"seconds": seconds, "tokens": tokens, "rate": flop / seconds, "share_of_gemm": flop / seconds / rate}
         )
@@ -301,18 +258,20 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
         "transformers": run_transformers,
     }[name]
     passes: list[dict[str, float]] = []
-    time_frozen_passes(passes, arguments.gemm)
-    before = gemm_rate(arguments.gemm)
+    machine = Machine(arguments.accelerator, arguments.precision, arguments.gemm)
+    time_frozen_passes(passes, machine)
+    before = machine.gemm_rate()
     start = time.perf_counter()
-    accuracies = run(data, weights)
+    accuracies = run(data, weights, machine)
     seconds = time.perf_counter() - start - sum(2 * entry.pop("measuring") for entry in passes)
+    peak = machine.peak_memory()
     padded = {split: len(messages) * data.max_length for split, messages in data.encoded.items()}
     real = {split: int(messages.lengths.clamp(max=data.max_length).sum()) for split, messages in data.encoded.items()}
     return {
         "seconds": seconds,
         "accuracies": accuracies,
-        "peak_memory_MB": peak_of_process() / 1e6,
-        "gemm_GFLOPs": [before / 1e9, gemm_rate(arguments.gemm) / 1e9],
+        "peak_memory_MB": peak / 1e6,
+        "gemm_GFLOPs": [before / 1e9, machine.gemm_rate() / 1e9],
         "frozen_passes": passes,
         "tokens": sum(real.values()) if name == "ours, recommended" else sum(padded.values()),
     }
@@ -369,6 +328,8 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--heads", type=int, default=12)
+    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
+    parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--gemm", type=int, default=2048, help="size of the matrices whose product is timed")
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--json", type=Path, help="also write all figures here")

@@ -24,7 +24,8 @@ from pathlib import Path
 import torch
 import transformers
 from brief_training import train_briefly
-from finetune import PADDING_ID, PlainClassifier, gemm_rate
+from finetune import PADDING_ID, gemm_rate
+from plain_gpt2 import PlainClassifier
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.data.encoding import gpt2_tokenizer

@@ -3,10 +3,11 @@
     python benchmarks/memory.py
     python benchmarks/memory.py --tokens 1024
     python benchmarks/memory.py --measure gpt2 gpt2-medium gpt2-large
+    python benchmarks/memory.py --measure gpt2 gpt2-medium gpt2-large --accelerator gpu
 
 Computed: the weights, the gradients and AdamW's two averages of the trained parameters, and what autograd keeps for the
-backward pass. Measured: the peak of a new process over its imports, in float32 on the CPU, in two steps with random
-weights. A GPU adds its context and workspace.
+backward pass. Measured, in float32 in two steps with random weights: on a CPU the peak of a new process over its
+imports, on a GPU the peak of its tensors. CUDA's context comes on top of that.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
 from spam_classifier.models.lora import TARGETS, add_lora
 from spam_classifier.models.trainable import freeze, frozen_blocks
-from spam_classifier.runs.provenance import peak_of_process
+from spam_classifier.runs.provenance import peak_memory, peak_of_process
 
 POLICIES = ("last_block", "last_two_blocks", "lora", "all")
 LORA_RANK = 16
@@ -89,8 +90,8 @@ def computed_table(tokens: int) -> str:
 
 
 def measure(arguments: argparse.Namespace) -> float:
-    """Peak bytes of two steps in this process over its imports."""
-    base = peak_of_process()
+    """Peak bytes of two steps: of a GPU's tensors, or of this process over its imports."""
+    base = peak_of_process() if arguments.accelerator == "cpu" else 0
     data = SpamDataModule(
         "sample", train_fraction=0.03, batch_size=arguments.batch_size, max_length=arguments.tokens, padding="longest"
     )
@@ -102,9 +103,9 @@ def measure(arguments: argparse.Namespace) -> float:
         gradient_checkpointing=arguments.checkpointing,
         frozen_prefix="off",
     )
-    trainer = pl.Trainer(max_steps=2, limit_val_batches=0, accelerator="cpu", **QUIET)
+    trainer = pl.Trainer(max_steps=2, limit_val_batches=0, accelerator=arguments.accelerator, devices=1, **QUIET)
     trainer.fit(model, data)
-    return float(peak_of_process() - base)
+    return float(peak_memory(trainer.strategy.root_device) - base)
 
 
 def measured_table(arguments: argparse.Namespace) -> None:
@@ -119,7 +120,7 @@ def measured_table(arguments: argparse.Namespace) -> None:
             for checkpointing in (False, True) if policy in ("lora", "all") else (False,):
                 flags = ["--layers", shape.layers, "--width", shape.width, "--heads", shape.heads, "--policy", policy]
                 flags += ["--batch-size", arguments.batch_size, "--tokens", arguments.tokens]
-                flags += ["--checkpointing"] if checkpointing else []
+                flags += ["--accelerator", arguments.accelerator, *(["--checkpointing"] if checkpointing else [])]
                 command = [sys.executable, __file__, *map(str, flags)]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
                 peak = json.loads(done.stdout.splitlines()[-1])
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=120, help="tokens of each message")
     parser.add_argument("--measure", nargs="+", choices=PUBLISHED_SHAPES, help="measure these sizes")
     parser.add_argument("--policies", nargs="+", choices=POLICIES, default=POLICIES, help="measure these policies")
+    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"], help="where to measure")
     for hidden in ("--layers", "--width", "--heads"):
         parser.add_argument(hidden, type=int, help=argparse.SUPPRESS)
     parser.add_argument("--policy", help=argparse.SUPPRESS)

@@ -1,5 +1,7 @@
 """Compare a run with linear baselines on its own splits: ``python -m spam_classifier.baseline``."""
 
+import sys
+
 from spam_classifier.command_line import CommandLine, add_run_flags
 from spam_classifier.errors import importing, one_line_errors
 from spam_classifier.runs.find import find_checkpoint, run_directory
@@ -20,7 +22,7 @@ def main() -> None:
     with one_line_errors():
         with importing():
             from spam_classifier.comparing.baselines import compare
-            from spam_classifier.evaluation.text_tables import markdown_table, percent
+            from spam_classifier.evaluation.text_tables import aligned_table, percent
             from spam_classifier.runs.metrics import read_metrics
         directory = run_directory(find_checkpoint(arguments.ckpt_path, arguments.root))
         compared = compare(directory)
@@ -37,8 +39,8 @@ def main() -> None:
             for split, baselines in compared.items()
             for title, figures in {"GPT-2": metrics[split], **baselines}.items()
         ]
-        print(f"{markdown_table(lines)}\n\np: McNemar's exact test against GPT-2 on the same messages")
-        print(f"report: {directory / 'report.html'}")
+        print(f"{aligned_table(lines)}\n\np: McNemar's exact test against GPT-2 on the same messages", flush=True)
+        print(f"report: {directory / 'report.html'}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ GRACE = 3.0  # seconds that a process waits for others to end by themselves
 LONGEST_LINE = 2_000  # characters of a message to the user
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
+GPU_IS_FULL = "the GPU's memory is full"
+
 
 class UserError(Exception):
     """A mistake that the user can mend: one line that names what is wrong and what to do.
@@ -58,7 +60,7 @@ def one_line_errors() -> Iterator[None]:
     prints after a while.
 
     Raises:
-        SystemExit: With status 1 for a UserError or a file that can't be used; 130 for Ctrl-C.
+        SystemExit: With status 1 for a UserError, a file that can't be used or a full GPU; 130 for Ctrl-C.
     """
     try:
         yield
@@ -72,6 +74,11 @@ def one_line_errors() -> Iterator[None]:
             time.sleep(GRACE)
         alone = "" if number == "0" else f"process {number}: "
         print(f"error: {alone}{one_line(str(error))}", file=sys.stderr, flush=True)
+        sys.exit(1)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # PyTorch's, which is not imported here
+            raise
+        print(f"error: {GPU_IS_FULL}; --accelerator cpu computes without it", file=sys.stderr, flush=True)
         sys.exit(1)
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":

@@ -115,7 +115,8 @@ def main() -> None:
         with importing():
             from spam_classifier.comparing.grid import Grid
         grid = Grid(arguments, flags)
-        print(f"\n{grid.run()}\nkept in {grid.directory}")
+        print(grid.run(), flush=True)
+        print(f"kept in {grid.directory}", file=sys.stderr)
         if grid.errors:
             raise UserError(f"runs that failed: {', '.join(map(str, grid.errors))}; the same command tries them again")
 

@@ -1,5 +1,6 @@
 """Export a trained run to other tools: ``python -m spam_classifier.export {transformers,onnx} ...``."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,9 +71,9 @@ def main() -> None:
             if arguments.kind == "onnx":
                 from spam_classifier.exporting.onnx_export import export_to_onnx as export
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        print(escape_control(f"checkpoint {checkpoint}"))
         notes = export(load_classifier(checkpoint), arguments.target, overwrite=arguments.overwrite)
-        print(f"written {arguments.target}", *map(escape_control, notes), sep="\n")
+        print(escape_control(f"written {arguments.target}"))
+        print(*map(escape_control, [f"checkpoint {checkpoint}", *notes]), sep="\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

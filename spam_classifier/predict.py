@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Classify texts with a trained run.
 
-Texts are arguments, lines of standard input, or rows of a file. Label, probability and text of each are printed.
-With --output they are written to a file, next to the columns of the input: predicted, probability (of that class),
+Texts are arguments, lines of standard input, or rows of a file. Label, probability and text of each are printed,
+separated by tabs where standard output is no terminal. The probability is that of the second of two classes (spam), so
+that the output can be sorted by it; with more classes it is that of the label. Notes go to standard error.
+With --output they are written to a file, next to the columns of the input: predicted, probability (as above),
 probability_CLASS for each class, threshold, truncated (whether the text was longer than the model reads)."""
 EXAMPLES = """examples:
   %(prog)s "You have won a prize, call now" "See you at seven?"
@@ -145,7 +147,6 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-    print(escape_control(f"checkpoint {checkpoint}"), flush=True)
     source = _source(arguments)
     classifier = load_classifier(checkpoint, device)
     classifier.check_threshold(arguments.threshold)
@@ -157,6 +158,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
             "text_column": arguments.text_column,
             "device": group.device.type,
             "chunk_rows": judging.CHUNK_ROWS,
+            "probability": "second class of two",  # earlier versions wrote that of the label
         }
         sink = Output(output, source, classifier.labels, settings, arguments.overwrite)
         if sink.tally.read:
@@ -190,6 +192,7 @@ def _source(arguments: argparse.Namespace) -> "Input":
 def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output: Path | None) -> None:
     from spam_classifier.judging.output import rejected_path
 
+    _note(escape_control(f"checkpoint {classifier.checkpoint}"))
     if source.unit == "file":
         _note("note: the default corpus is of SMS: a model that learned from it is no e-mail filter")
     if tally.truncated:
@@ -206,7 +209,7 @@ def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output
 
 
 def _note(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

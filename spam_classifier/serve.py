@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import threading
@@ -99,9 +100,19 @@ def _serve(arguments: argparse.Namespace) -> None:
         flush=True,
     )
     threading.Thread(target=load, daemon=True).start()
-    server.run(sockets=[listening])
+    former = signal.signal(signal.SIGTERM, _say_stopped)  # the server calls it once requests are answered
+    try:
+        server.run(sockets=[listening])
+    finally:
+        signal.signal(signal.SIGTERM, former)
     if failures:
         raise failures[0]
+
+
+def _say_stopped(signum: int, frame: object) -> None:
+    os.write(2, b"stopped\n")
+    signal.signal(signum, signal.SIG_DFL)
+    signal.raise_signal(signum)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -33,6 +33,9 @@ OF_POSIX = ["fuzz", "comparing/test_launch.py", "test_faults.py", "test_hostile_
 OF_POSIX += ["training/test_killed_runs.py", "training/test_processes.py"]
 collect_ignore = [] if os.name == "posix" else OF_POSIX
 
+GPU = torch.cuda.is_available()  # Lightning has PyTorch ask the driver's library: CUDA does not start
+VISIBLE = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # forks can't use it once it has started, and the tests' numbers are a CPU's
 DATA_SETTINGS = ("corpus", "padding", "keep", "max_length", "batch_size")
 MAX_LENGTH = 24
 SIZES = {"layers": 2, "width": 32, "heads": 2, "context": 64}
@@ -203,6 +206,14 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., R
 def command(forked: Callable[..., Running]) -> Callable[..., Outcome]:
     """Run ``python -m <module> ...`` in another process, and wait for its end."""
     return lambda *arguments, **options: forked(*arguments, **options).outcome()
+
+
+@pytest.fixture
+def on_gpu(command: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Run ``python -m <module> ...`` in a new interpreter, the only one that sees the GPU."""
+    if not GPU:
+        pytest.skip("no GPU")
+    return partial(command, fresh=True, CUDA_VISIBLE_DEVICES=VISIBLE)
 
 
 @pytest.fixture

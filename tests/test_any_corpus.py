@@ -42,7 +42,7 @@ def reviews(directory: Path, number: int, longest: int) -> None:
 def classify(call: Callable, *texts: str) -> list[str]:
     from spam_classifier.predict import main
 
-    return [line.split("\t")[0] for line in call(main, *texts).out.splitlines()[1:]]
+    return [line.split("\t")[0] for line in call(main, *texts).out.splitlines()]
 
 
 @pytest.mark.report

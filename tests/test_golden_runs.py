@@ -111,7 +111,7 @@ def numbers(name: str, train: Callable, directory: Path) -> dict[str, Any]:
     found["weights"] = digests(run / "checkpoints/last.ckpt")
     found["figures"] = compared(json.loads((run / "metrics.json").read_text()))
     texts = corpus()["text"].tolist()[:40]
-    found["probabilities"] = [own.probability for own in load_classifier(run).predict(texts)]
+    found["probabilities"] = [own.probabilities[own.label] for own in load_classifier(run).predict(texts)]
     assert train("fit", "--ckpt_path", "last", "--trainer.max_epochs", 3).code == 0
     found["resumed weights"] = digests(run / "checkpoints/last.ckpt")
     found["resumed figures"] = compared(json.loads((run / "metrics.json").read_text()))

@@ -95,7 +95,7 @@ def test_fit_leaves_a_whole_run_behind(fit: Callable, topics: Path) -> None:
     following = [line.removeprefix("next").strip() for line in out.splitlines()[-4:]]
     assert [line.startswith(command) for line, command in zip(following, commands, strict=True)] == [True] * 4
     assert "--ckpt_path" not in "".join(following)
-    assert str(next(RUN.glob("checkpoints/best-*.ckpt")).resolve()) in out
+    assert str(next(RUN.glob("checkpoints/best-*.ckpt"))) in out
 
     sizes = {name: len(pd.read_csv(RUN / f"{name}.csv")) for name in ("train", "validation", "test")}
     assert sizes == {"train": 62, "validation": 9, "test": 19}
@@ -270,17 +270,17 @@ def test_figures_of_a_part_are_not_kept_as_the_splits(train: Callable, done: Cal
     assert "neither temperature nor threshold is fitted" in fit(1, *limited)
     assert "nothing was fitted" in (RUN / "report.html").read_text()
     assert read_metrics()["validation"]["messages"] == 9  # all of it, whatever the training looked at
-    assert "test split, a part of it" in done("test", "--trainer.limit_test_batches", 1)
-    assert "nothing of the test split" in done("test", "--trainer.limit_test_batches", 0)
+    assert "\ntest, a part         4  " in done("test", "--trainer.limit_test_batches", 1)
+    assert "nothing of the test split" in train("test", "--trainer.limit_test_batches", 0).err
     assert "test" not in read_metrics()
     assert "not kept: these are not the run's own messages" in done("test", "--data.max_length", 4)
     assert "test" not in read_metrics()
-    assert "test split, 19 messages" in done("test")  # the limits of the training are not those of the test
+    assert "\ntest              19  " in done("test")  # the limits of the training are not those of the test
     kept = read_metrics()
     for other in (["--data.keep", "tail"], ["--model.token_position", "first"]):
         assert "not read as in its training" in done("test", *other)
         assert read_metrics() == kept
-    assert "report: " in done("test", "--data.padding", "longest")  # which this position does not see
+    assert "\nreport" in done("test", "--data.padding", "longest")  # which this position does not see
     assert "the checkpoint's model has all; leave the flag out" in train("test", "--model.trainable", "lora").err
 
 
@@ -393,7 +393,7 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path, monkeypa
     done("spam_classifier.train", "fit", "--config", CONFIGS / "quickstart.yaml", *limits)
     done("spam_classifier.train", "test")
     assert read_metrics()["test"]["messages"] == 601
-    predicted = done("spam_classifier.predict", "hello there", "WIN a prize").splitlines()[1:]
+    predicted = done("spam_classifier.predict", "hello there", "WIN a prize").splitlines()
     assert [line.split("\t")[0] in ("ham", "spam") for line in predicted] == [True, True]
 
 
@@ -404,8 +404,3 @@ def test_real_corpus_with_a_small_model(done: Callable, uci_archive: Path) -> No
     done("test")
     assert len(pd.read_csv(RUN / "predictions/test.csv", keep_default_na=False)) == 300
     assert read_metrics()["test"]["acc"] > 0.8
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_gpu_smoke(fit: Callable) -> None:
-    fit(1, "--trainer.accelerator", "gpu", "--trainer.devices", 1)

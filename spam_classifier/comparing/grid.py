@@ -5,6 +5,7 @@ import importlib
 import itertools
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.evaluation.style import save_png
-from spam_classifier.evaluation.text_tables import markdown_table
+from spam_classifier.evaluation.text_tables import aligned_table, markdown_table
 from spam_classifier.files import atomic_write, locked, writing
 from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
@@ -30,6 +31,7 @@ from spam_classifier.training.typed import typed_flags
 
 TABLE_FILE = "experiments.md"
 SETTINGS_FILE = "settings.yaml"
+NOTE_WIDTH = 110  # columns of the notes below the tables on a terminal
 AFTER_FIT = (TRAIN, VALIDATION, "run")  # in metrics.json once a fit is complete
 
 
@@ -100,10 +102,13 @@ class Grid:
             self._open_directory()
             self._write()
             try:
-                with tqdm(self.asked, desc="runs", unit=" run") as progress:
+                # without a terminal there is no bar
+                with tqdm(self.asked, desc="runs", unit=" run", disable=None, leave=False) as progress:
                     for run in progress:
                         progress.set_postfix_str(str(run))
                         self._complete(run)
+                        if run not in self.errors:
+                            tqdm.write(f"{run} is complete", file=sys.stderr)
                         self._write()
             except KeyboardInterrupt:
                 print(f"\nfinished runs are kept in {self.directory}: the same command continues", file=sys.stderr)
@@ -182,7 +187,7 @@ class Grid:
         return directory
 
     def _write(self) -> str:
-        """Write the tables, the runs and the picture; the tables are returned."""
+        """Write the tables, the runs and the picture; the tables are returned as a terminal shows them."""
         records = []
         for run in self._runs_of(self.rows):
             metrics, error, directory = run.metrics(), self.errors.get(run), launched_run(run.root)
@@ -191,17 +196,21 @@ class Grid:
                 what = {"test": self.arguments.test, "splits": splits, "error": error}
                 records += table.run_records(run.row, run.size, run.seed, metrics, **what)
         runs, seeds = pd.DataFrame(records, columns=table.COLUMNS), self.arguments.seeds
-        parts = [markdown_table(table.accuracy_table(self.rows, runs, seeds, self.sizes))]
-        if figures := table.figure_table(runs):
-            parts.append(markdown_table(figures))
+        accuracies, figures = table.accuracy_table(self.rows, runs, seeds, self.sizes), table.figure_table(runs)
+        notes = table.notes(self.rows, seeds, self.arguments.shrink, self.flags)
+        parts = [markdown_table(accuracies), *([markdown_table(figures)] if figures else [])]
+        shown = [aligned_table(lines) for lines in table.narrow(accuracies)]
+        shown += [f"{split}\n{aligned_table(lines)}" for split, lines in table.figures_by_split(figures).items()]
         if len(seeds) > 1:
             try:
                 if differences := table.paired_differences(runs):
                     parts += ["F1, compared seed by seed:", markdown_table(differences)]
+                    shown.append(aligned_table(differences))
+                    notes += table.difference_notes(differences)
             except ModuleNotFoundError:
-                parts.append(f"To compare F1 seed by seed: {hints.install('baseline')}")
-        parts.append(table.notes(self.rows, seeds, self.arguments.shrink, self.flags))
-        text = "\n\n".join(parts) + "\n"
+                notes.append(f"To compare F1 seed by seed: {hints.install('baseline')}")
+        text = "\n\n".join([*parts, "\n".join(f"- {line}" for line in notes)]) + "\n"
+        shown += ["\n".join(textwrap.fill(line, NOTE_WIDTH, subsequent_indent="  ") for line in notes)]
         if self.arguments.sizes:
             picture = pictures.draw_learning_curve(runs)
         else:
@@ -212,4 +221,4 @@ class Grid:
             runs.to_csv(unfinished, index=False)
         with atomic_write(self.directory / "experiments.png") as unfinished:
             save_png(picture, unfinished)
-        return text
+        return "\n\n".join(shown)

@@ -18,6 +18,18 @@ COSTS = ("learning_parameters", "seconds", "peak_memory")
 FIGURES = {"f1": "F1", "balanced_acc": "balanced accuracy", "acc": "accuracy", "false_positive_rate": "false positives"}
 COLUMNS = ["config", "size", "seed", "split", "model", "messages", *FIGURES, "acc_low", "acc_high", *COSTS]
 COLUMNS += ["splits", "error"]
+FEWEST_SEEDS = 3  # for an interval and a p of differences
+OWN_COSTS = ("learning parameters", "seconds", "peak memory, MB")
+BOOK_ACCURACIES = ("book: validation", "book: test")
+SHORT = {  # names of columns on a terminal
+    "learning parameters": "learning",
+    "peak memory, MB": "memory, MB",
+    "book: validation": "book val.",
+    "book: test": "book test",
+    "book: minutes": "book, min",
+    "balanced accuracy": "balanced",
+    "false positives": "false pos.",
+}
 
 
 def run_records(
@@ -130,16 +142,16 @@ def figure_table(runs: pd.DataFrame) -> Lines:
 
 
 def paired_differences(runs: pd.DataFrame) -> Lines:
-    """Differences in F1, seed by seed: each config from the first one, each linear model from its config's GPT-2.
+    """Differences in F1, seed by seed: each config minus the first one, each GPT-2 minus the linear models.
 
     Only runs with the same messages are paired. The seeds draw their splits from one corpus, so the splits overlap and
     the differences are not independent: the variance of their mean is taken as s^2 (1/n + evaluated/trained) for n
     seeds (Nadeau and Bengio 2003, "Inference for the Generalization Error").
 
     Returns:
-        A line for each pair: the mean difference in percentage points, its 95 % interval by Student's t, and p of the
-        corrected t-test. The last two are missing where all differences are equal, or where the train splits have a
-        size: they overlap less than the correction assumes.
+        A line for each pair: what is subtracted from what, the mean difference in percentage points, its 95 % interval
+        by Student's t, and p of the corrected t-test. The last two are missing where there are too few seeds, where all
+        differences are equal, or where the train splits have a size: they overlap less than the correction assumes.
 
     Raises:
         ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
@@ -147,21 +159,29 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
     from scipy.stats import t as student
 
     trained = runs[runs["split"] == TRAIN].set_index(["config", "size", "seed"])["messages"].to_dict()
+    several = runs["config"].nunique() > 1
     lines = []
     for (split, size), group in runs[~runs["split"].isin(["", TRAIN])].groupby(["split", "size"], sort=False):
         models = {key: own.set_index("seed") for key, own in group.groupby(["config", "model"], sort=False)}
-        for (config, model), own in models.items():
-            other = (group["config"].iloc[0] if model == GPT2 else config, GPT2)
-            pairs = own.join(models[other].add_suffix(" of other"), how="inner").dropna(subset=["f1", "f1 of other"])
-            if (config, model) == other or len(pairs) < 2 or (pairs["splits"] != pairs["splits of other"]).any():
+        first = group["config"].iloc[0]
+        for config, model in models:
+            minuend = (config, GPT2)
+            subtrahend = (first, GPT2) if model == GPT2 else (config, model)
+            if minuend == subtrahend or minuend not in models or subtrahend not in models:
+                continue
+            pairs = models[minuend].join(models[subtrahend].add_suffix(" of other"), how="inner")
+            pairs = pairs.dropna(subset=["f1", "f1 of other"])
+            if len(pairs) < 2 or (pairs["splits"] != pairs["splits of other"]).any():
                 continue
             differences = 100 * (pairs["f1"] - pairs["f1 of other"]).astype(float)
             mean = float(differences.mean())
             share = float((pairs["messages"] / [trained[config, size, seed] for seed in pairs.index]).mean())
             error = float(differences.std()) * math.sqrt(1 / len(pairs) + share)
-            line = {"split": split, "per class": size or None, "model": f"{model}, {config}"}
-            line |= {"minus": f"{GPT2}, {other[0]}", "difference": f"{mean:+.2f}", "95 % interval": None, "p": None}
-            if error > 1e-9 and not size:
+            what = f"{config} minus {first}" if model == GPT2 else f"{GPT2} minus {model}"
+            where = f", {config}" if model != GPT2 and several else ""
+            line = {"split": split, "per class": size or None, "F1 of": what + where, "seeds": len(pairs)}
+            line |= {"difference": f"{mean:+.2f}", "95 % interval": None, "p": None}
+            if error > 1e-9 and not size and len(pairs) >= FEWEST_SEEDS:
                 reach = error * float(student.ppf(0.975, len(pairs) - 1))
                 p = 2 * float(student.sf(abs(mean) / error, len(pairs) - 1))
                 line |= {"95 % interval": f"{mean - reach:.2f} to {mean + reach:.2f}", "p": f"{p:.2g}"}
@@ -169,27 +189,63 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
     return _without_empty_columns(lines)
 
 
-def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: Sequence[str]) -> str:
-    """What a reader of the tables has to know, as a Markdown list."""
-    drawn = "draws the splits, the initial weights and the order of the messages"
+def narrow(lines: Lines) -> list[Lines]:
+    """The lines of ``accuracy_table`` as tables that fit a terminal: accuracies, costs, remarks."""
+    accuracies = {name: SHORT.get(name, name) for name in ("train", "validation", "test", *BOOK_ACCURACIES)}
+    costs = {name: SHORT.get(name, name) for name in (*OWN_COSTS, "book: minutes")}
+    tables = []
+    for names in (accuracies, costs, {"remark": "remark"}):
+        shown = {"row": "row", "what": "what", "per class": "per class", **names}
+        kept = [{short: line.get(name) or None for name, short in shown.items()} for line in lines]
+        kept = [line for line in kept if any(line[short] is not None for short in names.values())]
+        tables.append(_without_empty_columns(kept))
+    return [table for table in tables if table]
+
+
+def figures_by_split(lines: Lines) -> dict[str, Lines]:
+    """The lines of ``figure_table`` as a table for each split, with short names, for a terminal."""
+    tables: dict[str, Lines] = {}
+    for line in lines:
+        short = {SHORT.get(name, name): value for name, value in line.items() if name != "split"}
+        tables.setdefault(line["split"], []).append({**short, "model": line["model"].partition(",")[0]})
+    return tables
+
+
+def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: Sequence[str]) -> list[str]:
+    """What a reader of the tables has to know."""
+    drawn = "draws splits, initial weights and the order of messages"
     lines = [
         f"Accuracies in per cent, in brackets the 95 % interval (Wilson). Seed {seeds[0]} {drawn}."
         if len(seeds) == 1
-        else f"Figures in per cent, mean ± standard deviation over seeds {', '.join(map(str, seeds))}; each {drawn}.",
-        "Figures are those of the checkpoint with the lowest validation loss, so the validation figures flatter. "
+        else f"In per cent, mean ± standard deviation over seeds {', '.join(map(str, seeds))}. A seed {drawn}.",
+        "Figures are those of the checkpoint with the lowest validation loss, so validation figures flatter. "
         "Seconds are those of the whole fit.",
     ]
     if any(row.name in PUBLISHED for row in rows):
         lines.append(
-            "Book: the figures published for pretrained GPT-2 on an A100, after the last step, on the book's reading "
-            "of the corpus (5,572 of its 5,574 messages). Its splits hold other messages: compare bands, not digits."
+            "Book: published for pretrained GPT-2 on an A100, on 5,572 of the 5,574 messages and other splits: "
+            "compare bands, not digits."
         )
     if shrink is not None:
         size = f"1/{shrink} of the layers and heads" if shrink > 1 else "the full size"
         lines.append(
-            f"These runs had random weights and {size}: do not compare them with the published figures. Rows that "
-            "differ in pretraining alone (05 and 10 of the book's) are the same."
+            f"These runs had random weights and {size}: do not compare them with the book's. "
+            "Rows 05 and 10 differ in pretraining alone, so they are the same."
         )
     if flags:
         lines.append(f"Flags of every fit: `{shlex.join(flags)}`")
-    return "\n".join(f"- {line}" for line in lines)
+    return lines
+
+
+def difference_notes(differences: Lines) -> list[str]:
+    """What a reader of the differences has to know."""
+    lines = [
+        "Differences in F1 are means over the seeds, in percentage points; p is of the t-test corrected for "
+        "overlapping splits (Nadeau and Bengio 2003)."
+    ]
+    if any(line["seeds"] < FEWEST_SEEDS for line in differences):
+        lines.append(
+            f"Fewer than {FEWEST_SEEDS} seeds give neither an interval nor a p: the difference may be chance alone. "
+            "Give more --seeds."
+        )
+    return lines

@@ -374,6 +374,7 @@ class SpamDataModule(pl.LightningDataModule):
             max_length=self.max_length,
             padded_length=padded_length or self.padded_length,
             keep=self.keep,
+            title=split_name.replace("_", "-") + (f" padded to {padded_length} tokens" if padded_length else ""),
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=processes,
             **options,

@@ -84,6 +84,7 @@ class BatchLoader:
         max_length: Most tokens of a message; longer ones are cut.
         padded_length: Pad every batch to this many tokens; None pads to its own longest message.
         keep: What is kept of longer messages: ``head``, ``tail`` or ``both``.
+        title: What the messages are, for a line to the user.
         drop_incomplete: Leave out the last rows if they don't fill a batch on every process.
         first_batch: Called as each pass begins: how many of its batches are already done (resuming mid-epoch).
     """
@@ -97,6 +98,7 @@ class BatchLoader:
         max_length: int,
         padded_length: int | None,
         keep: Keep = "head",
+        title: str = "messages",
         drop_incomplete: bool = False,
         rank: int = 0,
         world_size: int = 1,
@@ -109,6 +111,7 @@ class BatchLoader:
         self.max_length = max_length
         self.padded_length = padded_length
         self.keep = keep
+        self.title = title
         self.drop_incomplete = drop_incomplete
         self.rank = rank
         self.world_size = world_size

@@ -9,42 +9,91 @@ import lightning.pytorch as pl
 from spam_classifier.data.splits import LEFT_OVER, SPLITS
 from spam_classifier.errors import escape_control
 from spam_classifier.evaluation.report import REPORT_FILE
-from spam_classifier.evaluation.text_tables import interval, markdown_table, percent, share_of, two_columns
+from spam_classifier.evaluation.text_tables import (
+    aligned_table,
+    counted,
+    interval,
+    percent,
+    share_of,
+    two_columns,
+)
+from spam_classifier.hints import relative
 
 Metrics = Mapping[str, Any]
 
 
 def metrics_table(metrics: Mapping[str, Metrics]) -> str:
-    """Messages, loss, accuracy with its interval, F1 and balanced accuracy, a line for each split."""
-    return markdown_table(
+    """Messages, accuracy with its interval, F1, precision, recall and loss, a line for each split."""
+    return aligned_table(
         {
             "split": split,
             "messages": f"{figures['messages']:,}",
-            "loss": f"{figures['loss']:.4f}",
             "accuracy": percent(figures["acc"]),
             "95 % interval": interval(figures["acc_interval"]),
             "F1": percent(figures.get("f1")),
-            "balanced accuracy": percent(figures.get("balanced_acc")),
+            "precision": percent(figures.get("precision")),
+            "recall": percent(figures.get("recall")),
+            "loss": f"{figures['loss']:.4f}",
         }
         for split, figures in metrics.items()
     )
 
 
-def evaluation_summary(figures: Mapping[str, Metrics], classes: Sequence[str], whole: bool) -> str:
-    """What ``validate`` and ``test`` print of figures by the split's name; ``whole`` if they are of the whole split."""
+def counts_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    """How the messages of each class were predicted: all counts of two classes, else those of each class."""
+    if len(classes) == 2:
+        return aligned_table(
+            {
+                "label": name,
+                **{f"predicted {other}": f"{count:,}" for other, count in zip(classes, row, strict=True)},
+            }
+            for name, row in zip(classes, confusion, strict=True)
+        )
+    return aligned_table(
+        {
+            "label": name,
+            "messages": f"{sum(confusion[place]):,}",
+            "right": f"{confusion[place][place]:,}",
+            "predicted": f"{sum(row[place] for row in confusion):,}",
+        }
+        for place, name in enumerate(classes)
+    )
+
+
+def evaluation_summary(
+    known: Mapping[str, Metrics],
+    figures: Mapping[str, Metrics],
+    classes: Sequence[str],
+    *,
+    whole: bool,
+    mistakes: str,
+    notes: Sequence[str],
+    report: Path | None,
+    following: Sequence[str],
+) -> str:
+    """What ``validate`` and ``test`` print.
+
+    Args:
+        known: Figures of the other splits, by name.
+        figures: Figures by the name of the split, and of what was evaluated along with it.
+        classes: The names of the classes, in the order of their indices.
+        whole: Whether the whole split was evaluated.
+        mistakes: A table of mistakes; "" if there are none.
+        notes: What a reader has to know, a line each.
+        report: The report; None if nothing was kept.
+        following: Commands to type next.
+    """
     classes = [escape_control(name) for name in classes]
     (name, split), *_ = figures.items()
-    part = f"{'' if whole else 'a part of it, '}{split['messages']:,} messages"
-    headline = (
-        f"{name} split, {part}: accuracy {percent(split['acc'])} (95 % interval {interval(split['acc_interval'])})"
-    )
+    in_order = {other: known[other] for other in SPLITS if other in known and other != name}
+    part = name if whole else f"{name}, a part"
+    tables = [metrics_table({**in_order, part: split}), counts_table(split["confusion"], classes)]
+    if mistakes:
+        tables.append(f"most confident mistakes\n{mistakes}")
     rows = {}
-    if "f1" in split:
-        rows["balanced accuracy, F1"] = f"{percent(split['balanced_acc'])}, {percent(split['f1'])}"
     if "false_positives" in split:
         rows[f"{classes[0]} taken for {classes[1]}"] = share_of(split["false_positives"])
         rows["threshold"] = f"{split['threshold']:.4f}"
-    rows["loss"] = f"{split['loss']:.4f}"
     if clean := split.get("without_exact_leak"):
         leaked = split["messages"] - clean["messages"]
         rows["without leaked messages"] = (
@@ -52,31 +101,27 @@ def evaluation_summary(figures: Mapping[str, Metrics], classes: Sequence[str], w
         )
     if padding := figures.get("padding"):
         rows["padding matters"] = f"{share_of(padding)} change their label padded to {padding['padded_length']} tokens"
-    if left_over := figures.get("left_over"):
+    if left_over := figures.get(LEFT_OVER):
         rows["left over by balancing"] = f"wrong: {share_of(left_over['errors'])}"
     if natural := figures.get("natural"):
-        shares = ", ".join(f"{share:.1%} {label}" for label, share in zip(classes, natural["shares"], strict=True))
+        shares = ", ".join(f"{percent(share)} {label}" for label, share in zip(classes, natural["shares"], strict=True))
         f1 = f", F1 {percent(natural['f1'])}, precision {percent(natural['precision'])}" if "f1" in natural else ""
         rows["at natural shares"] = (
             f"accuracy {percent(natural['acc'])}{f1} ({natural['messages']:,} messages: {shares})"
         )
-    return f"{headline}\n{two_columns(rows)}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as ``48 s``, ``3 min 5 s`` or ``2 h 10 min``."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    rows["note"] = "\n".join(notes)
+    rows["report"] = relative(report) if report else ""
+    rows["next"] = "\n".join(following)
+    return "\n\n".join([*tables, two_columns({title: value for title, value in rows.items() if value})])
 
 
 def fit_summary(
     trainer: pl.Trainer,
     run_directory: Path | None,
-    seconds: float,
+    time: str,
     metrics: Mapping[str, Metrics],
     checkpoint: str,
+    notes: Sequence[str],
     following: Sequence[str],
 ) -> str:
     """What ``fit`` prints.
@@ -84,9 +129,10 @@ def fit_summary(
     Args:
         trainer: Has just fitted a SpamClassifier to a SpamDataModule.
         run_directory: The run directory, if there is one.
-        seconds: Time of the training.
+        time: Time of the training.
         metrics: Figures by the split's name.
         checkpoint: Path of the checkpoint that was evaluated; "" where none was kept.
+        notes: What a reader has to know, a line each.
         following: Commands to type next.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
@@ -95,16 +141,18 @@ def fit_summary(
     cut = sum(data.truncated[name] for name in SPLITS)
     parameters = list(trainer.lightning_module.parameters())
     learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    done = f"{counted(trainer.current_epoch, 'epoch')}, {counted(trainer.global_step, 'step')}"
     rows = {
         "messages": f"{' / '.join(f'{size:,}' for size in sizes.values())} ({' / '.join(sizes)}), "
-        f"up to {data.max_length} tokens" + (f", {cut} longer ones cut" if cut else ""),
+        f"up to {data.max_length} tokens" + (f", {cut:,} longer cut" if cut else ""),
         "left over": f"{left_over:,} by balancing, evaluated by test" if left_over else "",
         "classes": ", ".join(map(escape_control, data.label_names)),
         "parameters": f"{learning:,} learning of {sum(parameter.numel() for parameter in parameters):,}",
-        "time": f"{duration(seconds)}, {trainer.current_epoch} epochs, {trainer.global_step} steps",
+        "time": f"{time}, {done}",
         "result": metrics_table(metrics),
-        "checkpoint": checkpoint or "none kept",
-        "report": str(run_directory / REPORT_FILE) if run_directory else "none kept",
+        "note": "\n".join(notes),
+        "checkpoint": relative(Path(checkpoint)) if checkpoint else "none kept",
+        "report": relative(run_directory / REPORT_FILE) if run_directory else "none kept",
         "next": "\n".join(following),
     }
     return two_columns({name: value for name, value in rows.items() if value})

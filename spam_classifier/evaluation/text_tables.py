@@ -1,13 +1,14 @@
-"""Tables as text, for the terminal and for Markdown files."""
+"""Tables, figures and texts as a terminal shows them, and as Markdown files do."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MISSING = "-"
 MARKUP = re.compile(r"([\\`*_\[\]#|<>~&@$]|[.:](?=\S))")  # the last for links that need no brackets
 BARE_PIPE = re.compile(r"(?<!\\)\|")
-NUMBER = re.compile(r"-$|[-+]?[\d.,]+%?( |$)")
+NUMBER = re.compile(r"-$|[-+]?[\d.,]+( |$)")
 
 
 def escape_markdown(text: str) -> str:
@@ -17,7 +18,7 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_table(rows: Iterable[Mapping[str, object]]) -> str:
-    """A Markdown table whose columns are aligned in the terminal, too.
+    """A Markdown table whose columns are aligned in its source, too.
 
     Args:
         rows: Cells by their column's name. A cell that is None or missing becomes ``-``. Pipes are escaped, other
@@ -43,6 +44,45 @@ def _cell(value: object) -> str:
     return MISSING if value is None else BARE_PIPE.sub(r"\\|", str(value))
 
 
+def aligned_table(rows: Iterable[Mapping[str, object]]) -> str:
+    """A table for a terminal: columns two spaces apart, numbers on the right.
+
+    Args:
+        rows: Cells by their column's name. A cell that is None or missing becomes ``-``.
+    """
+    rows = list(rows)
+    columns = []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        cells = [MISSING if row.get(name) is None else str(row[name]) for row in rows]
+        width = max(map(columns_of, (name, *cells)))
+        is_number = all(NUMBER.match(cell) for cell in cells)
+        padding = [" " * (width - columns_of(text)) for text in (name, *cells)]
+        pairs = zip(padding, (name, *cells), strict=True)
+        columns.append([blank + text if is_number else text + blank for blank, text in pairs])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(map(_columns_of_one, text))
+
+
+def _columns_of_one(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def shortened(text: str, width: int) -> str:
+    """The beginning of a text, at most ``width`` columns of a terminal."""
+    if columns_of(text) <= width:
+        return text
+    taken, end = 0, 0
+    while (taken := taken + _columns_of_one(text[end])) < width:
+        end += 1
+    return text[:end] + "…"
+
+
 def two_columns(rows: Mapping[str, str]) -> str:
     """Lines of ``name  value`` with the values aligned; a value's further lines keep its indent."""
     width = max(map(len, rows)) + 2
@@ -51,16 +91,29 @@ def two_columns(rows: Mapping[str, str]) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as ``97.21%``."""
-    return MISSING if share is None else f"{share:.2%}"
+    """A share as ``97.21 %``."""
+    return MISSING if share is None else f"{100 * share:.2f} %"
 
 
 def interval(bounds: Sequence[float]) -> str:
-    """Lower and upper bound of a share as ``91.90% to 96.90%``."""
+    """Lower and upper bound of a share as ``91.90 % to 96.90 %``."""
     low, high = bounds
     return f"{percent(low)} to {percent(high)}"
 
 
 def share_of(share: Mapping[str, Any]) -> str:
-    """A share of ``metrics.json`` as ``3 of 150, 2.00% (1.00% to 5.00%)``."""
+    """A share of ``metrics.json`` as ``3 of 150, 2.00 % (1.00 % to 5.00 %)``."""
     return f"{share['hits']:,} of {share['messages']:,}, {percent(share['share'])} ({interval(share['interval'])})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``48 s``, ``3 min 5 s`` or ``2 h 10 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things as ``1 epoch`` or ``1,048 epochs``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

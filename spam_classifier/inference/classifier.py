@@ -23,7 +23,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         label: The predicted class.
-        probability: Its calibrated probability.
+        probability: Calibrated probability of the second class where there are two (that of spam), so that texts can be
+            sorted by it; with more classes that of the label.
         probabilities: Calibrated probability of each class, by its name.
         threshold: Probability from which the second of two classes is predicted; None with more classes.
         truncated: Whether the text was longer than the model reads, and was cut.
@@ -111,7 +112,7 @@ class Classifier:
         predictions = [
             Prediction(
                 self.labels[index],
-                row[index],
+                row[1 if len(self.labels) == 2 else index],
                 dict(zip(self.labels, row, strict=True)),
                 self.threshold,
                 was_truncated,
@@ -131,7 +132,7 @@ class Classifier:
         scores = torch.tensor([prediction.probabilities[second] for prediction in predictions])
         decided = [second if above else first for above in (scores >= threshold).tolist()]
         return [
-            prediction._replace(label=label, probability=prediction.probabilities[label], threshold=threshold)
+            prediction._replace(label=label, threshold=threshold)
             for prediction, label in zip(predictions, decided, strict=True)
         ]
 
@@ -194,8 +195,8 @@ class Classifier:
         """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""
         net, fixed = self.model, self.model.fixed_length
         lengths = messages.lengths.clamp(min=fixed or 1, max=max(fixed or 1, self.max_length))
-        batches = list(batches_by_length(lengths))[number::of]
         device = net.head.weight.device
+        batches = list(batches_by_length(lengths, device))[number::of]
         gathered = (messages.batch(rows, self.max_length, fixed, self.keep).to(device) for rows in batches)
         packed = int(lengths.sum()) >= WORTH_PACKING  # the same for all shares: packing changes the last float digits
         yield from zip(batches, net.logits_of(gathered, packed), strict=True)

@@ -14,7 +14,7 @@ PREFIX = "probability_"  # as in a run's own predictions
 
 
 def prediction_columns(classes: Sequence[str]) -> list[str]:
-    """The label, its probability, each class's, the threshold, and whether the text was cut."""
+    """The label, the probability of a Prediction, that of each class, the threshold, and whether the text was cut."""
     return ["predicted", "probability", *(f"{PREFIX}{name}" for name in classes), "threshold", "truncated"]
 
 

@@ -1,36 +1,23 @@
 """Predictions on a terminal. Texts may be hostile: their control characters are printed as escapes."""
 
 import shutil
-import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
 from spam_classifier.data.rows import Rejected, Row
 from spam_classifier.errors import escape_control
+from spam_classifier.evaluation.text_tables import shortened
 from spam_classifier.inference.classifier import Prediction
 from spam_classifier.judging.output import Tally
 
 NARROWEST = 20  # columns of a text, at least
 
 
-def shortened(text: str, width: int) -> str:
-    """The beginning of a text, at most ``width`` columns of a terminal."""
-    if sum(map(_columns, text)) <= width:
-        return text
-    taken, end = 0, 0
-    while (taken := taken + _columns(text[end])) < width:
-        end += 1
-    return text[:end] + "…"
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 class Screen:
-    """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs."""
+    """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs.
+
+    The probability is that of the second class where there are two, else that of the label.
+    """
 
     tally = Tally()
 
@@ -38,8 +25,10 @@ class Screen:
         self.stream = stream
         self.width = shutil.get_terminal_size().columns if stream.isatty() else None
         self.label_width = max(len("label"), *(len(escape_control(name)) for name in classes))
+        self.probability = f"P({escape_control(classes[1])})" if len(classes) == 2 else "probability"
+        self.probability_width = max(len(self.probability), len("0.0000"))
         if self.width:
-            print(f"{'label':<{self.label_width}}  probability  text", file=stream)
+            print(f"{'label':<{self.label_width}}  {self.probability:>{self.probability_width}}  text", file=stream)
 
     def append(
         self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
@@ -49,7 +38,7 @@ class Screen:
             label, probability = escape_control(prediction.label), prediction.probability
             text = f"{row.place}: {row.text}" if isinstance(row.place, str) else row.text  # which file it is
             if self.width:
-                start = f"{label:<{self.label_width}}  {probability:>11.4f}  "
+                start = f"{label:<{self.label_width}}  {probability:>{self.probability_width}.4f}  "
                 width = max(NARROWEST, self.width - len(start) - 1)
                 print(start + shortened(escape_control(text[: 4 * width]), width), file=self.stream)
             else:

@@ -89,9 +89,9 @@ class Decision(nn.Module):
         return scores[:, label] - others.logsumexp(-1)
 
     def decide(self, probabilities: Tensor) -> Tensor:
-        """The predicted class, int64 [N], from probabilities float [N, classes]."""
+        """The predicted class, int64 [N], from probabilities float [N, classes], on whichever device they are."""
         if probabilities.shape[1] == 2:
-            return (probabilities[:, 1] >= self.threshold).long()
+            return (probabilities[:, 1] >= self.threshold.to(probabilities.device)).long()
         return probabilities.argmax(-1)
 
 

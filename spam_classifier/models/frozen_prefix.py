@@ -21,6 +21,9 @@ from spam_classifier.files import UNFINISHED
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import states_before_block
 
+BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+SUMMED_AT_ONCE = 2**20
+
 
 @dataclass(frozen=True)
 class HiddenStates:
@@ -62,7 +65,7 @@ class FrozenPrefix:
         self.net = net
         self.blocks = blocks
         self._versions: list[tuple[int, int]] = []
-        self._digest = b""
+        self._digest: list[int] = []
 
     @property
     def covers_all_blocks(self) -> bool:
@@ -85,11 +88,9 @@ class FrozenPrefix:
         versions = [(parameter.data_ptr(), parameter._version) for parameter in frozen]
         if versions == self._versions:
             return False
-        digest = hashlib.sha256()  # restoring a checkpoint writes the same numbers again
-        for parameter in frozen:
-            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-        changed = digest.digest() != self._digest
-        self._versions, self._digest = versions, digest.digest()
+        digest = [digest_of(parameter) for parameter in frozen]  # restoring a checkpoint writes the same numbers again
+        changed = digest != self._digest
+        self._versions, self._digest = versions, digest
         return changed
 
     def states(self, batches: Iterable[Batch], on_block: Callable[[int], object]) -> Iterator[Tensor]:
@@ -115,6 +116,31 @@ class FrozenPrefix:
             else:
                 real = torch.arange(states.shape[1], device=states.device) < batch.lengths[:, None]  # (B, T)
                 yield states[real].cpu()
+
+
+def digest_of(parameter: Tensor) -> int:
+    """A number that changes with the parameter's: a SHA-256 on a CPU.
+
+    Elsewhere, where copying the numbers and hashing them would take as long as many steps of training, it is
+    ``sum_of_bits``.
+    """
+    flat = parameter.detach().reshape(-1)
+    if flat.device.type == "cpu":
+        return int.from_bytes(hashlib.sha256(flat.view(torch.uint8).numpy().data).digest())
+    return sum_of_bits(flat)
+
+
+def sum_of_bits(flat: Tensor) -> int:
+    """The bits of each number of a flat tensor, times an odd number of its place, added up modulo 2**64.
+
+    Any change of a single number changes the sum.
+    """
+    bits = flat.view(BITS[flat.element_size()])
+    odd = (torch.arange(min(len(bits), SUMMED_AT_ONCE), device=bits.device) * 0x5851F42D4C957F2D) | 1
+    total = torch.zeros((), dtype=torch.int64, device=bits.device)
+    for part in bits.split(SUMMED_AT_ONCE):
+        total = total * 0x14057B7EF767814F + (part * odd[: len(part)]).sum()
+    return int(total)
 
 
 @contextlib.contextmanager

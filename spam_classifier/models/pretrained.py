@@ -201,11 +201,14 @@ def _fetch(name: str) -> Path:
     right after the download.
     """
     repository, revision = f"openai-community/{name}", HUB_REVISIONS[name]
-    if name != "gpt2" and (cached := _cached(name)):
+    cached = _cached(name)
+    if cached and name != "gpt2":
         return cached
     url = hub.hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
     try:
-        expected = GPT2_SHA256 if name == "gpt2" else hub.get_hf_file_metadata(url).etag  # of a large file its SHA-256
+        # without a network this fails at once; the download would first try for 23 seconds
+        etag = None if cached else hub.get_hf_file_metadata(url).etag  # of a large file its SHA-256
+        expected = GPT2_SHA256 if name == "gpt2" else etag
         for again in (False, True):
             path = Path(hub.hf_hub_download(repository, WEIGHTS_FILE, revision=revision, force_download=again))
             if (actual := file_sha256(path)) == expected:

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 THRESHOLD = "Probability of the second of two classes from which it is the label. Default: the model's own."
+PROBABILITY = "Calibrated probability of the second of two classes (spam); with more classes that of the label."
 Threshold = Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False, description=THRESHOLD)]
 
 
@@ -42,7 +43,7 @@ class TextPrediction(BaseModel):
     """The label of a text."""
 
     label: Annotated[str, Field(description="The predicted class.", examples=["spam"])]
-    probability: Annotated[float, Field(description="Its calibrated probability.", examples=[0.97])]
+    probability: Annotated[float, Field(description=PROBABILITY, examples=[0.97])]
     probabilities: Annotated[
         dict[str, float],
         Field(description="Calibrated probability of each class.", examples=[{"ham": 0.03, "spam": 0.97}]),

@@ -1,18 +1,15 @@
 """Lightning's command line over SpamClassifier and SpamDataModule."""
 
 import inspect
-import logging
+import shutil
 import sys
-import threading
-import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch.distributed
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
@@ -20,13 +17,18 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from typing_extensions import override
 
 from spam_classifier.data.datamodule import SpamDataModule
-from spam_classifier.data.splits import TEST, VALIDATION
-from spam_classifier.errors import UserError, escape_control
-from spam_classifier.evaluation.report import REPORT_FILE
+from spam_classifier.data.splits import SPLITS, TEST, VALIDATION
+from spam_classifier.errors import GPU_IS_FULL, UserError, escape_control
+from spam_classifier.evaluation.mistakes import mistakes_table
+from spam_classifier.evaluation.report import CLASSIFIER, REPORT_FILE
 from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
+from spam_classifier.evaluation.text_tables import duration
+from spam_classifier.hints import relative
 from spam_classifier.models.gpt2_classifier import reads_whole_row
 from spam_classifier.runs.find import LAST_CHECKPOINT, RUNS_DIRECTORY
+from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.runs.provenance import peak_memory
+from spam_classifier.training.chatter import quieten
 from spam_classifier.training.curves import LearningCurves
 from spam_classifier.training.evaluate_run import RunEvaluation
 from spam_classifier.training.interruption import StopCleanly
@@ -37,7 +39,9 @@ from spam_classifier.training.module import SpamClassifier
 from spam_classifier.training.next_commands import next_commands
 from spam_classifier.training.parser import SEED, OneLineParser, add_settings
 from spam_classifier.training.processes import Launched, ending_together
+from spam_classifier.training.progress import StageBars, StageLines, say, where
 from spam_classifier.training.resume_flags import FIT, ResumedRun, with_run_settings
+from spam_classifier.training.run_time import RunTime
 from spam_classifier.training.typed import for_lightning, typed_flags
 from spam_classifier.training.unused_flags import refuse_unused
 
@@ -70,6 +74,8 @@ class SpamCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         commands = LightningCLI.subcommands()
         del commands["predict"]
+        for name in ("validate", "test"):
+            commands[name].add("verbose")  # Lightning's own table of results
         return commands
 
     @override
@@ -79,6 +85,11 @@ class SpamCLI(LightningCLI):
     @override
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Do nothing: add_settings has added them, in another order."""
+
+    @override
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        options = super()._prepare_subcommand_kwargs(subcommand)
+        return options if subcommand == "fit" else {**options, "verbose": False}
 
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -97,7 +108,9 @@ class SpamCLI(LightningCLI):
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         flags = self._get(self.config_init, "trainer")
-        callbacks = [*(flags.callbacks or []), LearningCurves()]
+        self.run_time = RunTime()
+        given = flags.callbacks if isinstance(flags.callbacks, list) else [flags.callbacks] if flags.callbacks else []
+        callbacks = [*given, LearningCurves(), self.run_time, *self._progress(given, flags, kwargs)]
         model = self._get(self.config, "model")
         if flags.logger is not False and (model.schedule != "constant" or model.warmup_steps):
             callbacks.append(LearningRateMonitor("step"))
@@ -122,6 +135,15 @@ class SpamCLI(LightningCLI):
         self.launched.watch(trainer.strategy)
         return trainer
 
+    def _progress(self, given: list[Callback], flags: Any, options: dict[str, Any]) -> list[Callback]:
+        """Bars on a terminal, and lines everywhere; nothing besides a bar that the user gives."""
+        if any(isinstance(callback, ProgressBar) for callback in given):
+            return []
+        seed = self._get(self.config, "seed_everything")
+        lines = StageLines(seed, resumed_step=self.run.step if self.run else None)
+        options["enable_progress_bar"] = flags.enable_progress_bar is not False and sys.stderr.isatty()
+        return [StageBars(), lines] if options["enable_progress_bar"] else [lines]
+
     def _new_logger(self, root: Path) -> RunLogger:
         if self.run is None:
             return RunLogger(root.resolve() / RUNS_DIRECTORY, run=None)
@@ -134,11 +156,11 @@ class SpamCLI(LightningCLI):
         self.model.awaits_checkpoint = self.run is not None
         own_messages = not any(word.startswith("--data") for word in self.typed)
         self.datamodule.keeps_messages = self.run is not None and own_messages
-        self.started = time.monotonic()
 
     def before_validate(self) -> None:
-        """Print which checkpoint is evaluated."""
-        self._say(escape_control(f"checkpoint {self._get(self.config, 'ckpt_path')}"))
+        """Say which checkpoint is evaluated, and where."""
+        checkpoint = relative(Path(self._get(self.config, "ckpt_path")))
+        say(f"checkpoint {escape_control(checkpoint)} on {where(self.trainer)}")
 
     before_test = before_validate
 
@@ -146,7 +168,7 @@ class SpamCLI(LightningCLI):
         """Evaluate the best checkpoint on the train and validation splits, and print a table."""
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        seconds = time.monotonic() - self.started
+        seconds, of_session = self.run_time.total, self.run_time.session
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         progress.completed = progress.processed  # one less if the resumed training had ended
         checkpoint = self._kept_checkpoint()
@@ -159,13 +181,14 @@ class SpamCLI(LightningCLI):
             "peak_memory": peak_memory(self.trainer.strategy.root_device),
         }
         metrics = self._evaluation(checkpoint, directory).after_fit(run)
-        self._say_how_fitted(metrics[VALIDATION])
         if not self.trainer.is_global_zero:
             return
         if directory is not None:
             log_final_metrics(self.trainer, metrics)
-        following = next_commands(directory, checkpoint, self.datamodule)
-        print("\n" + fit_summary(self.trainer, directory, seconds, metrics, checkpoint, following))
+        took = duration(seconds) + (f" ({duration(of_session)} of them in this session)" if self.run else "")
+        following = next_commands(directory, checkpoint, self.datamodule, tested=False)
+        notes = how_fitted(metrics[VALIDATION])
+        print("\n" + fit_summary(self.trainer, directory, took, metrics, checkpoint, notes, following))
 
     def _kept_checkpoint(self) -> str:
         """The best checkpoint, else the last one, else ""."""
@@ -189,20 +212,38 @@ class SpamCLI(LightningCLI):
     def _evaluated(self, split_name: str, stage: str) -> None:
         trainer = self.trainer
         if f"{stage}/acc" not in trainer.callback_metrics:
-            self._say(f"nothing of the {split_name} split was evaluated")
+            say(f"nothing of the {split_name} split was evaluated")
             return
         assert self.run is not None
         limit = getattr(trainer, f"limit_{stage}_batches")
         whole = limit == 1.0 and isinstance(limit, float) and not trainer.fast_dev_run  # type: ignore[attr-defined]
         own = self.datamodule.same_messages and self._reads_as_trained(self.run)
         directory = self.run.directory if own else None
-        evaluation = self._evaluation(str(trainer.ckpt_path), directory)
+        checkpoint = str(trainer.ckpt_path)
+        evaluation = self._evaluation(checkpoint, directory)
+        predictions = self.model.predictions
+        assert predictions is not None
         figures = {VALIDATION: evaluation.after_validate(whole)} if stage == "val" else evaluation.after_test(whole)
-        self._say(evaluation_summary(figures, self.datamodule.label_names, whole))
-        if whole:
-            self._say_how_fitted(figures[split_name])
-            other = "not kept: these are not the run's own messages, or not read as in its training"
-            self._say(f"report: {directory / REPORT_FILE}" if directory else other)
+        if not trainer.is_global_zero:
+            return
+        texts, classes = self.datamodule.splits[split_name]["text"].tolist(), self.datamodule.label_names
+        notes = how_fitted(figures[split_name]) if whole else ["a part of the split: nothing is kept"]
+        if whole and directory is None:
+            notes.append("not kept: these are not the run's own messages, or not read as in its training")
+        known = same_classifier(read_metrics(directory), figures[split_name]) if whole and directory else {}
+        print(
+            "\n"
+            + evaluation_summary(
+                known,
+                figures,
+                classes,
+                whole=whole,
+                mistakes=mistakes_table(predictions, texts, classes, shutil.get_terminal_size((120, 24)).columns),
+                notes=notes,
+                report=directory / REPORT_FILE if directory and whole else None,
+                following=next_commands(self.run.directory, checkpoint, self.datamodule, tested=True),
+            )
+        )
 
     def _reads_as_trained(self, run: ResumedRun) -> bool:
         """Whether no flag changes what the model reads of a message."""
@@ -211,16 +252,21 @@ class SpamCLI(LightningCLI):
             names.append("padded_length")
         return all(self.model.hparams[name] == run.hyper_parameters[name] for name in names)
 
-    def _say_how_fitted(self, figures: Mapping[str, Any]) -> None:
-        fitted, step = figures["decision_step"], figures["step"]
-        if fitted is None:
-            self._say("no validation in training: neither temperature nor threshold is fitted")
-        elif fitted != step:
-            self._say(f"temperature and threshold were fitted at step {fitted:,}, the weights are of step {step:,}")
 
-    def _say(self, text: str) -> None:
-        if self.trainer.is_global_zero:
-            print(text)
+def how_fitted(figures: Mapping[str, Any]) -> list[str]:
+    """A note if temperature and threshold were not fitted together with the weights."""
+    fitted, step = figures["decision_step"], figures["step"]
+    if fitted is None:
+        return ["no validation in training: neither temperature nor threshold is fitted"]
+    if fitted != step:
+        return [f"temperature and threshold were fitted at step {fitted:,}, the weights are of step {step:,}"]
+    return []
+
+
+def same_classifier(metrics: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The splits in ``metrics.json`` that the same weights and the same threshold were evaluated on."""
+    known = {name: metrics[name] for name in SPLITS if name in metrics}
+    return {name: other for name, other in known.items() if all(other[key] == figures[key] for key in CLASSIFIER)}
 
 
 def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -> None:
@@ -236,23 +282,13 @@ def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -
         trainer.logger.save()
 
 
-def quieten_lightning() -> None:
-    """Hide Lightning's tips and its warnings about its own code."""
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
-        logging.getLogger(name).addFilter(lambda record: "Tip:" not in record.getMessage())
-    # TensorBoard writes in a thread, and raises errors of that thread again in the main one
-    threading.excepthook = lambda failed: None if failed.exc_type is OSError else threading.__excepthook__(failed)
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty")  # a resumed run
-
-
 def run() -> None:
     """Run the command line.
 
     Raises:
         UserError: Flags or files that can't work.
     """
-    quieten_lightning()
+    quieten()
     typed = sys.argv[1:]
     with ending_together("fit --ckpt_path last goes on from the last checkpoint") as launched:
         sys.argv[1:], resumed = with_run_settings(for_lightning(typed))
@@ -260,5 +296,10 @@ def run() -> None:
             SpamCLI(resumed, typed, launched)
         except MisconfigurationException as error:
             raise UserError(str(error)) from error
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"{GPU_IS_FULL}: lower --data.batch_size (--trainer.accumulate_grad_batches makes up for it), or set "
+                "--model.gradient_checkpointing true or --trainer.precision bf16-mixed"
+            ) from error
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

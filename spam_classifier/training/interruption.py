@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -10,7 +9,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
 from spam_classifier import hints
@@ -18,6 +16,7 @@ from spam_classifier.errors import Diverged, UserError
 from spam_classifier.runs.find import LAST_CHECKPOINT, flags_for
 from spam_classifier.training.logger import first_process_directory
 from spam_classifier.training.processes import end_at_sigterm
+from spam_classifier.training.progress import say
 
 ENDED_EARLY = "ended_early"  # the key of a checkpoint after which another callback stopped the training
 
@@ -65,7 +64,7 @@ class StopCleanly(Callback):
             self._last_is_current = True
             raise KeyboardInterrupt
         self._requested = True
-        _say("\nstopping after this step; Ctrl-C again stops at once, back at the last checkpoint")
+        say("stopping after this step; Ctrl-C again stops at once, back at the last checkpoint")
 
     def _is_requested(self, trainer: pl.Trainer) -> bool:
         # all processes must stop after the same step: the others would wait forever for one that stopped
@@ -99,7 +98,7 @@ class StopCleanly(Callback):
     ) -> None:
         if trainer.state.fn == "fit" and checkpoint.get(ENDED_EARLY):
             trainer.should_stop = True
-            _say("the training ended early; --trainer.min_epochs makes it go on")
+            say("the training ended early; --trainer.min_epochs makes it go on")
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -123,16 +122,11 @@ class StopCleanly(Callback):
         last = Path(keeper.dirpath) / LAST_CHECKPOINT
         if isinstance(exception, Diverged):  # resumed from this state, training would diverge again
             if last.is_file():
-                _say(f"the last good checkpoint is kept: {last}")
+                say(f"the last good checkpoint is kept: {last}")
             return
         # saving takes all processes: a process that failed alone would wait for the others
         if not self._last_is_current and (self._agreed or trainer.world_size == 1):
             with suppress(UserError):  # a full disk, which may be the very exception that is reported
                 trainer.save_checkpoint(last, weights_only=False)
         if last.is_file():
-            _say(f"stopped; continue with: {hints.command_line('fit', *flags_for(last, of_run='last'))}")
-
-
-@rank_zero_only
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+            say(f"stopped; continue with: {hints.command_line('fit', *flags_for(last, of_run='last'))}")

@@ -51,7 +51,8 @@ class KeepSettings(SaveConfigCallback):
         directory.mkdir(parents=True, exist_ok=True)
         remove_unfinished(directory)
         with atomic_write(directory / CONFIG_FILE) as unfinished:
-            self.parser.save(self.config, unfinished, skip_none=False, overwrite=True, multifile=False)
+            # the False, to keep nulls, has had two names
+            self.parser.save(self.config, unfinished, "parser_mode", False, overwrite=True, multifile=False)
 
 
 def remove_unfinished(run: Path) -> None:

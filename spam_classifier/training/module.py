@@ -122,6 +122,7 @@ class SpamClassifier(pl.LightningModule):
         self.loaded_step = 0
         self.awaits_checkpoint = False
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
+        self._epoch_is_logged = False
 
     # What the data decides
 
@@ -171,7 +172,8 @@ class SpamClassifier(pl.LightningModule):
         self.reuse.build(self.net, frozen_blocks(self.net.backbone, self.hparams["trainable"]))
         # MeanMetric's default would leave out NaN
         self.metrics = nn.ModuleDict({"train_loss": MeanMetric(nan_strategy=math.inf)})
-        self.metrics["train_acc"] = Accuracy(task="multiclass", num_classes=len(self.label_names))
+        # validating every batch would make the host wait for a GPU
+        self.metrics["train_acc"] = Accuracy(task="multiclass", num_classes=len(self.label_names), validate_args=False)
         self.seen = SeenLogits()
 
     @property
@@ -231,6 +233,11 @@ class SpamClassifier(pl.LightningModule):
             for part, value in state.items():
                 setattr(self.metrics[name], part, value.to(self.device))
         self._epoch_so_far = {}
+        self._epoch_is_logged = False
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self._epoch_is_logged = False
 
     @override
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -249,7 +256,10 @@ class SpamClassifier(pl.LightningModule):
         mean_loss.update(loss.detach(), weight)
         accuracy.update(logits.detach(), batch.labels)
         size = len(batch.labels)
-        self.log_dict({"train/loss": mean_loss, "train/acc": accuracy}, on_step=False, on_epoch=True, batch_size=size)
+        if not self._epoch_is_logged:  # the Trainer keeps the two metrics, and reads them at the end of the epoch
+            of_epoch = {"train/loss": mean_loss, "train/acc": accuracy}
+            self.log_dict(of_epoch, on_step=False, on_epoch=True, batch_size=size)
+            self._epoch_is_logged = True
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
         if self.trainer.world_size > 1 and len(set(class_weights)) > 1:
             # the processes' gradients are averaged, but some of their batches weigh more than others

@@ -1,4 +1,4 @@
-"""What to type after a training."""
+"""What to type after a training or an evaluation."""
 
 from pathlib import Path
 
@@ -10,16 +10,26 @@ from spam_classifier.errors import escape_control
 from spam_classifier.runs.find import flags_for
 
 
-def next_commands(directory: Path | None, checkpoint: str, data: SpamDataModule) -> list[str]:
-    """Commands for the run, to be typed in the current directory; ``checkpoint`` is "" where none was kept."""
-    if directory is None:  # without a run directory there are no settings to rebuild the model from
+def next_commands(directory: Path | None, checkpoint: str, data: SpamDataModule, *, tested: bool) -> list[str]:
+    """Commands for the run, to be typed in the current directory.
+
+    Args:
+        directory: The run directory; without one there are no settings to rebuild the model from.
+        checkpoint: Path of the checkpoint that was evaluated; "" where none was kept.
+        data: The run's data.
+        tested: Whether test or validate has just run, not fit.
+    """
+    if directory is None:
         return []
     following = []
     if checkpoint:
         flags = flags_for(Path(checkpoint))
-        commands: list[tuple[str, ...]] = [("test",), ("predict", example_text(data)), ("serve",)]
+        commands: list[tuple[str, ...]] = [("predict", example_text(data)), ("serve",)]
+        if not tested:
+            commands.insert(0, ("test",))
         following = [hints.command_line(*command, *flags) for command in commands]
-    return [*following, f"tensorboard --logdir {hints.quoted(hints.relative(directory.parent))}"]
+    board = [] if tested else [f"tensorboard --logdir {hints.quoted(hints.relative(directory.parent))}"]
+    return [*following, *board]
 
 
 def example_text(data: SpamDataModule) -> str:

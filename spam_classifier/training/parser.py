@@ -21,7 +21,7 @@ from spam_classifier.training.typed import CONFIG, SHORT, typed_flags
 from spam_classifier.training.unused_flags import refuse_unused
 
 SEED = 123
-TRAINER_DEFAULTS = {"max_epochs": 5, "log_every_n_steps": 10}
+TRAINER_DEFAULTS = {"max_epochs": 5, "log_every_n_steps": 10, "enable_model_summary": False}
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", NoneType: "null"}
 NOT_VALID = re.compile(r'Parser key "(?P<key>[\w.]+)":.*(?:Got value|Given value): (?P<value>.*)$', re.DOTALL)
 NOT_KNOWN = re.compile(

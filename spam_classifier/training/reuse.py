@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from spam_classifier.batch import Batch, batches_by_length
 from spam_classifier.data.loader import BatchLoader
+from spam_classifier.evaluation.text_tables import counted
 from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, mapped_file
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.training.logger import run_directory
@@ -63,14 +64,12 @@ class ReuseFrozenStates(Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.prefix is None:
-            why = "no block is frozen" if self.enabled else "switched off"
-        elif pl_module.hparams["dropout"]:
-            why = "the frozen blocks use dropout"
-        else:
-            visits = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
-            self._enter("train", trainer.train_dataloader, trainer, visits)
             return
-        rank_zero_info(f"hidden states are recomputed in each epoch: {why}")
+        if pl_module.hparams["dropout"]:
+            rank_zero_info("hidden states are recomputed in each epoch: the frozen blocks use dropout")
+            return
+        visits = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
+        self._enter("train", trainer.train_dataloader, trainer, visits)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -136,7 +135,8 @@ class ReuseFrozenStates(Callback):
         if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
         tokens, on_disk = allocated
-        batches = list(batches_by_length(lengths))
+        device = prefix.net.backbone.wte.weight.device
+        batches = list(batches_by_length(lengths, device))
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
@@ -145,11 +145,12 @@ class ReuseFrozenStates(Callback):
         bar = tqdm(
             desc="frozen blocks",
             total=sum(len(batches[number]) for number in own) * prefix.blocks,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
+            bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}, {remaining} to go",
+            dynamic_ncols=True,
             leave=False,
-            disable=not trainer.is_global_zero or trainer.progress_bar_callback is None,
+            # without a terminal there is no bar
+            disable=None if trainer.is_global_zero and trainer.progress_bar_callback is not None else True,
         )
-        device = prefix.net.backbone.wte.weight.device
         gathered = (loader.gather(batches[number], padded_length).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
             for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
@@ -163,7 +164,7 @@ class ReuseFrozenStates(Callback):
         weight = prefix.net.backbone.wte.weight
         shape, dtype = (states, weight.shape[1]), weight.dtype
         size = states * weight.shape[1] * dtype.itemsize
-        what = f"hidden states after {prefix.blocks} frozen blocks: {states:,} tokens, {size / 1e6:,.0f} MB"
+        what = f"hidden states after {counted(prefix.blocks, 'frozen block')}: {states:,} tokens, {size / 1e6:,.0f} MB"
         if size <= self._left(on_disk=False):
             rank_zero_info(f"{what} in memory")
             return torch.empty(shape, dtype=dtype), False

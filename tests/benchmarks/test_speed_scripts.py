@@ -43,6 +43,20 @@ def test_finetune_compares_four_ways(tmp_path: Path) -> None:
 
 @pytest.mark.ci
 @pytest.mark.slow
+def test_the_losses_of_all_ways_agree(tmp_path: Path) -> None:
+    write_small_corpus(tmp_path)
+    table = run("agreement.py", *TINY, "--heads", 2, "--corpus", "small.csv", "--steps", 5, cwd=tmp_path)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert [row[:3] for row in rows[2:]] == [
+        [config, "32-true", way]
+        for config in ("recommended.yaml", "book.yaml")
+        for way in ("ours, states reused", "ours, frozen_prefix off", "plain loop")
+    ]
+    assert all(float(row[4]) < 1e-5 for row in rows[2:])
+
+
+@pytest.mark.ci
+@pytest.mark.slow
 def test_inference_compares_three_ways(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
     table = run("inference.py", *COMPARED, "--rounds", 1, cwd=tmp_path)
@@ -119,7 +133,7 @@ def test_predict_goes_on_after_a_kill(tmp_path: Path) -> None:
 def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer that ours is timed against computes the same model."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from finetune import PlainClassifier
+    from plain_gpt2 import PlainClassifier
 
     torch.manual_seed(0)
     config = transformers.GPT2Config(n_layer=2, n_embd=32, n_head=4, n_positions=32, initializer_range=0.3)

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.evaluation.summary import duration, metrics_table
+from spam_classifier.evaluation.summary import counts_table, metrics_table
+from spam_classifier.evaluation.text_tables import duration
 
 TRAIN = {"loss": 0.01234, "acc": 0.97211, "acc_interval": [0.96, 0.98], "messages": 1045}
 VALIDATION = {"loss": 12.5, "acc": 1.0, "acc_interval": [0.97, 1.0], "messages": 149}
@@ -23,10 +24,23 @@ def test_duration_is_rounded_to_its_last_unit(seconds: float) -> None:
 
 
 def test_metrics_table_has_a_line_for_each_split() -> None:
-    table = metrics_table({"train": {**TRAIN, "f1": 0.9, "balanced_acc": 0.8}, "validation": VALIDATION})
-    header, _, *lines = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()]
-    assert header[1:-1] == ["split", "messages", "loss", "accuracy", "95 % interval", "F1", "balanced accuracy"]
-    assert [line[1:-1] for line in lines] == [
-        ["train", "1,045", "0.0123", "97.21%", "96.00% to 98.00%", "90.00%", "80.00%"],
-        ["validation", "149", "12.5000", "100.00%", "97.00% to 100.00%", "-", "-"],
+    table = metrics_table({"train": {**TRAIN, "f1": 0.9, "precision": 0.8, "recall": 1.0}, "validation": VALIDATION})
+    assert table.splitlines() == [
+        "split       messages  accuracy        95 % interval       F1  precision    recall     loss",
+        "train          1,045   97.21 %   96.00 % to 98.00 %  90.00 %    80.00 %  100.00 %   0.0123",
+        "validation       149  100.00 %  97.00 % to 100.00 %        -          -         -  12.5000",
+    ]
+
+
+def test_counts_of_two_classes_and_of_more() -> None:
+    assert counts_table([[8, 2], [0, 1200]], ["ham", "spam"]).splitlines() == [
+        "label  predicted ham  predicted spam",
+        "ham                8               2",
+        "spam               0           1,200",
+    ]
+    assert counts_table([[3, 0, 1], [0, 2, 0], [1, 1, 4]], ["a", "b", "c"]).splitlines() == [
+        "label  messages  right  predicted",
+        "a             4      3          4",
+        "b             2      2          3",
+        "c             6      4          5",
     ]

@@ -57,7 +57,7 @@ def test_prediction_says_label_probability_and_threshold(classifier: Classifier)
     for prediction, row in zip(classifier.predict(texts), probabilities.tolist(), strict=True):
         assert prediction.probabilities == pytest.approx({"ham": row[0], "spam": row[1]})
         assert prediction.label == ("spam" if row[1] >= classifier.threshold else "ham")
-        assert prediction.probability == prediction.probabilities[prediction.label]
+        assert prediction.probability == prediction.probabilities[classifier.labels[1]]
         assert prediction.threshold == classifier.threshold == 0.5
     assert [prediction.truncated for prediction in classifier.predict(texts)] == [False, False, True]
     assert {prediction.label for prediction in classifier.predict(texts, threshold=0.0)} == {"spam"}

@@ -125,7 +125,7 @@ def test_influence_does_not_saturate_with_the_probabilities(trained: Callable[..
         sure = classifier.explain(TEXT, "spam")
     finally:
         decision.temperature.copy_(temperature)
-    assert sure.prediction.probability == 1
+    assert sure.prediction.probabilities[sure.prediction.label] == 1
     assert [part.influence for part in words_of(sure)] == pytest.approx([1e4 * (own or 0) for own in before], rel=1e-3)
 
 

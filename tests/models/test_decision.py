@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from spam_classifier.errors import UserError
 from spam_classifier.models.decision import Decision, best_f1_threshold, fit_temperature, threshold_by_false_positives
@@ -116,3 +117,10 @@ def test_adjacent_scores_are_separated() -> None:
     for threshold in (best_f1_threshold(scores, positive), threshold_by_false_positives(scores, positive, 0.0)):
         assert (scores >= torch.tensor(threshold)).tolist() == [False, True]
     assert threshold_by_false_positives(torch.tensor([1.0]), torch.tensor([False]), 0.0) > 1
+
+
+def test_a_threshold_on_a_gpu_decides_probabilities_on_the_cpu() -> None:
+    with FakeTensorMode():  # knows devices that this machine lacks
+        decision = Decision()
+        decision.threshold = torch.tensor(0.5, device="cuda")
+        assert decision.decide(torch.rand(3, 2)).device.type == "cpu"

@@ -11,7 +11,7 @@ import torch
 
 from spam_classifier import GPT2Backbone, GPT2Shape, SpamClassifier, SpamDataModule
 from spam_classifier.data.loader import BatchLoader
-from spam_classifier.models.frozen_prefix import HiddenStates
+from spam_classifier.models.frozen_prefix import SUMMED_AT_ONCE, HiddenStates, sum_of_bits
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.training.reuse import ReuseFrozenStates
 
@@ -212,3 +212,19 @@ def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
         batch = loader.gather(torch.tensor([row]), None)
         kept = states.gather(batch.index, torch.device("cpu"))
         assert torch.allclose(kept, net.backbone.before_block(batch.input_ids, 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_sum_of_bits_changes_with_any_number(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    values = torch.randn(SUMMED_AT_ONCE + 10).to(dtype)
+    first = sum_of_bits(values)
+    assert sum_of_bits(values.clone()) == first
+    for place in (0, 12345, SUMMED_AT_ONCE - 1, SUMMED_AT_ONCE, len(values) - 1):
+        other = values.clone()
+        other[place] += 0.1
+        assert sum_of_bits(other) != first
+    for one, two in ((0, 1), (5, 5 + SUMMED_AT_ONCE)):
+        swapped = values.clone()
+        swapped[[one, two]] = swapped[[two, one]]
+        assert sum_of_bits(swapped) != first

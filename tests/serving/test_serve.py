@@ -56,7 +56,7 @@ def test_server_answers_until_it_is_stopped(
         assert [answer.result()[0] for answer in answers] == [200] * 6
     assert server.wait(timeout=10) in (0, -signal.SIGTERM)
     assert server.out.read_text().endswith("ready\n")
-    assert server.err.read_text() == ""
+    assert server.err.read_text() == "stopped\n"
     with pytest.raises(urllib.error.URLError):
         asked(f"{url}/health")
 

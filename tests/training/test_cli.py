@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from spam_classifier import SpamClassifier
 
 TINY = [
     *("--data.corpus", "sample", "--data.train_fraction", "0.02", "--data.validation_fraction", "0.02"),
@@ -26,3 +29,15 @@ def test_the_learning_rate_is_logged_if_it_changes(
     events = EventAccumulator(str(tmp_path / "lightning_logs/version_0")).Reload()
     curves = [tag for tag in events.Tags()["scalars"] if tag.startswith("lr-")]
     assert [len(events.Scalars(tag)) for tag in curves] == [rates] * bool(rates)
+
+
+def test_a_full_gpu_is_one_line(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(SpamClassifier, "training_step", step)
+    done = train("fit", *TINY)
+    assert done.code == 1
+    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert "the GPU's memory is full: lower --data.batch_size" in line
+    assert "Traceback" not in done.err
