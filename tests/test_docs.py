@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
 
 from spam_classifier import experiments, find_config, serve
 from spam_classifier.comparing.rows import choose_rows, read_rows
@@ -247,6 +248,18 @@ def test_readme_is_short_and_counts_the_sample() -> None:
     readme = TEXTS[ROOT / "README.md"]
     assert len(readme.splitlines()) <= 150
     assert f"{len(read_corpus('sample')):,} **synthetic** messages" in readme
+
+
+def test_steps_of_the_chapter_are_where_the_readme_says() -> None:
+    from spam_classifier.training.parser import settings_of
+
+    steps = re.findall(r"^\| [^|]+ \| (.*?) \| `(--[^|]*)` \|", TEXTS[ROOT / "README.md"], flags=re.MULTILINE)
+    assert len(steps) >= 8
+    book = yaml.safe_load((ROOT / "configs/book.yaml").read_text())
+    for files, flags in steps:
+        assert all((ROOT / "spam_classifier" / name).is_file() for name in re.findall(r"`([\w/.]+)`", files)), files
+        for group, values in settings_of(shlex.split(flags)).items():
+            assert values.items() <= book[group].items()
 
 
 def anchors(text: str) -> set[str]:
