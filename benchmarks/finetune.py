@@ -16,7 +16,7 @@ the head, the final layer norm and the last block, for 5 epochs of batches of 8 
 
 Each runs in its own process, one after the other. The rate of a large matrix product is measured before and after each;
 on a GPU that also starts CUDA, which takes seconds and is not counted. The bound counts 24 * width^2 FLOP per token and
-frozen block (its six matrix products), for each message X
+frozen block (its six matrix products), for each message once, at that rate.
 """
 
 import argparse

@@ -327,7 +327,9 @@ def test_messages_hold_no_escape_sequences(here: Path, failing: Callable) -> Non
 def test_summaries_hold_no_escape_sequences() -> None:
     figures = {"messages": 2, "acc": 0.5, "acc_interval": (0.1, 0.9), "loss": 1.0, "threshold": 0.5}
     figures["false_positives"] = {"hits": 1, "messages": 2, "share": 0.5, "interval": (0.1, 0.9)}
-    told = evaluation_summary({"test": figures}, [f"ham{ESCAPES}", "spam"], True)
+    figures["confusion"] = [[1, 1], [0, 0]]
+    rest = {"whole": True, "mistakes": "", "notes": [], "report": None, "following": []}
+    told = evaluation_summary({}, {"test": figures}, [f"ham{ESCAPES}", "spam"], **rest)
     assert told.replace("\n", "").isprintable()
 
 

@@ -56,7 +56,7 @@ def exported(
 def test_pipeline_gives_the_calibrated_probabilities(exported: tuple[Classifier, Path], batch_size: int) -> None:
     classifier, directory = exported
     expected = classifier.probabilities(TEXTS)
-    assert (expected.amax(dim=0) - expected.amin(dim=0)).max() > 0.05  # not the same whatever the text
+    assert (expected.amax(dim=0) - expected.amin(dim=0)).max() > 0.02  # not the same whatever the text
     assert (scores_of(directory, TEXTS, batch_size=batch_size) - expected).abs().max() < 1e-5
 
 

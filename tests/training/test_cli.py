@@ -27,7 +27,7 @@ def test_the_learning_rate_is_logged_if_it_changes(
     done = train("fit", *TINY, *flags)
     assert done.code == 0, done.err
     events = EventAccumulator(str(tmp_path / "lightning_logs/version_0")).Reload()
-    curves = [tag for tag in events.Tags()["scalars"] if tag.startswith("lr-")]
+    curves = [tag for tag in events.Tags()["scalars"] if tag == "train/learning_rate"]
     assert [len(events.Scalars(tag)) for tag in curves] == [rates] * bool(rates)
 
 
