@@ -50,7 +50,7 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     assert "exported exists already" in export("transformers", "exported")[2]
     code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")
     assert code == 0, err
-    assert r"Exported was last\.ckpt" in Path("exported/README.md").read_text()
+    assert "The exported checkpoint is `last.ckpt`" in Path("exported/README.md").read_text()
 
 
 @pytest.mark.slow

@@ -132,8 +132,7 @@ def test_evaluations_rebuild_model_and_data_of_the_newest_run(done: Callable, fi
     fit(6, "--data.split_seed", 7)
     best = next(RUN.glob("checkpoints/best-*.ckpt"))
     out = done("test")
-    assert str(best) in out
-    assert "test split, 19 messages: accuracy" in out
+    assert re.search(r"^test +19 ", out, flags=re.MULTILINE)
     accuracy = read_metrics()["test"]["acc"]
     assert accuracy > 0.6  # chance is a third
     steps = load(best)["global_step"]
@@ -151,8 +150,9 @@ def test_evaluations_rebuild_model_and_data_of_the_newest_run(done: Callable, fi
     assert "has not been looked at" not in (RUN / "report.html").read_text()
 
     # later flags win over the run's settings
-    assert "test split, 18 messages" in done("test", "--data.train_fraction", 0.5, "--data.validation_fraction", 0.3)
-    assert "test split, 36 messages" in done("test", "--data.train_fraction", 0.5)
+    for messages, flags in ((18, ["--data.validation_fraction", 0.3]), (36, [])):
+        out = done("test", "--data.train_fraction", 0.5, *flags)
+        assert re.search(rf"^test +{messages} ", out, flags=re.MULTILINE)
 
 
 class StopAt(pl.Callback):
@@ -392,7 +392,7 @@ def test_quickstart_needs_no_network(command: Callable, tmp_path: Path, monkeypa
     limits = ["--trainer.max_epochs", 1, "--trainer.limit_train_batches", 60]  # .ci/run goes through all of it
     done("spam_classifier.train", "fit", "--config", CONFIGS / "quickstart.yaml", *limits)
     done("spam_classifier.train", "test")
-    assert read_metrics()["test"]["messages"] == 601
+    assert read_metrics()["test"]["messages"] == 499
     predicted = done("spam_classifier.predict", "hello there", "WIN a prize").splitlines()
     assert [line.split("\t")[0] in ("ham", "spam") for line in predicted] == [True, True]
 

@@ -27,6 +27,7 @@ OF_SIGNALS = "lightning.pytorch.trainer.connectors.signal_connector"
 WARNINGS = (
     ".*isinstance.treespec, LeafSpec.*",
     ".*Checkpoint directory .* exists and is not empty",  # a resumed run
+    r".*number of training batches .* is smaller than the logging interval",  # the mean of the epoch is logged
 )
 
 

@@ -164,7 +164,7 @@ def small_gpt2(corpus: str, directory: Path, steps: int) -> tuple[Classifier, li
 
 @pytest.mark.slow
 def test_named_words_matter_more_than_random_ones(tmp_path: Path) -> None:
-    classifier, texts = small_gpt2("sample", tmp_path, steps=50)
+    classifier, texts = small_gpt2("sample", tmp_path, steps=150)
     draw = random.Random(0)
     falls: dict[str, list[float]] = {"named": [], "random": []}
     texts = [text for text in texts if len(text.split()) > 4][:40]
