@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
 
-quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded sample: a minute on two cores, no network
+quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded sample: half a minute on two cores, no network
 	$(BIN)/python -m spam_classifier.train fit --config configs/quickstart.yaml
 	$(BIN)/python -m spam_classifier.train test
 

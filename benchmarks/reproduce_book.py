@@ -4,7 +4,7 @@
 
 The published figures are those of chapter 6 of "Build a Large Language Model (From Scratch)" and of the first row of
 its table of experiments, after five epochs on a reading of the corpus that misses two messages. About a quarter of the
-rows of each split differ, so bands are compared: a band spans the 95 % Wilson intervals (Wilson 1927) of both figures.
+rows of each split differ, so bands are compared: a band spans the 95% Wilson intervals (Wilson 1927) of both figures.
 """
 
 import argparse

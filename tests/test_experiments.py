@@ -164,7 +164,7 @@ def test_configs_are_compared_seed_by_seed() -> None:
     (line,) = paired_differences(runs)
     assert (line["split"], line["F1 of"], line["seeds"]) == ("validation", "02_two minus 01_one", 4)
     # differences 2, 2, 1, 3: mean 2, variance 2/3 * (1/4 + 100/400), Student's t of three degrees 3.182
-    assert (line["difference"], line["95 % interval"]) == ("+2.00", "0.16 to 3.84")
+    assert (line["difference"], line["95% interval"]) == ("+2.00", "0.16 to 3.84")
     assert 0.03 < float(line["p"]) < 0.05
     assert len(difference_notes([line])) == 1
     (line,) = paired_differences(runs[runs["seed"] <= 2])

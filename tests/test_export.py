@@ -45,7 +45,7 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     low, high = metrics["test"]["acc_interval"]
     cells = [[cell.strip() for cell in line.split("|")[1:5]] for line in card.splitlines()]
     messages, accuracy = metrics["test"]["messages"], metrics["test"]["acc"]
-    assert ["test", str(messages), f"{100 * accuracy:.2f} %", f"{100 * low:.2f} % to {100 * high:.2f} %"] in cells
+    assert ["test", str(messages), f"{100 * accuracy:.2f}%", f"{100 * low:.2f}% to {100 * high:.2f}%"] in cells
 
     assert "exported exists already" in export("transformers", "exported")[2]
     code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")

@@ -99,7 +99,7 @@ def _remarks(runs: pd.DataFrame, seed: int, usual: pd.Series) -> list[str]:
 def estimate(runs: pd.DataFrame, split: str) -> tuple[float, float, float] | None:
     """The accuracy of one model on a split in per cent, and its bounds; None without a run.
 
-    Of several seeds it is the mean, a standard deviation to either side; of one seed the bounds are its 95 % interval.
+    Of several seeds it is the mean, a standard deviation to either side; of one seed the bounds are its 95% interval.
     """
     known = 100 * runs[runs["split"] == split][["acc", "acc_low", "acc_high"]].astype(float)
     if known.empty:
@@ -149,7 +149,7 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
     seeds (Nadeau and Bengio 2003, "Inference for the Generalization Error").
 
     Returns:
-        A line for each pair: what is subtracted from what, the mean difference in percentage points, its 95 % interval
+        A line for each pair: what is subtracted from what, the mean difference in percentage points, its 95% interval
         by Student's t, and p of the corrected t-test. The last two are missing where there are too few seeds, where all
         differences are equal, or where the train splits have a size: they overlap less than the correction assumes.
 
@@ -180,11 +180,11 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
             what = f"{config} minus {first}" if model == GPT2 else f"{GPT2} minus {model}"
             where = f", {config}" if model != GPT2 and several else ""
             line = {"split": split, "per class": size or None, "F1 of": what + where, "seeds": len(pairs)}
-            line |= {"difference": f"{mean:+.2f}", "95 % interval": None, "p": None}
+            line |= {"difference": f"{mean:+.2f}", "95% interval": None, "p": None}
             if error > 1e-9 and not size and len(pairs) >= FEWEST_SEEDS:
                 reach = error * float(student.ppf(0.975, len(pairs) - 1))
                 p = 2 * float(student.sf(abs(mean) / error, len(pairs) - 1))
-                line |= {"95 % interval": f"{mean - reach:.2f} to {mean + reach:.2f}", "p": f"{p:.2g}"}
+                line |= {"95% interval": f"{mean - reach:.2f} to {mean + reach:.2f}", "p": f"{p:.2g}"}
             lines.append(line)
     return _without_empty_columns(lines)
 
@@ -215,7 +215,7 @@ def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: 
     """What a reader of the tables has to know."""
     drawn = "draws splits, initial weights and the order of messages"
     lines = [
-        f"Accuracies in per cent, in brackets the 95 % interval (Wilson). Seed {seeds[0]} {drawn}."
+        f"Accuracies in per cent, in brackets the 95% interval (Wilson). Seed {seeds[0]} {drawn}."
         if len(seeds) == 1
         else f"In per cent, mean ± standard deviation over seeds {', '.join(map(str, seeds))}. A seed {drawn}.",
         "Figures are those of the checkpoint with the lowest validation loss, so validation figures flatter. "

@@ -14,7 +14,7 @@ NATURAL = "natural"  # the evaluation with the classes in their natural shares
 
 
 def share(hits: int, rows: int) -> dict[str, Any]:
-    """A share of rows with its 95 % Wilson interval."""
+    """A share of rows with its 95% Wilson interval."""
     value = hits / rows
     return {"share": value, "interval": list(wilson_interval(value, rows)), "hits": hits, "messages": rows}
 
@@ -23,7 +23,7 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
     """All figures of a split.
 
     Returns:
-        ``messages``, the figures of ``classification_metrics``, ``acc_interval`` (95 %, Wilson), ``confusion`` (a row
+        ``messages``, the figures of ``classification_metrics``, ``acc_interval`` (95%, Wilson), ``confusion`` (a row
         for each true class, a column for each predicted one), ``log_loss`` (mean cross-entropy of the calibrated
         probabilities), and with two classes ``false_positives``, a share of the negatives if there are any.
     """

@@ -69,7 +69,7 @@ def classification_metrics(probabilities: Tensor, predicted: Tensor, labels: Ten
 
 
 def wilson_interval(share: float, rows: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % confidence interval of a share of ``rows`` observations (Wilson 1927)."""
+    """95% confidence interval of a share of ``rows`` observations (Wilson 1927)."""
     middle = share + z * z / (2 * rows)
     spread = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
     scale = 1 + z * z / rows

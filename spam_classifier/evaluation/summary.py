@@ -29,7 +29,7 @@ def metrics_table(metrics: Mapping[str, Metrics]) -> str:
             "split": split,
             "messages": f"{figures['messages']:,}",
             "accuracy": percent(figures["acc"]),
-            "95 % interval": interval(figures["acc_interval"]),
+            "95% interval": interval(figures["acc_interval"]),
             "F1": percent(figures.get("f1")),
             "precision": percent(figures.get("precision")),
             "recall": percent(figures.get("recall")),

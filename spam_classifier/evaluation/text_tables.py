@@ -8,7 +8,7 @@ from typing import Any
 MISSING = "-"
 MARKUP = re.compile(r"([\\`*_\[\]#|<>~&@$]|[.:](?=\S))")  # the last for links that need no brackets
 BARE_PIPE = re.compile(r"(?<!\\)\|")
-NUMBER = re.compile(r"-$|[-+]?[\d.,]+( |$)")
+NUMBER = re.compile(r"-$|[-+]?[\d.,]+%?( |$)")
 
 
 def escape_markdown(text: str) -> str:
@@ -91,18 +91,18 @@ def two_columns(rows: Mapping[str, str]) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as ``97.21 %``."""
-    return MISSING if share is None else f"{100 * share:.2f} %"
+    """A share as ``97.21%``."""
+    return MISSING if share is None else f"{100 * share:.2f}%"
 
 
 def interval(bounds: Sequence[float]) -> str:
-    """Lower and upper bound of a share as ``91.90 % to 96.90 %``."""
+    """Lower and upper bound of a share as ``91.90% to 96.90%``."""
     low, high = bounds
     return f"{percent(low)} to {percent(high)}"
 
 
 def share_of(share: Mapping[str, Any]) -> str:
-    """A share of ``metrics.json`` as ``3 of 150, 2.00 % (1.00 % to 5.00 %)``."""
+    """A share of ``metrics.json`` as ``3 of 150, 2.00% (1.00% to 5.00%)``."""
     return f"{share['hits']:,} of {share['messages']:,}, {percent(share['share'])} ({interval(share['interval'])})"
 
 

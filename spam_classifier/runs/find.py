@@ -109,7 +109,7 @@ def _newest_checkpoints_directory(root: Path) -> Path:
     newest = max((root / RUNS_DIRECTORY).glob(CHECKPOINTS), key=_age_key, default=None)
     if newest is None:
         raise UserError(
-            f"no run with a checkpoint under {root / RUNS_DIRECTORY}: train one first, in about a minute: "
+            f"no run with a checkpoint under {root / RUNS_DIRECTORY}: train one first, in half a minute: "
             f"{how_to_train()}"
         )
     return newest.parent

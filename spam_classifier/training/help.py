@@ -15,7 +15,7 @@ from spam_classifier.find_config import packaged_names
 CLASSES = {"model": ("training.module", "SpamClassifier"), "data": ("data.datamodule", "SpamDataModule")}
 DESCRIPTIONS = {
     "fit": "Fine-tune GPT-2 into a text classifier. Without flags this is the book's recipe on the SMS Spam Collection "
-    "with GPT-2 124M (200 kB and 550 MB are downloaded once). --config quickstart takes about a minute and no network.",
+    "with GPT-2 124M (200 kB and 550 MB are downloaded once). --config quickstart takes half a minute and no network.",
     "validate": "Evaluate a run on its validation split. Model and data are built from the run's own settings; flags "
     "override them.",
     "test": "Evaluate a run on its test split, and on the messages that balancing left over. Model and data are built "

@@ -17,7 +17,7 @@ from spam_classifier.evaluation.text_tables import duration, percent
 from spam_classifier.hints import relative
 from spam_classifier.training.logger import first_process_directory
 
-BAR_FORMAT = "{desc}: {percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt}, {elapsed}, {remaining} to go{postfix}"
+BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {elapsed}, {remaining} to go{postfix}"
 
 
 @rank_zero_only
@@ -246,7 +246,7 @@ def evaluation_name(trainer: pl.Trainer) -> str:
 
 
 def validation_figures(trainer: pl.Trainer) -> str:
-    """Loss and accuracy of the last validation, as ``validation loss 0.4107, validation accuracy 82.10 %``."""
+    """Loss and accuracy of the last validation, as ``validation loss 0.4107, validation accuracy 82.10%``."""
     logged = trainer.callback_metrics
     loss, accuracy = logged.get("val/loss"), logged.get("val/acc")
     said = [f"validation loss {float(loss):.4f}"] if loss is not None else []

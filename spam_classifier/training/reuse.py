@@ -145,7 +145,7 @@ class ReuseFrozenStates(Callback):
         bar = tqdm(
             desc="frozen blocks",
             total=sum(len(batches[number]) for number in own) * prefix.blocks,
-            bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}, {remaining} to go",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
             dynamic_ncols=True,
             leave=False,
             # without a terminal there is no bar

@@ -68,7 +68,7 @@ def test_a_single_word_does_not_solve_it(messages: list[tuple[str, str]]) -> Non
     }
     for word in holding["ham"] | holding["spam"]:
         ham, spam = (holding[name][word] / len(texts[name]) for name in ("ham", "spam"))
-        assert abs(ham - spam) < 0.3, word  # a balanced accuracy below 65 %
+        assert abs(ham - spam) < 0.3, word  # a balanced accuracy below 65%
 
 
 def test_the_everyday_messages_are_not_in_it(messages: list[tuple[str, str]]) -> None:

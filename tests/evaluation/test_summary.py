@@ -26,9 +26,9 @@ def test_duration_is_rounded_to_its_last_unit(seconds: float) -> None:
 def test_metrics_table_has_a_line_for_each_split() -> None:
     table = metrics_table({"train": {**TRAIN, "f1": 0.9, "precision": 0.8, "recall": 1.0}, "validation": VALIDATION})
     assert table.splitlines() == [
-        "split       messages  accuracy        95 % interval       F1  precision    recall     loss",
-        "train          1,045   97.21 %   96.00 % to 98.00 %  90.00 %    80.00 %  100.00 %   0.0123",
-        "validation       149  100.00 %  97.00 % to 100.00 %        -          -         -  12.5000",
+        "split       messages  accuracy       95% interval      F1  precision   recall     loss",
+        "train          1,045    97.21%   96.00% to 98.00%  90.00%     80.00%  100.00%   0.0123",
+        "validation       149   100.00%  97.00% to 100.00%       -          -        -  12.5000",
     ]
 
 

@@ -62,9 +62,9 @@ def test_figures_of_the_run_and_their_checkpoint(trained: Callable[..., Classifi
     (run / "metrics.json").write_text(json.dumps(metrics))
     own = model_card(load_classifier(run / "checkpoints/best.ckpt"), "onnx", "m.onnx", ["A note."])
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in own.splitlines()]
-    assert ["validation", "300", "95.00 %", "91.90 % to 96.90 %", "-", "90.00 %"] in [line[:6] for line in cells]
-    assert ["test, classes in their natural shares", "300", "50.00 %"] in [line[:3] for line in cells]
-    assert own.count("3 of 150, 2.00 % (1.00 % to 5.00 %)") == 3
+    assert ["validation", "300", "95.00%", "91.90% to 96.90%", "-", "90.00%"] in [line[:6] for line in cells]
+    assert ["test, classes in their natural shares", "300", "50.00%"] in [line[:3] for line in cells]
+    assert own.count("3 of 150, 2.00% (1.00% to 5.00%)") == 3
     assert "All are of the exported checkpoint." in own
     assert "torch 9.9" in own
     assert "A note" in own
@@ -75,7 +75,7 @@ def test_figures_of_the_run_and_their_checkpoint(trained: Callable[..., Classifi
     other = model_card(load_classifier(run / "checkpoints/other.ckpt"), "onnx", "m.onnx", [])
     assert "All are of the exported checkpoint." not in other
     assert "model-index" not in front_matter(other)
-    assert "Exported was other.ckpt" in " ".join(shown(other).split())
+    assert "The exported checkpoint is other.ckpt" in " ".join(shown(other).split())
     assert "best.ckpt" in shown(other)
 
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
 
 
 class Model:
-    """Stands in for a classifier: the probability of spam is the number a text ends with, in per cent, else 50 %."""
+    """Stands in for a classifier: the probability of spam is the number a text ends with, in per cent, else 50%."""
 
     max_length = 120
     checkpoint = Path("version_0/checkpoints/last.ckpt")

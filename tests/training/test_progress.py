@@ -47,7 +47,7 @@ def test_a_log_has_a_line_for_each_stage_and_no_chatter(train: Callable) -> None
     assert not [phrase for phrase in CHATTER if phrase in said]
     first, *lines = fitted.err.splitlines()
     assert first == "run lightning_logs/version_0 on cpu, seed 123"
-    figures = r"train loss \d\.\d{4}, validation loss \d\.\d{4}, validation accuracy \d+\.\d\d %, \d+ s"
+    figures = r"train loss \d\.\d{4}, validation loss \d\.\d{4}, validation accuracy \d+\.\d\d%, \d+ s"
     for number, line in enumerate((line for line in lines if line.startswith("epoch")), 1):
         assert re.fullmatch(rf"epoch {number}/2, step {4 * number}/8: {figures}", line)
     assert [line.partition(",")[0] for line in lines[-2:]] == ["evaluating train", "evaluating validation"]

@@ -55,7 +55,7 @@ def test_typed_flags_have_the_names_of_settings() -> None:
         ("fit --root", 2, "--root needs a value"),
         ("fit --config nope", 1, "--config nope: no such file or packaged config"),
         ("test --ckpt_path .", 1, "this directory holds no checkpoint"),
-        ("test", 1, f"train one first, in about a minute: {hints.command_line('fit', '--config', 'quickstart')}"),
+        ("test", 1, f"train one first, in half a minute: {hints.command_line('fit', '--config', 'quickstart')}"),
     ],
 )
 def test_mistakes_end_in_one_line(train: Callable, words: str, code: int, said: str) -> None:
