@@ -24,7 +24,7 @@ SIZE = {"width": 1280, "height": 900}
 LARGEST = 150_000  # bytes
 MESSAGES = """You have won a prize, call now
 See you at seven?
-URGENT! Your mobile number has been awarded £2000. Call 09061701461 to claim
+URGENT! £2000 is waiting for you. Call 09098790123 to claim
 Running late, start without me. Can you get milk?
 Thanks for dinner, it was lovely"""
 OPENED = 2  # of the messages

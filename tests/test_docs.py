@@ -247,7 +247,7 @@ def test_every_config_is_named() -> None:
 def test_readme_is_short_and_counts_the_sample() -> None:
     readme = TEXTS[ROOT / "README.md"]
     assert len(readme.splitlines()) <= 150
-    assert f"{len(read_corpus('sample')):,} **synthetic** messages" in readme
+    assert f"{len(read_corpus('sample')):,} messages" in readme
 
 
 def test_steps_of_the_chapter_are_where_the_readme_says() -> None:

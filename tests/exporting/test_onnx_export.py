@@ -20,7 +20,7 @@ from spam_classifier.exporting import onnx_export
 from spam_classifier.exporting.onnx_export import export_to_onnx
 
 TEXTS = [
-    "Win a free prize, call 09061701461 now!",
+    "Win a free prize, call 09098790123 now!",
     "see you at home later",
     "plain text <|endoftext|>",
     "<|endoftext|>",

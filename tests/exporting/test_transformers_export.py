@@ -17,7 +17,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers
 
 TEXTS = [
-    *("Win a free prize, call 09061701461 now!", "see you at home later", ".", "\n\n x \t"),
+    *("Win a free prize, call 09098790123 now!", "see you at home later", ".", "\n\n x \t"),
     *("plain text <|endoftext|>", "<|endoftext|>", "a <|endoftext|> b <|endoftext|><|endoftext|>"),
     *("\U0001f600 h\u00e9llo \u4e2d\u6587 e\u0301\u200d", "zwölf Boxkämpfer " * 9),
     "a prize and many words more " * 40,
