@@ -52,6 +52,11 @@ def python() -> str:
     return shown(own)
 
 
+def tensorboard() -> str:
+    """How to start TensorBoard."""
+    return "tensorboard" if shutil.which("tensorboard") else f"{python()} -m tensorboard.main"
+
+
 def shown(path: Path) -> str:
     """The path of a program, for a shell."""
     short = relative(path)

@@ -20,7 +20,7 @@ def test_everyday_messages_are_labelled_right(tmp_path: Path) -> None:
     done("-m", "spam_classifier.train", "fit", "--config", ROOT / "configs/quickstart.yaml")
     run = tmp_path / "lightning_logs/version_0"
     counts = re.findall(r"^(\d+) of 40", done(ROOT / "benchmarks/everyday.py", run), flags=re.MULTILINE)
-    assert int(counts[0]) >= 34  # 36 where it was measured; another processor's rounding moves one or two
+    assert int(counts[0]) >= 36  # 39 where it was measured; another processor's rounding moves one or two
     assert len(counts) == 3
 
     spam, ham = load_classifier(run).predict(["You have won a prize, call now", "See you at seven?"])  # the README's

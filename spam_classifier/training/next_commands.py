@@ -28,7 +28,7 @@ def next_commands(directory: Path | None, checkpoint: str, data: SpamDataModule,
         if not tested:
             commands.insert(0, ("test",))
         following = [hints.command_line(*command, *flags) for command in commands]
-    board = [] if tested else [f"tensorboard --logdir {hints.quoted(hints.relative(directory.parent))}"]
+    board = [] if tested else [f"{hints.tensorboard()} --logdir {hints.quoted(hints.relative(directory.parent))}"]
     return [*following, *board]
 
 
