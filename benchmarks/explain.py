@@ -24,7 +24,8 @@ from statistics import mean, median
 import pandas as pd
 
 from spam_classifier import Classifier, Explanation, load_classifier
-from spam_classifier.comparing.launch import flags_behind_dashes, launch_fit
+from spam_classifier.command_line import flags_behind_dashes
+from spam_classifier.comparing.launch import launch_fit
 from spam_classifier.inference.word_influence import MOST_PIECES
 
 CONFIG = Path(__file__).parents[1] / "configs/from_scratch.yaml"

@@ -10,6 +10,7 @@ HIDDEN = (
     "GPU available:",
     "TPU available:",
     "HPU available:",
+    "that has Tensor Cores",  # advice to compute less exactly
     "Loading `train_dataloader` to estimate",
     "Restoring states from the checkpoint",
     "Restored all states from the checkpoint",
