@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from spam_classifier import Classifier
+from spam_classifier.errors import importing
 
 PACKAGE = Path(__file__).parents[1] / "spam_classifier"
 # Each may import those before it, and itself; data and models do not import each other.
@@ -133,3 +134,14 @@ for name in {sorted(names)}:
     for extra, of_extra in OF_EXTRAS.items():
         for name in of_extra:
             assert f"[{extra}]" in failed[name] or "No module named" in failed[name]
+
+
+@pytest.mark.parametrize(("load", "policy"), [(0.0, None), (99.0, "PASSIVE")])
+def test_threads_wait_without_a_core_if_others_use_them(
+    monkeypatch: pytest.MonkeyPatch, load: float, policy: str | None
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load), raising=False)
+    with importing():
+        found = os.environ.pop("OMP_WAIT_POLICY", None)
+    assert found == policy
