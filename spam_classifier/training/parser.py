@@ -4,7 +4,8 @@ import argparse
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
@@ -99,6 +100,12 @@ def add_settings(parser: LightningArgumentParser) -> None:
     parser.add_lightning_class_args(SpamDataModule, "data")
     parser.add_lightning_class_args(pl.Trainer, "trainer")
     parser.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+    for action in parser._actions:
+        # typing caches unions whatever their order: where another package wrote float | int first, one batch
+        # (--trainer.limit_test_batches 1) would become 1.0, which means all
+        parts = get_args(getattr(action, "_typehint", None))
+        if int in parts and float in parts:
+            vars(action)["_typehint"] = reduce(or_, sorted(parts, key=lambda part: part is float))
 
 
 @cache
