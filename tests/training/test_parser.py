@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from lightning.pytorch import Trainer
 
 from spam_classifier.errors import UserError
 from spam_classifier.runs.find import read_settings
-from spam_classifier.training.parser import check_settings, plainly, settings_of, settings_parser
+from spam_classifier.training.parser import check_settings, plainly, settings_of
 from spam_classifier.training.unused_flags import refuse_unused
 
 
@@ -121,15 +120,3 @@ def test_settings_are_checked_before_a_training() -> None:
     ):
         with pytest.raises(UserError, match=said):
             check_settings([{"data": {"corpus": "sample"}}], flags)
-
-
-def test_a_whole_number_stays_one_whatever_order_typing_has_cached() -> None:
-    hint = Trainer.__init__.__annotations__["limit_test_batches"]
-    Trainer.__init__.__annotations__["limit_test_batches"] = float | int | None
-    settings_parser.cache_clear()
-    try:
-        given = settings_of(["--trainer.limit_test_batches", "1", "--trainer.limit_val_batches", "1.0"])["trainer"]
-    finally:
-        Trainer.__init__.__annotations__["limit_test_batches"] = hint
-        settings_parser.cache_clear()
-    assert [type(given[f"limit_{split}_batches"]) for split in ("test", "val")] == [int, float]
