@@ -7,7 +7,7 @@ prediction lists them. Rows are read one at a time, so a file of any size takes 
 import re
 import reprlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -44,6 +44,36 @@ class Rejected(NamedTuple):
 Rows = Iterator[Row | Rejected]
 
 
+@dataclass
+class Notes:
+    """What a reader assumed about an input, and what it joined, dropped or passed over, for one line to the user.
+
+    Complete once all rows are read.
+    """
+
+    assumed: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)  # by what was counted, such as "blank rows dropped"
+    first: dict[str, str] = field(default_factory=dict)  # the first case of some of them
+
+    def assume(self, what: str) -> None:
+        """Add an assumption, with the flag that overrides it."""
+        self.assumed.append(what)
+
+    def count(self, what: str, case: str | None = None) -> None:
+        """Count something, where ``case`` is its place or name."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+        if case is not None:
+            self.first.setdefault(what, case)
+
+    def line(self) -> str:
+        """All of it; "" if there is nothing to say."""
+        counted = [
+            f"{what}: {number:,}" + (f" (first: {self.first[what]})" if what in self.first else "")
+            for what, number in self.counts.items()
+        ]
+        return "; ".join([*self.assumed, *counted])
+
+
 @dataclass(frozen=True)
 class Input:
     """The rows of one file, directory or stream."""
@@ -55,6 +85,7 @@ class Input:
     total: int | None = None  # number of rows, where it is known beforehand
     identity: dict[str, Any] | None = None  # changes with the file and its contents; None where nothing tells
     schema: Any = None  # the columns' types, of a .parquet
+    notes: Notes = field(default_factory=Notes)
 
     def where(self, place: int | str) -> str:
         """A row's place as messages name it."""
