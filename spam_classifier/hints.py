@@ -36,6 +36,17 @@ def command_line(command: str, *words: object) -> str:
     return " ".join([program(command), *(quoted(str(word)) for word in words)])
 
 
+def same_command(*flags: str) -> str:
+    """The command that runs now, with further flags; the flags alone where it is none of this package's."""
+    started = sys.orig_argv[1:]
+    words: list[str] = []
+    if started[:1] == ["-m"] and started[1:2] and started[1].partition(".")[0] == PACKAGE:
+        words = [python(), *started]
+    elif started and Path(started[0]).stem == CONSOLE_SCRIPT:
+        words = [*package_program().split(" "), *started[1:]]
+    return " ".join([*words[:1], *(quoted(word) for word in [*words[1:], *flags])])
+
+
 def quoted(word: str) -> str:
     """A word for a shell, in double quotes where these are enough: they work on Windows, too."""
     return f'"{word}"' if " " in word and not CHANGED_BY_A_SHELL.search(word) else shlex.quote(word)

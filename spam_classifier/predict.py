@@ -35,10 +35,12 @@ EXAMPLES = """examples:
 
 Files of any size are read in chunks. The output is written as FILE.incomplete and renamed when complete. After a kill
 or Ctrl-C the same command goes on from there (a .parquet starts again, with --overwrite, and so do typed or piped
-texts). Rows that can't be classified (another number of fields than the header, no text, not UTF-8) are reported and
-listed in FILE.rejected.csv; the others are classified.
+texts). Rows that can't be classified (another number of fields than the header, no text) are reported and listed in
+FILE.rejected.csv; the others are classified. Encoding, separator and columns of a file are found out, and told unless
+they are the usual ones.
 
-In a .csv, strings are quoted and otherwise unchanged. Spreadsheets take cells that start with = + - or @ for formulas:
+In a .csv, strings are quoted and otherwise unchanged. It has the separator of an input .csv, and a byte order mark where
+Excel needs one to read it as it read the input. Spreadsheets take cells that start with = + - or @ for formulas:
 import such columns as text."""
 
 
@@ -51,9 +53,19 @@ def parse() -> argparse.Namespace:
         type=Path,
         metavar="FILE",
         help="a .csv, .tsv, .jsonl or .parquet with a column of texts (no labels needed), a .txt with a text on each "
-        "line, an .eml, or a directory of .eml files",
+        "line, an .eml or .mbox, or a directory of e-mails",
     )
-    parser.add_argument("--text_column", metavar="NAME", help="the column of the texts (default: text)")
+    parser.add_argument(
+        "--text_column",
+        metavar="NAME",
+        help="the column of the texts, its name or its number from 1; several, as in '[subject, body]', are joined "
+        "(default: recognised by its name, such as text, message or v2)",
+    )
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="the encoding of a text file (default: by its byte order mark, else UTF-8, else guessed)",
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="a .csv, .jsonl or .parquet to write (default: print)"
     )
@@ -79,9 +91,10 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.text_column is not None and arguments.input is None:
         parser.error("--text_column has no effect without an --input")
+    if arguments.encoding is not None and arguments.texts not in ([], ["-"]):
+        parser.error("--encoding has no effect on texts that are typed")
     if arguments.overwrite and arguments.output is None:
         parser.error("--overwrite has no effect without an --output")
-    arguments.text_column = arguments.text_column or "text"
     return arguments
 
 
@@ -148,6 +161,9 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
     source = _source(arguments)
+    told = source.notes.line()
+    if told:
+        _note(escape_control(f"note: {source.name}: {told}"))
     classifier = load_classifier(checkpoint, device)
     classifier.check_threshold(arguments.threshold)
     sink: Output | Screen
@@ -156,6 +172,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
             "checkpoint": file_sha256(checkpoint),
             "threshold": arguments.threshold,
             "text_column": arguments.text_column,
+            "encoding": arguments.encoding,
             "device": group.device.type,
             "chunk_rows": judging.CHUNK_ROWS,
             "probability": "second class of two",  # earlier versions wrote that of the label
@@ -175,24 +192,28 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
 
 
 def _source(arguments: argparse.Namespace) -> "Input":
+    from spam_classifier.data.columns import Layout, given_columns
     from spam_classifier.judging.inputs import argument_input, open_input, standard_input
 
     texts, path = arguments.texts, arguments.input
     if texts and path:
         raise UserError("texts and --input do not go together: give one of them")
     if path and str(path) != "-":
-        return open_input(path, arguments.text_column, arguments.output and arguments.output.suffix.lower())
+        layout = Layout(given_columns(arguments.text_column), encoding=arguments.encoding)
+        return open_input(path, layout, arguments.output and arguments.output.suffix.lower())
     if texts and texts != ["-"]:
         return argument_input(texts)
     if not texts and not path and sys.stdin.isatty():
         raise UserError('nothing to classify: give texts, as in "See you at seven?", pipe lines in, or name an --input')
-    return standard_input()
+    return standard_input(arguments.encoding)
 
 
 def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output: Path | None) -> None:
     from spam_classifier.judging.output import rejected_path
 
     _note(escape_control(f"checkpoint {classifier.checkpoint}"))
+    if counted := source.notes.counted():
+        _note(escape_control(f"note: {source.name}: {counted}"))
     if source.unit == "file":
         _note("note: the default corpus is of SMS: a model that learned from it is no e-mail filter")
     if tally.truncated:

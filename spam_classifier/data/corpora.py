@@ -5,36 +5,61 @@ Collection of Almeida, Gómez Hidalgo and Yamakami, DocEng 2011, CC BY 4.0), ``s
 path:
 
 - ``.zip``: the UCI archive;
-- ``.tsv``: a label, a tab and a text on each line, as in the UCI archive, or named columns under a header.
-  Nothing is quoted, so a text may hold any character but a tab or a line feed;
-- ``.csv``: named columns under a header, quoted as in RFC 4180;
-- ``.jsonl``, ``.ndjson``: a JSON object on each line;
-- ``.parquet``: named columns;
-- a directory: a folder per class, a ``.txt`` per message.
+- a file of another format: see ``formats``;
+- a directory: a folder or an .mbox per class, with messages as .txt files or as e-mails.
 """
 
 import hashlib
 import io
 import os
-import reprlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from spam_classifier.data.class_folders import class_folders, folder_messages
+from spam_classifier.data.columns import Layout
 from spam_classifier.data.download import fetch_collection, read_archive, read_collection
-from spam_classifier.data.rows import Input, Layout, Rejected, Row, Source
-from spam_classifier.data.tables import open_table, tsv_table
+from spam_classifier.data.folders import class_folders, folder_input
+from spam_classifier.data.formats import MAILS, TABLES, open_messages, refuse_other_format, suffix_of
+from spam_classifier.data.rows import Input, Rejected, Row, Source
+from spam_classifier.data.tables import collection_table
 from spam_classifier.errors import UserError
 from spam_classifier.files import file_sha256
 
 UCI, SAMPLE = "uci", "sample"
 LABELS = ("ham", "spam")  # of uci and sample
-SUFFIXES = (".zip", ".tsv", ".csv", ".jsonl", ".ndjson", ".parquet")
 ROWS_AT_ONCE = 50_000  # Python objects at a time, before they go into the frame
+SHOWN = 5  # bad rows that a message names
+BadRows = Literal["refuse", "skip"]
+
+
+class LeftOut(NamedTuple):
+    """A row that is not used, and why."""
+
+    corpus: str
+    place: int | str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The labelled messages of a corpus.
+
+    Attributes:
+        messages: Frame with the string columns ``label`` and ``text`` and a RangeIndex, texts as written.
+        notes: What was assumed, joined or dropped as it was read, in one line; "" if there is nothing to say.
+        left_out: The bad rows that were skipped.
+        first: Where each label occurs first, for messages.
+    """
+
+    messages: pd.DataFrame
+    notes: str
+    left_out: list[LeftOut]
+    first: dict[str, str]
 
 
 def fetch_corpus(corpus: str, cache_dir: str | None = None, *, flag: str = "--data.corpus") -> None:
@@ -47,44 +72,46 @@ def fetch_corpus(corpus: str, cache_dir: str | None = None, *, flag: str = "--da
 
 def read_corpus(
     corpus: str,
+    layout: Layout | None = None,
     *,
-    text_column: str = "text",
-    label_column: str = "label",
     labels: Sequence[str] | None = None,
+    bad_rows: BadRows = "refuse",
     cache_dir: str | None = None,
     flag: str = "--data.corpus",
-) -> pd.DataFrame:
-    """Read all labelled messages of a corpus, in file order, texts exactly as written; never uses the network.
+) -> Corpus:
+    """Read all labelled messages of a corpus, in file order; never uses the network.
 
     Args:
         corpus: ``uci``, ``sample``, or a path.
-        text_column: Column of the text in a file with named columns.
-        label_column: Column of the label, likewise.
-        labels: All labels that may occur; default: ham and spam in ``uci`` and ``sample``, else any. Of a directory
-            only the folders of these names are read.
+        layout: What the user says of a file's columns and encoding.
+        labels: Of a directory, only the classes of these names are read.
+        bad_rows: ``refuse`` a corpus with rows that can't be used, or ``skip`` them.
         cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
         flag: The flag that names the corpus, for messages.
 
-    Returns:
-        Frame with the string columns ``label`` and ``text`` and a RangeIndex.
-
     Raises:
-        UserError: The corpus is missing, or a row can't be read or has another label; names its line, row or file.
+        UserError: The corpus is missing or can't be read, has no messages, or has bad rows that are not skipped.
     """
-    layout = Layout(text_column, label_column, "name them with --data.label_column and --data.text_column")
-    if corpus in (UCI, SAMPLE):
-        labels = labels or LABELS
+    layout = replace(layout or Layout(), labelled=True, flags="--data.")
     raw = _collection(corpus, cache_dir, flag)
     if raw is not None:
-        source = tsv_table(Source(corpus, partial(io.BytesIO, raw)), layout)
+        source = collection_table(Source(corpus, partial(io.BytesIO, raw)))
     elif (path := _checked_path(corpus, flag)).is_dir():
-        source = folder_messages(path, labels)
+        source = folder_input(path, labels)
     else:
-        source = open_table(Source(corpus, lambda: path.open("rb")), path.suffix.lower(), layout)
-    pieces = list(_checked_pieces(source, labels))
+        source = open_messages(Source(corpus, lambda: path.open("rb")), suffix_of(path), layout)
+    bad: list[Rejected] = []
+    first: dict[str, str] = {}
+    pieces = list(_pieces(source, bad, first))
+    if bad and bad_rows == "refuse":
+        raise UserError(_bad_rows(source, bad))
     if not pieces:
         raise UserError(f"{corpus} has no messages: add labelled ones, or name another file")
-    return pd.concat(pieces, ignore_index=True)
+    if bad:
+        source.notes.counts["bad rows left out"] = len(bad)
+        source.notes.first["bad rows left out"] = f"{source.unit} {bad[0].place}, {bad[0].reason}"
+    left_out = [LeftOut(corpus, row.place, row.reason) for row in bad]
+    return Corpus(pd.concat(pieces, ignore_index=True), source.notes.line(), left_out, first)
 
 
 def corpus_sha256(
@@ -101,7 +128,9 @@ def corpus_sha256(
     if not path.is_dir():
         return file_sha256(path)
     digest = hashlib.sha256()
-    for row in _accepted(folder_messages(path, labels)):
+    for row in folder_input(path, labels).rows:
+        if isinstance(row, Rejected):
+            continue
         name, content = os.fsencode("/".join(Path(str(row.place)).parts[-2:])), row.text.encode()
         digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
     return digest.hexdigest()
@@ -132,35 +161,31 @@ def _checked_path(corpus: str, flag: str) -> Path:
             problem = "" if class_folders(path) else "a directory without a folder per class"
         else:
             path.open("rb").close()
-            problem = "" if path.suffix.lower() in SUFFIXES else "unknown format"
+            problem = ""
     except OSError as error:
         problem = str(error.strerror)
     if problem:
         raise UserError(
             f"cannot read {flag} {corpus}: {problem}; accepted are {UCI}, {SAMPLE}, the path of a "
-            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, or a directory with a folder of .txt files per class"
+            f"{', '.join(TABLES[:-1])} or {TABLES[-1]}, or a directory with a folder or an .mbox of messages per class"
         )
+    suffix = suffix_of(path)
+    if not path.is_dir() and suffix not in (".zip", *MAILS):
+        refuse_other_format(corpus, suffix)
     return path
 
 
-def _accepted(source: Input) -> Iterator[Row]:
-    """The rows of an input; refuses it at the first one that is rejected."""
+def _pieces(source: Input, bad: list[Rejected], first: dict[str, str]) -> Iterator[pd.DataFrame]:
+    """The messages as frames of ROWS_AT_ONCE; adds the bad rows, and where each label occurs first."""
+    labels: list[str | None] = []
+    texts: list[str] = []
+    # Of a million rows kept as Python objects the garbage collector would take seconds.
     for row in source.rows:
         if isinstance(row, Rejected):
-            raise UserError(f"{source.where(row.place)}: {row.reason}; {row.remedy}")
-        yield row
-
-
-def _checked_pieces(source: Input, expected: Collection[str] | None) -> Iterator[pd.DataFrame]:
-    """The messages as frames of ROWS_AT_ONCE; labels that are not expected are refused."""
-    labels, texts = [], []
-    # Of a million rows kept as Python objects the garbage collector would take seconds.
-    for row in _accepted(source):
-        if expected and row.label not in expected:
-            raise UserError(
-                f"{source.where(row.place)}: label {reprlib.repr(row.label)} is none of {', '.join(expected)}; correct "
-                "it, or name all labels with --data.labels"
-            )
+            bad.append(row)
+            continue
+        if row.label not in first:
+            first[str(row.label)] = source.where(row.place)
         labels.append(row.label)
         texts.append(row.text)
         if len(texts) == ROWS_AT_ONCE:
@@ -168,3 +193,13 @@ def _checked_pieces(source: Input, expected: Collection[str] | None) -> Iterator
             labels, texts = [], []
     if texts:
         yield pd.DataFrame({"label": labels, "text": texts}, dtype="str")
+
+
+def _bad_rows(source: Input, bad: Sequence[Rejected]) -> str:
+    """One line on all bad rows, of which the first ones are named."""
+    way = "leave such rows out with --data.bad_rows skip"
+    if len(bad) == 1:
+        return f"{source.where(bad[0].place)}: {bad[0].reason}; {bad[0].remedy}, or {way}"
+    shown = "; ".join(f"{source.unit} {row.place}: {row.reason}" for row in bad[:SHOWN])
+    more = f"; and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
+    return f"{source.name} has {len(bad):,} bad rows: {shown}{more}; correct them, or {way}"

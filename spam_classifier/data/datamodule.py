@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from spam_classifier.batch import DataDescription
 from spam_classifier.data.audit import audit_corpus, audit_splits
-from spam_classifier.data.corpora import UCI, corpus_sha256, fetch_corpus, read_corpus
+from spam_classifier.data.columns import Layout
+from spam_classifier.data.corpora import UCI, BadRows, LeftOut, corpus_sha256, fetch_corpus, read_corpus
 from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
 from spam_classifier.data.splits import (
@@ -34,6 +35,7 @@ from spam_classifier.data.splits import (
 from spam_classifier.errors import UserError
 from spam_classifier.files import atomic_write
 
+LEFT_OUT_ROWS = "left_out_rows.csv"
 ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
 
 
@@ -42,13 +44,18 @@ class SpamDataModule(pl.LightningDataModule):
 
     Args:
         corpus: Where the messages come from: ``uci`` (the SMS Spam Collection, downloaded once), ``sample``
-            (synthetic messages that come with the package), the path of a .zip, .tsv, .csv, .jsonl or .parquet, or a
-            directory with a folder of .txt files per class.
+            (synthetic messages that come with the package), the path of a .csv, .tsv, .txt, .jsonl or .parquet, or a
+            directory with a folder of .txt files or e-mails, or an .mbox, per class.
         validation_corpus: The validation split, likewise; default: cut from the corpus.
         test_corpus: The test split, likewise; default: cut from the corpus.
-        text_column: Column of the message's text, in a file with named columns.
-        label_column: Column of the message's label, in a file with named columns.
+        text_column: Column of the texts, its name or its number from 1; several, as in ``'[subject, body]'``, are joined.
+            Default: recognised by its name, such as text, message or v2.
+        label_column: Column of the labels, likewise; default: recognised, such as label, category or v1.
+        encoding: Encoding of a text file; default: by its byte order mark, else UTF-8, else guessed.
+        bad_rows: ``refuse`` a file with rows that can't be used, such as one without a label, or ``skip`` such rows and
+            list them in the run.
         labels: The labels in the order of their class indices; default: those of the corpus, sorted.
+        merge_labels: Take labels that differ only in case or white space as one class.
         cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
         deduplicate: ``exact`` drops messages that repeat an earlier one, ``near`` also near-duplicates, so that no
             message is in two splits; ``none``, as in the book, keeps the leak. A given test split only loses its own
@@ -77,6 +84,8 @@ class SpamDataModule(pl.LightningDataModule):
         natural_shares: Share of each class in the corpus as it was read.
         class_weights: Weight of each class in the loss, 1 unless ``balance`` is ``class_weight``.
         truncated: Messages of each split that were longer than ``max_length``.
+        notes: What was assumed, joined or left out as the corpora were read, and what is doubtful about the splits.
+        left_out: The bad rows that were skipped.
         context: Most tokens of the backbone, 1,024 unless the Trainer's model has another.
         same_messages: Whether the restored checkpoint is of a run with the same splits.
         keeps_messages: Set it to refuse a checkpoint of a run with other splits.
@@ -87,9 +96,12 @@ class SpamDataModule(pl.LightningDataModule):
         corpus: str = "uci",
         validation_corpus: str | None = None,
         test_corpus: str | None = None,
-        text_column: str = "text",
-        label_column: str = "label",
+        text_column: list[str] | str | None = None,
+        label_column: str | None = None,
+        encoding: str | None = None,
+        bad_rows: BadRows = "refuse",
         labels: list[str] | None = None,
+        merge_labels: bool = False,
         cache_dir: str | None = None,
         deduplicate: Literal["none", "exact", "near"] = "none",
         balance: Literal["undersample", "class_weight", "none"] = "undersample",
@@ -119,9 +131,10 @@ class SpamDataModule(pl.LightningDataModule):
         self.corpus = corpus
         self.validation_corpus = validation_corpus
         self.test_corpus = test_corpus
-        self.text_column = text_column
-        self.label_column = label_column
+        self.layout = Layout(text_column, label_column, encoding=encoding)
+        self.bad_rows: BadRows = bad_rows
         self.labels = labels
+        self.merge_labels = merge_labels
         self.cache_dir = cache_dir
         self.deduplicate = deduplicate
         self.balance = balance
@@ -140,6 +153,8 @@ class SpamDataModule(pl.LightningDataModule):
         self.splits: dict[str, pd.DataFrame] = {}
         self.encoded: dict[str, EncodedMessages] = {}
         self.truncated: dict[str, int] = {}
+        self.notes: list[str] = []
+        self.left_out: list[LeftOut] = []
         self.natural_shares: list[float] = []
         self.class_weights: list[float] = []
         self.keeps_messages = False
@@ -247,16 +262,18 @@ class SpamDataModule(pl.LightningDataModule):
         read = {
             flag: read_corpus(
                 corpus,
-                text_column=self.text_column,
-                label_column=self.label_column,
+                self.layout,
                 labels=self.labels,
+                bad_rows=self.bad_rows,
                 cache_dir=self.cache_dir,
                 flag=flag,
             )
             for flag, corpus in self._sources.items()
         }
-        given = {name: read[f"--data.{name}_corpus"] for name in SPLITS if f"--data.{name}_corpus" in read}
-        return read["--data.corpus"], given
+        self.notes = [f"{self._sources[flag]}: {corpus.notes}" for flag, corpus in read.items() if corpus.notes]
+        self.left_out = [row for corpus in read.values() for row in corpus.left_out]
+        given = {name: read[f"--data.{name}_corpus"].messages for name in SPLITS if f"--data.{name}_corpus" in read}
+        return read["--data.corpus"].messages, given
 
     def _encode(self) -> None:
         index_of = {label: index for index, label in enumerate(self.label_names)}
@@ -277,6 +294,8 @@ class SpamDataModule(pl.LightningDataModule):
         lengths = {name: messages.lengths.numpy() for name, messages in self.encoded.items()}
         return {
             "corpus": audit_corpus(self._as_read),
+            "notes": self.notes,
+            "left_out_rows": len(self.left_out),
             "deduplicate": self.deduplicate,
             "balance": self.balance,
             "keep": self.keep,
@@ -285,8 +304,14 @@ class SpamDataModule(pl.LightningDataModule):
         }
 
     def write_splits(self, directory: Path) -> None:
-        """Write ``train.csv`` and the other splits, columns ``label`` and ``text``, into a directory."""
+        """Write ``train.csv`` and the other splits, columns ``label`` and ``text``, into a directory.
+
+        Bad rows that were skipped go into ``left_out_rows.csv``, with the columns ``corpus``, ``place`` and ``reason``.
+        """
         directory.mkdir(parents=True, exist_ok=True)
+        if self.left_out:
+            with atomic_write(directory / LEFT_OUT_ROWS) as unfinished:
+                pd.DataFrame(self.left_out).to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
         for name, rows in self.splits.items():
             with atomic_write(directory / f"{name}.csv") as unfinished:
                 rows.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)

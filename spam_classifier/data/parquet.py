@@ -1,12 +1,14 @@
 """Rows of .parquet files."""
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from spam_classifier import hints
-from spam_classifier.data.rows import Input, Layout, Rejected, Rows, Source, checked_row
+from spam_classifier.data.columns import Layout, find_columns, say_columns
+from spam_classifier.data.rows import BLANK_ROWS, Input, Notes, Rejected, Rows, Source, checked_row, is_blank
 from spam_classifier.errors import UserError
 
 try:
@@ -23,7 +25,9 @@ _UNDECODABLE = object()
 
 
 def parquet_table(source: Source, layout: Layout) -> Input:
-    """The rows of a .parquet; a label may be a string, an integer or a boolean.
+    """The rows of a .parquet; a label may be a string, a number or a boolean.
+
+    Labels that the ``datasets`` library wrote as numbers get the names that it keeps in the file.
 
     Raises:
         UserError: The file can't be read, lacks the columns, or they are of other types.
@@ -32,16 +36,35 @@ def parquet_table(source: Source, layout: Layout) -> Input:
         with source.open() as opened, pa.parquet.ParquetFile(opened) as file:
             schema, total = file.schema_arrow, file.metadata.num_rows
         names = schema.names
-        columns = layout.find_or_refuse(source.name, names)
-    text, label = columns
-    if not _holds_strings(schema.field(text).type):
-        raise UserError(f"{source.name}: the texts are of type {schema.field(text).type}: make them strings")
-    if label is not None and not _holds_labels(schema.field(label).type):
-        kind = schema.field(label).type
-        raise UserError(f"{source.name}: the labels are of type {kind}: make them strings, integers or booleans")
-    if label is not None:  # nothing else is used in training
-        names, columns = [names[text], names[label]], (0, 1)
-    return Input(source.name, "row", names, _rows(source, schema, names, columns), total, schema=schema)
+        columns = find_columns(source.name, [names], layout, headed=True)
+    notes = Notes()
+    say_columns(notes, names, columns, layout)
+    texts, label = columns.text, columns.label
+    for text in texts:
+        if not _holds_strings(schema.field(text).type):
+            kind = schema.field(text).type
+            raise UserError(f"{source.name}: the texts in {names[text]!r} are of type {kind}: make them strings")
+    if label is None:
+        return Input(source.name, "row", names, _rows(source, schema, names, (texts, None), [], notes), total, schema=schema, notes=notes)
+    kind = schema.field(label).type
+    if not _holds_labels(kind):
+        raise UserError(f"{source.name}: the labels are of type {kind}: make them strings, numbers or booleans")
+    class_names = _class_names(schema, names[label])
+    if class_names:
+        notes.assume(f"labels named as the file says: {', '.join(class_names)}")
+    names = [*(names[text] for text in texts), names[label]]  # nothing else is used in training
+    places = (tuple(range(len(texts))), len(texts))
+    return Input(source.name, "row", names, _rows(source, schema, names, places, class_names, notes), total, notes=notes)
+
+
+def _class_names(schema: "pa.Schema", column: str) -> list[str]:
+    """The names of the classes 0, 1, ... of a column, as the ``datasets`` library keeps them; empty without any."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 @contextmanager
@@ -54,8 +77,15 @@ def _readable(source: Source) -> Iterator[None]:
         raise UserError(f"{source.name} cannot be read as Parquet ({reason}): write it again") from error
 
 
-def _rows(source: Source, schema: "pa.Schema", names: Sequence[str], columns: tuple[int, int | None]) -> Rows:
-    text, label = columns
+def _rows(
+    source: Source,
+    schema: "pa.Schema",
+    names: Sequence[str],
+    columns: tuple[tuple[int, ...], int | None],
+    class_names: Sequence[str],
+    notes: Notes,
+) -> Rows:
+    texts, label = columns
     place, size = 0, 0
     with _readable(source), source.open() as file:
         most = max(MOST_AT_ONCE, MOST_UNPACKED * file.seek(0, io.SEEK_END))
@@ -67,9 +97,11 @@ def _rows(source: Source, schema: "pa.Schema", names: Sequence[str], columns: tu
                 place += 1
                 if any(value is _UNDECODABLE for value in values):
                     yield Rejected(place, "not UTF-8")
+                elif all(map(is_blank, values)):
+                    notes.count(BLANK_ROWS)
                 else:
-                    own_label = None if label is None else _written(values[label])
-                    yield checked_row(place, values[text], names, values, own_label)
+                    own_label = None if label is None else _written(values[label], class_names)
+                    yield checked_row(place, _text(values, texts), names, values, own_label)
 
 
 def _batches(
@@ -115,7 +147,14 @@ def _holds_strings(kind: "pa.DataType") -> bool:
 
 def _holds_labels(kind: "pa.DataType") -> bool:
     own = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return _holds_strings(kind) or pa.types.is_integer(own) or pa.types.is_boolean(own)
+    numbers = pa.types.is_integer(own) or pa.types.is_floating(own)
+    return _holds_strings(kind) or numbers or pa.types.is_boolean(own)
+
+
+def _text(values: Sequence[Any], texts: tuple[int, ...]) -> Any:
+    if len(texts) == 1:
+        return values[texts[0]]
+    return "\n".join(text for place in texts if not is_blank(text := values[place]))
 
 
 def _values(column: "pa.Array") -> list[Any]:
@@ -132,7 +171,11 @@ def _value(scalar: "pa.Scalar") -> Any:
         return _UNDECODABLE
 
 
-def _written(label: str | int | bool | None) -> str:
+def _written(label: str | int | float | bool | None, class_names: Sequence[str]) -> str:
     if label is None:
         return ""
-    return str(label).lower() if isinstance(label, bool) else str(label)
+    if isinstance(label, bool):
+        return str(label).lower()
+    if isinstance(label, int) and 0 <= label < len(class_names):
+        return class_names[label]
+    return str(label)

@@ -1,202 +1,239 @@
-"""Rows of .csv, .tsv and .jsonl files and of lines of text. Each reader takes a source and a layout.
+"""Rows of text files: tables such as .csv and .tsv, JSON lines, and lines of text."""
 
-Texts are UTF-8, with or without a byte order mark. Bytes that are not UTF-8 are read as surrogates
-(``surrogateescape``), so the one bad line is rejected, and its number is known without a second reading.
-"""
-
-import csv
-import io
 import json
-from collections.abc import Iterator
-from itertools import chain
-from typing import Any, NoReturn, TextIO
+from collections.abc import Sequence
+from io import BufferedReader
+from typing import Any, NoReturn
 
+from spam_classifier import hints
+from spam_classifier.data.columns import Columns, Layout, find_columns, joined, listed, named_columns, say_columns
+from spam_classifier.data.dialects import SEPARATORS, Table, find_dialect
+from spam_classifier.data.fields import Dialect, read_fields, read_lines
 from spam_classifier.data.rows import (
+    BLANK_ROWS,
     Input,
     Json,
-    Layout,
+    Notes,
     Rejected,
     Row,
     Rows,
     Source,
     checked_row,
     has_surrogate,
-    listed,
-    not_utf8,
+    is_blank,
+)
+from spam_classifier.data.text_files import (
+    UTF_8,
+    Encoding,
+    find_encoding,
+    marked_encoding,
+    named_encoding,
+    opened_text,
+    undecodable,
 )
 from spam_classifier.errors import UserError
 
-PIECE = 2**16  # characters of an overlong line that are skipped at a time
-
-Fields = Iterator[tuple[int, list[str]] | Rejected]  # the line a row starts on, and its fields
-
-
-def _opened(source: Source, newline: str) -> TextIO:
-    return io.TextIOWrapper(source.open(), encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+COLLECTION = Dialect("\t", quote=None)  # of the SMS Spam Collection: a label, a tab and a text on each line
+SHOWS_ARRAY = 100  # characters
 
 
-def _bounded_lines(file: TextIO, longest: int, ends: tuple[str, ...]) -> Iterator[str | None]:
-    """The lines with their ends; None for one that is too long, which is skipped piece by piece."""
-    while line := file.readline(longest + 1):
-        if len(line) <= longest:
-            yield line
-            continue
-        while line and not line.endswith(ends):
-            line = file.readline(PIECE)
-        yield None
-
-
-def _too_long(source: Source, place: int) -> Rejected:
-    return Rejected(place, f"longer than {source.longest:,} characters", "cut its text, or delete it")
-
-
-def _lines(source: Source) -> Iterator[tuple[int, str] | Rejected]:
-    """The numbered lines without their ends. Only a line feed ends one: other separators are part of a text."""
-    with _opened(source, newline="\n") as file:
-        for number, line in enumerate(_bounded_lines(file, source.longest, ("\n",)), start=1):
-            if line is None:
-                yield _too_long(source, number)
-            elif has_surrogate(line):
-                yield not_utf8(source.name, number)
-            else:
-                yield number, line[:-1].removesuffix("\r") if line.endswith("\n") else line
-
-
-def text_lines(source: Source, layout: Layout) -> Input:
-    """A text on each line, in a column ``text``."""
-    rows = (
-        line if isinstance(line, Rejected) else checked_row(line[0], line[1], ["text"], [line[1]])
-        for line in _lines(source)
-    )
-    return Input(source.name, "line", ["text"], rows)
-
-
-def tsv_table(source: Source, layout: Layout) -> Input:
-    """A .tsv with named columns under a header, or with a label, a tab and a text on each line. Quotes are text."""
-    remedy = "put one tab between fields and none into a text (a quoted .csv can hold tabs)"
-    rows = _tsv_rows(source)
-    place, header = _header(source, rows)
-    # In training any names will do: a corpus without a header may go with another file whose columns are named.
-    if layout.find(header) is None and len(header) == 2 and (layout.label is not None or layout.text == "text"):
-        columns = (1, None if layout.label is None else 0)
-        return _table(source, chain([(place, header)], rows), ["label", "text"], columns, remedy)
-    columns = layout.find_or_refuse(f"{source.name}, line {place}", header)
-    return _table(source, rows, header, columns, remedy)
-
-
-def _tsv_rows(source: Source) -> Fields:
-    for line in _lines(source):
-        if isinstance(line, Rejected):
-            yield line
-        elif line[1]:
-            yield line[0], line[1].split("\t")
-
-
-def csv_table(source: Source, layout: Layout) -> Input:
-    """A .csv with named columns under a header, quoted as in RFC 4180."""
-    rows = _csv_rows(source)
-    place, header = _header(source, rows)
-    columns = layout.find_or_refuse(f"{source.name}, line {place}", header)
-    return _table(source, rows, header, columns, "put a text that holds commas between quotes")
-
-
-class _TooLong(csv.Error):
-    pass
-
-
-class _RowLines:
-    """Lines for ``csv.reader``, which may join many into one row: counts them, and bounds what one row takes."""
-
-    def __init__(self, file: TextIO, longest: int) -> None:
-        self.lines = _bounded_lines(file, longest, ("\n", "\r"))
-        self.longest = longest
-        self.number = 0
-
-    def begin_row(self) -> None:
-        self.room = self.longest  # characters that are left to the row
-        self.not_utf8 = False
-
-    def __iter__(self) -> "_RowLines":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self.lines)
-        self.number += 1
-        self.room -= len(line or "")
-        if line is None or self.room < 0:
-            raise _TooLong
-        self.not_utf8 = self.not_utf8 or has_surrogate(line)
-        return line
-
-
-def _csv_rows(source: Source) -> Fields:
-    """The rows that are not empty. After one that is malformed, the next row starts on the next line."""
-    remedy = "put a text that holds quotes, commas or line breaks between quotes, and double each quote in it"
-    csv.field_size_limit(source.longest)  # its own is 128 KiB
-    with _opened(source, newline="") as file:
-        lines = _RowLines(file, source.longest)
-        reader = csv.reader(lines, strict=True)
-        while True:
-            place = lines.number + 1
-            lines.begin_row()
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except _TooLong:
-                yield _too_long(source, place)
-            except csv.Error as error:
-                yield Rejected(place, f"malformed CSV ({error})", remedy)
-            else:
-                if lines.not_utf8:
-                    yield not_utf8(source.name, place)
-                elif fields:
-                    yield place, fields
-
-
-def _header(source: Source, rows: Fields) -> tuple[int, list[str]]:
-    first = next(rows, None)
-    if first is None:
-        raise UserError(f"{source.name} is empty: write messages into it, or name another file")
-    if isinstance(first, Rejected):
-        raise UserError(f"{source.name}, line {first.place}: {first.reason}; {first.remedy}")
-    return first
-
-
-def _table(source: Source, rows: Fields, names: list[str], columns: tuple[int, int | None], remedy: str) -> Input:
-    """Fields as rows; ``remedy`` is for those of another width, ``columns`` are of text and label."""
-    text, label = columns
+def text_lines(source: Source, encoding: Encoding, notes: Notes, flag: str) -> Input:
+    """A text on each line, in a column ``text``; ``flag`` is that of the encoding."""
 
     def read() -> Rows:
-        for row in rows:
-            if isinstance(row, Rejected):
-                yield row
-                continue
-            place, fields = row
-            if len(fields) == len(names):
-                yield checked_row(place, fields[text], names, fields, None if label is None else fields[label])
-            else:
-                reason = f"the number of fields is {len(fields)}, not {len(names)} ({listed(names)})"
-                yield Rejected(place, reason, remedy)
+        with source.open() as file:
+            for line in read_lines(opened_text(file, encoding, newline="\n"), source.longest):
+                if isinstance(line, Rejected):
+                    yield line
+                elif has_surrogate(line[1]):
+                    yield undecodable(line[0], encoding, flag)
+                elif is_blank(line[1]):
+                    notes.count(BLANK_ROWS)
+                else:
+                    yield checked_row(line[0], line[1], ["text"], [line[1]])
 
-    return Input(source.name, "line", names, read())
+    return Input(source.name, "line", ["text"], read(), notes=notes, byte_order_mark=encoding.marked_output)
+
+
+def piped_lines(name: str, stream: BufferedReader, given: str | None) -> Input:
+    """A text on each line of a stream, which can be read only once.
+
+    Args:
+        name: What messages call it.
+        stream: The stream.
+        given: Its encoding as the user typed it; default: by its byte order mark, else UTF-8.
+
+    Raises:
+        UserError: The encoding is unknown.
+    """
+    encoding = marked_encoding(stream.peek(4)) if given is None else named_encoding(given, "--encoding")
+    return text_lines(Source(name, lambda: stream), encoding, Notes(), "--encoding")
+
+
+def _encoding(source: Source, layout: Layout) -> tuple[Encoding, Notes]:
+    """The encoding of a file, and notes that begin with it if it is a guess."""
+    flag, notes = layout.flag("encoding"), Notes()
+    encoding = find_encoding(source, layout.encoding, flag)
+    if encoding.guessed:
+        notes.assume(f"read as {encoding.name}, a guess ({flag})")
+    return encoding, notes
+
+
+def collection_table(source: Source) -> Input:
+    """The labelled rows of the SMS Spam Collection, whose format is known."""
+    return _table(source, UTF_8, Table(COLLECTION, []), ["label", "text"], Columns((1,), 0, None, False), Layout(), Notes())
+
+
+def delimited_table(source: Source, suffix: str, layout: Layout) -> Input:
+    """A table of text: of any separator, quoting and encoding, with a header or without one."""
+    encoding, notes = _encoding(source, layout)
+    table = find_dialect(source, encoding, suffix, layout)
+    if suffix == ".txt" and not layout.labelled and not _has_labels(table):
+        return text_lines(source, encoding, notes, layout.flag("encoding"))
+    if not table.rows:
+        raise UserError(f"{source.name} is empty: write messages into it, or name another file")
+    dialect, (place, names) = table.dialect, table.rows[0]
+    rows = [fields for _, fields in table.rows]
+    columns = find_columns(f"{source.name}, line {place}", rows, layout)
+    if dialect.separator != ("," if suffix == ".csv" else "\t"):
+        notes.assume(f"fields separated by {SEPARATORS.get(dialect.separator, repr(dialect.separator))}")
+    if dialect.escaped:
+        notes.assume("quotes escaped by backslashes")
+    if dialect.quote == "'" or (dialect.separator == "\t" and dialect.quote):
+        notes.assume(f"texts quoted by {dialect.quote}")
+    say_columns(notes, names, columns, layout)
+    if not columns.header:
+        names = [f"column {number}" for number in range(1, len(names) + 1)]
+        if len(names) == 2:
+            names[columns.text[0]], names[1 - columns.text[0]] = "text", "label"
+    return _table(source, encoding, table, names, columns, layout, notes)
+
+
+def _has_labels(table: Table) -> bool:
+    """Whether each line of a .txt holds a label and a tab before its text, as in the SMS Spam Collection."""
+    rows = [fields for _, fields in table.rows]
+    if table.dialect.separator != "\t" or len(rows) < 3 or any(len(fields) != 2 for fields in rows):
+        return False
+    return 2 * len({fields[0] for fields in rows}) <= len(rows)
+
+
+def _table(
+    source: Source,
+    encoding: Encoding,
+    table: Table,
+    names: Sequence[str],
+    columns: Columns,
+    layout: Layout,
+    notes: Notes,
+) -> Input:
+    dialect = table.dialect
+    width, spilled = len(names), columns.spilled
+    least = max((number for number, name in enumerate(names, start=1) if name.strip()), default=width)
+    kept = list(names if spilled is None else names[:spilled])
+    (text, *others), label = columns.text, columns.label
+    plain = not others and spilled is None
+
+    def read() -> Rows:
+        with source.open() as file:
+            rows = read_fields(opened_text(file, encoding, dialect.newline), dialect, source.longest)
+            first = columns.header
+            for row in rows:
+                if isinstance(row, Rejected):
+                    yield row
+                    continue
+                place, fields = row
+                if first and fields:
+                    first = False
+                    continue
+                if len(fields) != width:
+                    if is_all_blank(fields):
+                        notes.count(BLANK_ROWS)
+                        continue
+                    if len(fields) < least or (spilled is None and not is_all_blank(fields[width:])):
+                        yield _other_width(place, len(fields), names, dialect)
+                        continue
+                    fields = [*fields, *[""] * (width - len(fields))]
+                    fields = fields if spilled is not None else fields[:width]
+                found = fields[text] if plain else joined(fields, columns, dialect.separator, notes)
+                if (not found or found.isspace()) and is_all_blank(fields):
+                    notes.count(BLANK_ROWS)
+                    continue
+                if spilled is not None:
+                    fields = fields[:spilled]
+                    fields[text] = found
+                if encoding.damaged and any(map(has_surrogate, fields)):
+                    yield undecodable(place, encoding, layout.flag("encoding"))
+                elif label is None:
+                    yield checked_row(place, found, kept, fields)
+                else:  # nothing else is used in training
+                    yield checked_row(place, found, (), (), fields[label])
+
+    return Input(
+        source.name,
+        "line",
+        kept,
+        read(),
+        notes=notes,
+        separator=dialect.separator,
+        byte_order_mark=encoding.marked_output,
+    )
+
+
+def is_all_blank(fields: Sequence[str]) -> bool:
+    """Whether all cells hold nothing."""
+    return all(map(is_blank, fields))
+
+
+def _other_width(place: int, number: int, names: Sequence[str], dialect: Dialect) -> Rejected:
+    separator = SEPARATORS.get(dialect.separator, repr(dialect.separator))
+    remedy = f"put a text that holds {separator} between quotes"
+    if dialect.quote is None:
+        remedy = f"put {separator} between fields, and none into a text"
+    return Rejected(place, f"the number of fields is {number}, not {len(names)} ({listed(names)})", remedy)
 
 
 def json_lines(source: Source, layout: Layout) -> Input:
     """A .jsonl: a JSON object on each line; values other than strings are taken as they are written."""
     remedy = 'write one object on each line, as in {"label": "ham", "text": "Hi"}'
+    encoding, notes = _encoding(source, layout)
+    _refuse_array(source, encoding)
 
     def read() -> Rows:
-        for line in _lines(source):
-            if isinstance(line, Rejected):
-                yield line
-            elif line[1] and not line[1].isspace():
-                try:
-                    yield _json_row(*line, layout)
-                except ValueError as error:
-                    yield Rejected(line[0], str(error), remedy)
+        told = False
+        with source.open() as file:
+            for line in read_lines(opened_text(file, encoding, newline="\n"), source.longest):
+                if isinstance(line, Rejected):
+                    yield line
+                elif has_surrogate(line[1]):
+                    yield undecodable(line[0], encoding, layout.flag("encoding"))
+                elif is_blank(line[1]):
+                    notes.count(BLANK_ROWS)
+                else:
+                    try:
+                        found = _object(line[1])
+                        if found and all(map(is_blank, found.values())):
+                            notes.count(BLANK_ROWS)
+                            continue
+                        names = list(found)
+                        columns = named_columns(names, layout)
+                        if columns is not None and not told:
+                            told = True
+                            say_columns(notes, names, columns, layout)
+                        yield _json_row(line[0], line[1], found, columns, layout)
+                    except ValueError as error:
+                        yield Rejected(line[0], str(error), remedy)
 
-    return Input(source.name, "line", None, read())
+    return Input(source.name, "line", None, read(), notes=notes, byte_order_mark=encoding.marked_output)
+
+
+def _refuse_array(source: Source, encoding: Encoding) -> None:
+    with source.open() as file:
+        start = opened_text(file, encoding, newline="\n").read(SHOWS_ARRAY).lstrip()
+    if source.name.lower().endswith(".json") and start.startswith("["):
+        own, other = (f"r'{name}'" for name in (source.name, source.name + "l"))  # as any shell passes them on
+        read = f"pandas.read_json({own}, dtype=False, convert_dates=False)"
+        command = f"import pandas; {read}.to_json({other}, orient='records', lines=True)"
+        raise UserError(f'{source.name} is one JSON array: write it line by line, {hints.python()} -c "{command}"')
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -206,7 +243,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _decode = json.JSONDecoder(parse_int=Json, parse_float=Json, parse_constant=_refuse_constant).decode
 
 
-def _json_row(place: int, line: str, layout: Layout) -> Row | Rejected:
+def _object(line: str) -> dict[str, Any]:
     try:
         found = _decode(line)
     except json.JSONDecodeError as error:
@@ -215,20 +252,35 @@ def _json_row(place: int, line: str, layout: Layout) -> Row | Rejected:
         raise ValueError(f"malformed JSON ({error})") from error
     if not isinstance(found, dict):
         raise ValueError("no JSON object")
-    names = list(found)
-    if any(map(has_surrogate, names)):
+    if any(map(has_surrogate, found)):
         raise ValueError("half of a surrogate pair")
-    columns = layout.find(names)
+    return found
+
+
+def _json_row(
+    place: int, line: str, found: dict[str, Any], columns: Columns | None, layout: Layout
+) -> Row | Rejected:
+    names = list(found)
     if columns is None:
-        wanted = [repr(name) for name in (layout.label, layout.text) if name is not None]
-        raise ValueError(f"no member {' and '.join(wanted)}, only {listed(names)} ({layout.remedy})")
-    text, label = columns
+        wanted = [name for name in ((layout.label or "label") if layout.labelled else None, *(layout.texts or ["text"])) if name]
+        flags = [layout.flag(name) for name in (["label_column"] if layout.labelled else []) + ["text_column"]]
+        missing = " and ".join(repr(name) for name in wanted)
+        raise ValueError(f"no member {missing}, only {listed(names)} (name them with {' and '.join(flags)})")
+    texts, label = list(columns.text), columns.label
     if label is not None:  # nothing else is used in training
-        if not isinstance(found[names[label]], str | bool):  # a number is a str here
+        if not isinstance(found[names[label]], str | bool) and found[names[label]] is not None:  # a number is a str here
             raise ValueError("the label is not a string, a number or a boolean")
-        names, text, label = [names[text], names[label]], 0, 1
+        names = [*(names[text] for text in texts), names[label]]
+        texts, label = list(range(len(texts))), len(texts)
     values = [_written(found[name], name, line) for name in names]
-    return checked_row(place, values[text], names, values, None if label is None else values[label])
+    text = values[texts[0]] if len(texts) == 1 else _joined_members([values[place] for place in texts])
+    own = None if label is None else values[label] or ""
+    return checked_row(place, text, names, values, own)
+
+
+def _joined_members(values: Sequence[str | None]) -> str | None:
+    wrong = next((value for value in values if isinstance(value, Json)), None)
+    return wrong if wrong is not None else "\n".join(value for value in values if value and value.strip())
 
 
 def _written(value: Any, name: str, line: str) -> str | None:
@@ -241,19 +293,3 @@ def _written(value: Any, name: str, line: str) -> str | None:
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{name!r} can't be written again ({error})") from error
     return value
-
-
-READERS = {".csv": csv_table, ".tsv": tsv_table, ".jsonl": json_lines, ".ndjson": json_lines, ".txt": text_lines}
-
-
-def open_table(source: Source, suffix: str, layout: Layout) -> Input:
-    """The rows of a file of one of READERS' kinds, or of a .parquet.
-
-    Raises:
-        UserError: It is empty, its header can't be read, or it lacks the columns.
-    """
-    if suffix == ".parquet":
-        from spam_classifier.data.parquet import parquet_table  # an extra, which may be missing
-
-        return parquet_table(source, layout)
-    return READERS[suffix](source, layout)

@@ -30,10 +30,10 @@ def with_prediction(row: Row, prediction: Prediction) -> list[Any]:
     return [*row.values, *own]
 
 
-def csv_lines(rows: Sequence[Sequence[Any]]) -> str:
+def csv_lines(rows: Sequence[Sequence[Any]], separator: str = ",") -> str:
     """Rows as CSV: strings in quotes, exactly as they are; whatever is not a number is a string."""
     written = io.StringIO()
-    writer = csv.writer(written, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer = csv.writer(written, delimiter=separator, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerows([_csv_cell(value) for value in row] for row in rows)
     return written.getvalue()
 

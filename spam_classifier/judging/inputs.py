@@ -1,22 +1,19 @@
 """Where texts to classify come from: arguments, standard input, files, e-mails, uploads."""
 
-import hashlib
 import io
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from spam_classifier.data.mails import email_row
-from spam_classifier.data.rows import Input, Layout, Rejected, Row, Rows, Source, checked_row, listed
-from spam_classifier.data.tables import READERS, open_table, text_lines
+from spam_classifier.data.columns import Layout, listed
+from spam_classifier.data.folders import folder_texts
+from spam_classifier.data.formats import open_messages, suffix_of
+from spam_classifier.data.rows import Input, Rejected, Row, Rows, Source, checked_row
+from spam_classifier.data.tables import piped_lines
 from spam_classifier.errors import UserError
 from spam_classifier.judging.columns import is_prediction_column
-
-EMAIL = ".eml"
-SUFFIXES = (*READERS, ".parquet", EMAIL)
 
 
 def argument_input(texts: Sequence[str]) -> Input:
@@ -25,65 +22,50 @@ def argument_input(texts: Sequence[str]) -> Input:
     return Input("the command line", "text", ["text"], rows, len(texts))
 
 
-def standard_input() -> Input:
-    """A text on each line."""
-    return text_lines(Source("standard input", lambda: sys.stdin.buffer), Layout())
+def standard_input(encoding: str | None) -> Input:
+    """A text on each line; UTF-8 unless the encoding is given or there is a byte order mark."""
+    return piped_lines("standard input", sys.stdin.buffer, encoding)
 
 
-def open_input(path: Path, text_column: str, into: str | None) -> Input:
-    """The texts of a file, or of a directory of e-mails.
+def open_input(path: Path, layout: Layout, into: str | None) -> Input:
+    """The texts of a file, or of a directory of e-mails or .txt files.
 
     Args:
         path: The file or directory.
-        text_column: Column of the text.
+        layout: What the user says of a file's columns and encoding.
         into: Suffix of the file that the labels go into, if any: all rows of a table need the same columns.
 
     Raises:
-        UserError: It can't be read, is of another kind, is empty, or lacks the column.
+        UserError: It can't be read, is of another kind, is empty, or its columns can't be told.
     """
     try:
         status = path.stat()
         if path.is_dir():
-            return _emails(path)
-        suffix = _suffix(path, f"--input {path}", f" and a directory of {EMAIL}")
+            return folder_texts(path)
         path.open("rb").close()
-        found = _opened(_file(path), suffix, Layout(text_column), into)
+        found = _opened(Source(str(path), lambda: path.open("rb")), suffix_of(path), layout, into)
     except OSError as error:
         raise UserError(f"cannot read --input {path}: {error.strerror}; name a file that can be read") from error
     identity = {"path": str(path.resolve()), "bytes": status.st_size, "changed": status.st_mtime_ns}
     return replace(found, identity=identity)
 
 
-def open_upload(name: str, content: bytes, text_column: str) -> Input:
+def open_upload(name: str, content: bytes, layout: Layout) -> Input:
     """The texts of an uploaded file, as ``open_input`` reads them. Its name is only for the suffix and for messages."""
-    suffix = _suffix(PurePath(name), name)
-    layout = Layout(text_column, remedy="name that of the texts as text_column")
-    return _opened(Source(name, lambda: io.BytesIO(content)), suffix, layout, None)
-
-
-def _file(path: Path) -> Source:
-    return Source(str(path), lambda: path.open("rb"))
-
-
-def _suffix(path: PurePath, name: str, others: str = "") -> str:
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UserError(f"{name}: unknown format; accepted are {', '.join(SUFFIXES)}{others}")
-    return suffix
+    return _opened(Source(name, lambda: io.BytesIO(content)), suffix_of(PurePath(name)), layout, None)
 
 
 def _opened(source: Source, suffix: str, layout: Layout, into: str | None) -> Input:
-    if suffix == EMAIL:
-        return Input(source.name, "file", ["file", "text"], iter([email_row(source)]), 1)
-    found = open_table(source, suffix, layout)
+    found = open_messages(source, suffix, layout)
     if found.columns is not None or into is None:
         return found
     if into == ".jsonl":
         return replace(found, rows=_without_own_labels(found.rows))
     # The first object with a text decides on the columns of the table.
     first = next((row for row in found.rows if isinstance(row, Row)), None)
-    columns = list(first.names) if first else [layout.text]
-    return replace(found, columns=columns, rows=_aligned(open_table(source, suffix, layout).rows, columns))
+    columns = list(first.names) if first else [*(layout.texts or ["text"])]
+    again = open_messages(source, suffix, layout)
+    return replace(again, columns=columns, rows=_aligned(again.rows, columns))
 
 
 def _without_own_labels(rows: Rows) -> Rows:
@@ -104,18 +86,3 @@ def _aligned(rows: Rows, columns: list[str]) -> Rows:
                 continue
             row = row._replace(names=columns, values=[members.get(name) for name in columns])
         yield row
-
-
-def _emails(directory: Path) -> Input:
-    with os.scandir(directory) as entries:
-        found = sorted(
-            (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns)
-            for entry in entries
-            if entry.name.lower().endswith(EMAIL) and not entry.name.startswith(".") and entry.is_file()
-        )
-    if not found:
-        raise UserError(f"--input {directory} holds no {EMAIL} files: name the directory that does")
-    digest = hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()
-    identity = {"path": str(directory.resolve()), "files": len(found), "digest": digest}
-    rows = (email_row(_file(directory / name)) for name, *_ in found)
-    return Input(str(directory), "file", ["file", "text"], rows, len(found), identity)

@@ -26,6 +26,7 @@ from spam_classifier.judging.columns import (
 )
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+CSV_SEPARATORS = (",", ";")  # those of Excel's own .csv, by the country
 
 
 class Tally(NamedTuple):
@@ -83,6 +84,8 @@ class Output:
         self.incomplete, self.incomplete_rejected = _incomplete(path), _incomplete(self.rejected)
         self.state_file = self.incomplete.with_name(f"{self.incomplete.name}.json")
         self.kind, self.columns = path.suffix.lower(), prediction_columns(classes)
+        self.separator = source.separator if source.separator in CSV_SEPARATORS else ","
+        self.mark = "\ufeff" if source.byte_order_mark else ""
         _check_names(source, self.kind)
         own = {"input": source.identity, "columns": source.columns and list(source.columns)}
         self.settings = json.loads(json.dumps({**own, **settings}))
@@ -117,9 +120,10 @@ class Output:
                 self._lines = _GrowingFile(self.incomplete, state["bytes"])
             self._rejections = _GrowingFile(self.incomplete_rejected, state["rejected_bytes"])
             if not state["bytes"] and self.kind == ".csv":
-                self._lines.append(csv_lines([[*(source.columns or []), *self.columns]]))
+                header = [*(source.columns or []), *self.columns]
+                self._lines.append(self.mark + csv_lines([header], self.separator))
             if not state["rejected_bytes"]:
-                self._rejections.append(csv_lines([[source.unit, "reason"]]))
+                self._rejections.append(self.mark + csv_lines([[source.unit, "reason"]], self.separator))
 
     def append(
         self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
@@ -129,10 +133,10 @@ class Output:
             if self.kind == ".parquet":
                 self._table.append(rows, predictions)
             elif self.kind == ".csv":
-                self._lines.append(csv_lines(list(map(with_prediction, rows, predictions))))
+                self._lines.append(csv_lines(list(map(with_prediction, rows, predictions)), self.separator))
             else:
                 self._lines.append(json_lines(rows, predictions, self.columns))
-            self._rejections.append(csv_lines([(row.place, row.reason) for row in rejected]))
+            self._rejections.append(csv_lines([(row.place, row.reason) for row in rejected], self.separator))
             if self.resumable:
                 sizes = {"bytes": self._lines.sync(), "rejected_bytes": self._rejections.sync()}
                 self._keep({**sizes, "tally": tally})

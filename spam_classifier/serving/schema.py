@@ -26,7 +26,17 @@ class PredictFileQuery(Request):
     """What the server has to know of a file."""
 
     name: Annotated[str, Field(description="The file's name. Its ending tells the format.", examples=["inbox.csv"])]
-    text_column: Annotated[str, Field(description="The column of the texts, where columns have names.")] = "text"
+    text_column: Annotated[
+        list[str],
+        Field(
+            description="The column of the texts, its name or its number from 1; several, each given as a parameter of "
+            "its own, are joined. Default: recognised by its name, such as text, message or v2."
+        ),
+    ] = []
+    encoding: Annotated[
+        str | None,
+        Field(description="Of a text file. Default: by its byte order mark, else UTF-8, else guessed."),
+    ] = None
     threshold: Threshold = None
 
 
@@ -82,6 +92,7 @@ class PredictFileResponse(BaseModel):
     threshold: Threshold
     predictions: list[RowPrediction]
     rejected: list[RejectedRow]
+    notes: Annotated[str, Field(description="What was assumed or dropped as the file was read, or nothing.")]
 
 
 class Part(BaseModel):

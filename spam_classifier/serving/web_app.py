@@ -18,7 +18,8 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 
-from spam_classifier.data.rows import Rejected, Row, checked_row
+from spam_classifier.data.columns import Layout
+from spam_classifier.data.rows import Input, Rejected, Row, checked_row
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.inference.classifier import Classifier, Prediction
 from spam_classifier.judging.inputs import open_upload
@@ -220,13 +221,13 @@ def web_app(service: Service) -> FastAPI:
         content_type: Annotated[FILE_TYPE, Header(include_in_schema=False)],
         content: Annotated[bytes, Body(media_type="application/octet-stream")],
     ) -> schema.PredictFileResponse:
-        """Label the texts of a .csv, .tsv, .jsonl, .ndjson, .parquet, .txt or .eml: its bytes are the body.
+        """Label the texts of a .csv, .tsv, .txt, .jsonl, .parquet, .eml or .mbox: its bytes are the body.
 
         A row that can't be labelled is listed with the reason, and the others are labelled.
         """
         classifier = service.loaded()
         classifier.check_threshold(query.threshold)
-        unit, rows, rejected = await in_time(asyncio.to_thread(_read_rows, query, content, service))
+        source, rows, rejected = await in_time(asyncio.to_thread(_read_rows, query, content, service))
         predictions: list[Prediction] = []
         for start in range(0, len(rows), service.batch):  # one batch at a time, so that others get their turn
             if await request.is_disconnected():
@@ -234,7 +235,7 @@ def web_app(service: Service) -> FastAPI:
             texts = [text for _, text in rows[start : start + service.batch]]
             predictions += await predicted(texts, query.threshold)
         return schema.PredictFileResponse(
-            unit=unit,
+            unit=source.unit,
             labels=classifier.labels,
             threshold=classifier.threshold if query.threshold is None else query.threshold,
             predictions=[
@@ -242,6 +243,7 @@ def web_app(service: Service) -> FastAPI:
                 for (place, text), prediction in zip(rows, predictions, strict=True)
             ],
             rejected=[schema.RejectedRow(place=row.place, reason=row.reason) for row in rejected],
+            notes=source.notes.line(),
         )
 
     @app.post("/explain", **of_messages, summary="Which words pushed a label?")
@@ -281,9 +283,9 @@ def _check_text(text: str, name: str, max_characters: int) -> None:
 
 def _read_rows(
     query: schema.PredictFileQuery, content: bytes, service: Service
-) -> tuple[str, list[tuple[int | str, str]], list[Rejected]]:
-    """The unit of a file's places, its places and texts, and its rejected rows."""
-    source = open_upload(query.name, content, query.text_column)
+) -> tuple[Input, list[tuple[int | str, str]], list[Rejected]]:
+    """A file as an input, its places and texts, and its rejected rows."""
+    source = open_upload(query.name, content, Layout(query.text_column, encoding=query.encoding, flags=""))
     rows: list[tuple[int | str, str]] = []
     rejected: list[Rejected] = []
     for row in source.rows:
@@ -297,7 +299,7 @@ def _read_rows(
             rejected.append(row)
     if not rows and not rejected:
         raise UserError(f"{source.name} holds no texts: write some into it")
-    return source.unit, rows, rejected
+    return source, rows, rejected
 
 
 def _refuse_in_one_line(app: FastAPI) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spam_classifier.data.corpora import SUFFIXES, UCI
+from spam_classifier.data.corpora import SAMPLE, UCI
 from spam_classifier.errors import UserError
 
-TABLES = tuple(suffix for suffix in SUFFIXES if suffix != ".zip")  # may have named columns
 WITHOUT_FROZEN_BLOCKS = ("all", "lora")
 OF_TRAINING = {
     "model": ("learning_rate", "weight_decay", "schedule", "warmup_steps", "dropout", "lora_dropout"),
@@ -36,8 +35,11 @@ def refuse_unused(typed: Collection[str], settings: Mapping[str, Any], *, trains
 def _unused(model: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Groups, names of their flags, and why these have no effect."""
     sources = [data[name] for name in ("corpus", "validation_corpus", "test_corpus") if data[name] is not None]
-    if not any(Path(corpus).suffix.lower() in TABLES for corpus in sources):
-        yield "data", ("text_column", "label_column"), f"--data.corpus {data['corpus']} has no named columns"
+    own = [Path(corpus) for corpus in sources if corpus not in (UCI, SAMPLE) and Path(corpus).suffix.lower() != ".zip"]
+    if all(path.is_dir() for path in own):
+        yield "data", ("text_column", "label_column", "encoding"), f"--data.corpus {data['corpus']} is no table"
+    if not own:
+        yield "data", ("bad_rows", "merge_labels"), f"--data.corpus {data['corpus']} is known to be without faults"
     if UCI not in sources:
         yield "data", ("cache_dir",), f"--data.corpus {data['corpus']} is not downloaded"
     if data["validation_corpus"] is not None and data["test_corpus"] is not None:

@@ -9,7 +9,7 @@ const COLOURS = 8; // class-0, class-1, ... of palette.css
 const FAINTEST = 0.05; // share of the strongest influence from which a word is marked
 
 const model = { labels: [], threshold: null, limits: null, ready: false };
-const shown = { results: [], rejected: [], unit: "line", name: "", label: null, threshold: null, most: ROWS_SHOWN };
+const shown = { results: [], rejected: [], notes: "", unit: "line", name: "", label: null, threshold: null, most: ROWS_SHOWN };
 let file = null; // the one chosen; else the box is classified
 let running = null; // aborts the request under way
 
@@ -128,7 +128,8 @@ function takeFile(chosen) {
   file = chosen;
   at("file-name").textContent = file.name;
   at("file-size").textContent = counted(file.size, "byte");
-  at("column-side").hidden = /\.(txt|eml)$/i.test(file.name);
+  at("column-side").hidden = /\.(txt|eml|mbox)$/i.test(file.name);
+  at("encoding-side").hidden = /\.(parquet|eml|mbox)$/i.test(file.name);
   at("file-side").hidden = false;
   at("box-side").hidden = true;
 }
@@ -165,17 +166,18 @@ async function classify() {
     return tell(`That is ${counted(sent.size, "byte")}, and this server takes ${number(most)}: ${remedy}.`);
   }
   running = new AbortController();
-  const lines = file ? null : at("box").value.split("\n");
   busy(true);
   try {
     const content = await sent.arrayBuffer().catch(() => {
       throw new Refusal(0, `${sent.name} cannot be read.`);
     });
-    const query = new URLSearchParams({ name: sent.name, text_column: file ? at("column").value : "text" });
+    const query = new URLSearchParams({ name: sent.name });
+    if (file && at("column").value.trim()) query.set("text_column", at("column").value.trim());
+    if (file && at("encoding").value.trim()) query.set("encoding", at("encoding").value.trim());
     const answer = await asked(`/predict_file?${query}`, "application/octet-stream", content, running.signal);
-    const rejected = answer.rejected.filter(({ place }) => !lines || at("whole").checked || lines[place - 1].trim());
-    const { predictions: results, unit } = answer;
-    Object.assign(shown, { results, rejected, unit, name: sent.name, label: null, most: ROWS_SHOWN });
+    const { predictions: results, rejected, unit } = answer;
+    const notes = file ? answer.notes : "";
+    Object.assign(shown, { results, rejected, unit, notes, name: sent.name, label: null, most: ROWS_SHOWN });
     showAll();
   } catch (error) {
     if (error.name === "AbortError") tell("Cancelled.");
@@ -218,6 +220,8 @@ function showAll() {
   const cut = results.filter((result) => result.truncated).length;
   const read = cut ? ` ${number(cut)} of them cut to the ${counted(model.max_length, "token")} that are read.` : "";
   at("summary").textContent = `${counted(results.length, "message")} labelled.${read}`;
+  at("notes").textContent = `${shown.name}: ${shown.notes}`;
+  at("notes").hidden = !shown.notes;
   at("rejected-side").hidden = !rejected.length;
   at("rejected-count").textContent = `${counted(rejected.length, "row")} rejected`;
   const reasons = rejected.slice(0, REJECTED_SHOWN).map(({ place, reason }) => `${shown.unit} ${place}: ${reason}`);
@@ -404,7 +408,7 @@ function download() {
     const cells = [quoted(result.place), quoted(result.text), quoted(label), ...numbers, shown.threshold ?? quoted("")];
     lines.push([...cells, quoted(result.truncated)].join(","));
   }
-  const csv = new Blob([`${lines.join("\n")}\n`], { type: "text/csv;charset=utf-8" });
+  const csv = new Blob([`\ufeff${lines.join("\n")}\n`], { type: "text/csv;charset=utf-8" });
   const link = made("a", { href: URL.createObjectURL(csv), download: shown.name.replace(/(\.[^.]*)?$/, "-labelled.csv") });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

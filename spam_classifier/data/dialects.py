@@ -1,0 +1,120 @@
+"""How a table's fields are separated and quoted: found out from its first rows and, where they can't tell, from all."""
+
+import io
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from spam_classifier.data.columns import Layout, named_columns
+from spam_classifier.data.fields import Dialect, Fields, read_fields
+from spam_classifier.data.rows import Rejected, Source
+from spam_classifier.data.text_files import Encoding, opened_text
+
+SAMPLE = 2**15  # characters at the start of a file
+SAMPLE_ROWS = 500
+SEPARATORS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar"}
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's own
+QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a whole field
+NEEDS_QUOTES = re.compile(r'["\t\r]')  # within the quotes: else no writer had to quote
+
+
+class Table(NamedTuple):
+    """A dialect, and the rows that a look at the start of the file gave."""
+
+    dialect: Dialect
+    rows: list[Fields]
+
+
+def find_dialect(source: Source, encoding: Encoding, suffix: str, layout: Layout) -> Table:
+    """Find out how the fields of a table are separated and quoted, and read its first rows.
+
+    Quotes in a file with tabs are text, as in the SMS Spam Collection, unless they are those of a writer that quotes.
+
+    Args:
+        source: The file.
+        encoding: Its encoding.
+        suffix: The ending of its name: .csv is tried with commas first, anything else with tabs.
+        layout: What the user says of its columns.
+    """
+    with source.open() as file:
+        text = opened_text(file, encoding, newline="")
+        start = text.read(SAMPLE)
+        whole = not text.read(1)
+    line = SEPARATOR_LINE.match(start)
+    first = "," if suffix == ".csv" else "\t"
+    separators = [line[1]] if line else sorted(SEPARATORS, key=lambda separator: separator != first)
+    tables: list[tuple[tuple[bool, float], Table]] = []
+    for separator in separators:
+        quotes = ('"', None) if separator == "\t" else ('"', "'") if f"{separator}'" in start else ('"',)
+        for quote in quotes:
+            table, share = _sampled(Dialect(separator, quote, skipped=int(line is not None)), start, whole)
+            named = bool(table.rows) and named_columns(table.rows[0][1], layout) is not None
+            tables.append(((named, share), table))
+            if named and share == 1:
+                return _with_quotes(table, source, encoding, start, whole)
+    best = max(tables, key=lambda scored: scored[0])[1]  # the first of them
+    return _with_quotes(best, source, encoding, start, whole)
+
+
+def _sampled(dialect: Dialect, start: str, whole: bool) -> tuple[Table, float]:
+    """The first rows, and the share of them that have as many fields as the first one, two or more."""
+    found = list(islice(read_fields(io.StringIO(start, newline=dialect.newline), dialect, SAMPLE), SAMPLE_ROWS))
+    if not whole and len(found) > 1:
+        found.pop()  # it may have been cut
+    rows = [row for row in found if not isinstance(row, Rejected) and row[1]]
+    if not rows or len(rows[0][1]) < 2:
+        return Table(dialect, rows), 0.0
+    wide = sum(fits(fields, rows[0][1]) for _, fields in rows)
+    return Table(dialect, rows), wide / (len(rows) + sum(isinstance(row, Rejected) for row in found))
+
+
+def fits(fields: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a row has the number of fields that the first one has, give or take blank ones at the end."""
+    return len(fields) == len(names) or not any(field.strip() for field in [*fields[len(names) :], *names[len(fields) :]])
+
+
+def _with_quotes(table: Table, source: Source, encoding: Encoding, start: str, whole: bool) -> Table:
+    """The table as it is quoted in the whole file, where its first rows can't tell."""
+    dialect = table.dialect
+    if not table.rows or dialect.quote == "'":
+        return table
+    names = table.rows[0][1]
+    if dialect.separator == "\t":
+        quoted = encoding.leading_quotes and _tabs_are_quoted(source, encoding, dialect, names)
+        dialect = dialect._replace(quote='"' if quoted else None)
+    elif encoding.escaped_quotes:
+        tried = (dialect, dialect._replace(escaped=True))
+        dialect = min(tried, key=lambda own: _faults(source, encoding, own, names))
+    return table if dialect == table.dialect else _sampled(dialect, start, whole)[0]
+
+
+def _tabs_are_quoted(source: Source, encoding: Encoding, dialect: Dialect, names: Sequence[str]) -> bool:
+    """Whether the fields that begin with a quote are quoted ones.
+
+    They are if each of them is well formed, and one of them holds something that has to be quoted, or each row has one.
+    If lines have other numbers of fields, since some hold tabs or are a part of a text, the better reading decides.
+    """
+    unquoted, quoted = dialect._replace(quote=None), dialect._replace(quote='"')
+    whole, needed = True, False
+    faults = rows = rows_with_quotes = 0
+    with source.open() as file:
+        for row in read_fields(opened_text(file, encoding, unquoted.newline), unquoted, source.longest):
+            if isinstance(row, Rejected) or (row[1] and not fits(row[1], names)):
+                faults += 1
+                continue
+            leading = [field for field in row[1] if field.startswith('"')]
+            whole = whole and all(map(QUOTED.fullmatch, leading))
+            needed = needed or any(NEEDS_QUOTES.search(field[1:-1]) for field in leading)
+            rows += bool(row[1])
+            rows_with_quotes += bool(leading)
+    if faults:
+        return _faults(source, encoding, quoted, names) < faults
+    return whole and (needed or rows_with_quotes >= max(2, rows - 1))  # the names may be without
+
+
+def _faults(source: Source, encoding: Encoding, dialect: Dialect, names: Sequence[str]) -> int:
+    """The rows of a file that are malformed, or have another number of fields."""
+    with source.open() as file:
+        rows = read_fields(opened_text(file, encoding, dialect.newline), dialect, source.longest)
+        return sum(isinstance(row, Rejected) or (bool(row[1]) and not fits(row[1], names)) for row in rows)
