@@ -184,10 +184,11 @@ def _pieces(source: Input, bad: list[Rejected], first: dict[str, str]) -> Iterat
         if isinstance(row, Rejected):
             bad.append(row)
             continue
-        if row.label not in first:
-            first[str(row.label)] = source.where(row.place)
-        labels.append(row.label)
-        texts.append(row.text)
+        place, text, _, _, label = row
+        if label not in first:
+            first[str(label)] = source.where(place)
+        labels.append(label)
+        texts.append(text)
         if len(texts) == ROWS_AT_ONCE:
             yield pd.DataFrame({"label": labels, "text": texts}, dtype="str")
             labels, texts = [], []

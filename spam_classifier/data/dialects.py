@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from spam_classifier.data.columns import Layout, named_columns
-from spam_classifier.data.fields import Dialect, Fields, read_fields
+from spam_classifier.data.fields import Dialect, Fields, read_fields, read_lines
 from spam_classifier.data.rows import Rejected, Source
 from spam_classifier.data.text_files import Encoding, opened_text
 
@@ -99,15 +99,18 @@ def _tabs_are_quoted(source: Source, encoding: Encoding, dialect: Dialect, names
     whole, needed = True, False
     faults = rows = rows_with_quotes = 0
     with source.open() as file:
-        for row in read_fields(opened_text(file, encoding, unquoted.newline), unquoted, source.longest):
-            if isinstance(row, Rejected) or (row[1] and not fits(row[1], names)):
-                faults += 1
-                continue
-            leading = [field for field in row[1] if field.startswith('"')]
-            whole = whole and all(map(QUOTED.fullmatch, leading))
-            needed = needed or any(NEEDS_QUOTES.search(field[1:-1]) for field in leading)
-            rows += bool(row[1])
-            rows_with_quotes += bool(leading)
+        for line in read_lines(opened_text(file, encoding, unquoted.newline), source.longest):
+            text = "" if isinstance(line, Rejected) else line[1]
+            if '"' not in text and text.count("\t") == len(names) - 1:  # as most lines are
+                rows += 1
+            elif text and fits(fields := text.split("\t"), names):
+                leading = [field for field in fields if field.startswith('"')]
+                whole = whole and all(map(QUOTED.fullmatch, leading))
+                needed = needed or any(NEEDS_QUOTES.search(field[1:-1]) for field in leading)
+                rows += 1
+                rows_with_quotes += bool(leading)
+            else:
+                faults += bool(text) or isinstance(line, Rejected)
     if faults:
         return _faults(source, encoding, quoted, names) < faults
     return whole and (needed or rows_with_quotes >= max(2, rows - 1))  # the names may be without

@@ -36,31 +36,25 @@ def read_fields(file: TextIO, dialect: Dialect, longest: int) -> Iterator[Fields
     """
     for _ in range(dialect.skipped):
         file.readline()
-    if dialect.quote is None:
-        for line in read_lines(file, longest, start=1 + dialect.skipped):
-            yield line if isinstance(line, Rejected) else (line[0], line[1].split(dialect.separator) if line[1] else [])
-    else:
-        yield from _quoted_fields(file, dialect, longest)
+    return _plain_fields(file, dialect, longest) if dialect.quote is None else _quoted_fields(file, dialect, longest)
+
+
+def _plain_fields(file: TextIO, dialect: Dialect, longest: int) -> Iterator[Fields | Rejected]:
+    for line in read_lines(file, longest, start=1 + dialect.skipped):
+        yield line if isinstance(line, Rejected) else (line[0], line[1].split(dialect.separator) if line[1] else [])
 
 
 def read_lines(file: TextIO, longest: int, start: int = 1) -> Iterator[tuple[int, str] | Rejected]:
     """The numbered lines without their ends. Only a line feed ends one: other separators are part of a text."""
-    for number, line in enumerate(_bounded_lines(file, longest, ("\n",)), start):
-        if line is None:
-            yield _too_long(number, longest)
-        else:
-            yield number, line[:-1].removesuffix("\r") if line.endswith("\n") else line
-
-
-def _bounded_lines(file: TextIO, longest: int, ends: tuple[str, ...]) -> Iterator[str | None]:
-    """The lines with their ends; None for one that is too long, which is skipped piece by piece."""
+    number = start
     while line := file.readline(longest + 1):
         if len(line) <= longest:
-            yield line
-            continue
-        while line and not line.endswith(ends):
-            line = file.readline(PIECE)
-        yield None
+            yield number, line[:-1].removesuffix("\r") if line.endswith("\n") else line
+        else:
+            while line and not line.endswith("\n"):
+                line = file.readline(PIECE)
+            yield _too_long(number, longest)
+        number += 1
 
 
 def _too_long(place: int, longest: int) -> Rejected:
@@ -72,24 +66,30 @@ class _TooLong(csv.Error):
 
 
 class _RowLines:
-    """Lines for ``csv.reader``, which may join many into one row: counts them, and bounds what one row takes."""
+    """Lines for ``csv.reader``, which may join many into one row: counts them, and bounds what one row takes.
+
+    Attributes:
+        number: Lines so far.
+        room: Characters that are left to the row; its reader sets it for each.
+    """
 
     def __init__(self, file: TextIO, longest: int, number: int) -> None:
-        self.lines = _bounded_lines(file, longest, ("\n", "\r"))
-        self.longest = longest
+        self.file = file
         self.number = number
-
-    def begin_row(self) -> None:
-        self.room = self.longest  # characters that are left to the row
+        self.room = self.longest = longest
 
     def __iter__(self) -> "_RowLines":
         return self
 
     def __next__(self) -> str:
-        line = next(self.lines)
+        line = self.file.readline(self.longest + 1)
+        if not line:
+            raise StopIteration
         self.number += 1
-        self.room -= len(line or "")
-        if line is None or self.room < 0:
+        self.room -= len(line)
+        if self.room < 0:
+            while line and not line.endswith(("\n", "\r")):
+                line = self.file.readline(PIECE)
             raise _TooLong
         return line
 
@@ -103,7 +103,7 @@ def _quoted_fields(file: TextIO, dialect: Dialect, longest: int) -> Iterator[Fie
     reader = csv.reader(lines, strict=True, delimiter=dialect.separator, quotechar=quote, escapechar=escape)
     while True:
         place = lines.number + 1
-        lines.begin_row()
+        lines.room = longest
         try:
             fields = next(reader)
         except StopIteration:

@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple
 LONGEST = 2**24  # characters of a line, or of a row of a .csv; no model reads a thousandth of it
 WHITE_SPACE = 500_000  # characters in a row; at twice as many the tokenizer gives up
 BLANK_ROWS = "blank rows dropped"
+HALF_A_PAIR = "half of a surrogate pair"
 _WHITE_SPACE = re.compile(r"\s+")
 
 
@@ -124,11 +125,13 @@ def checked_row(
         label = label.strip()
         if not label:
             return Rejected(place, "no label")
-    if not isinstance(text, str) or isinstance(text, Json):
+    if type(text) is not str:  # a Json, for one
         return Rejected(place, "no text" if text is None else "the text is not a string")
-    for value in (text, *values):  # a loop, as this is called for each of a million messages
+    if not text.isascii() and has_surrogate(text):
+        return Rejected(place, HALF_A_PAIR)
+    for value in values:  # a loop, as this is called for each of a million messages
         if isinstance(value, str) and not value.isascii() and has_surrogate(value):
-            return Rejected(place, "half of a surrogate pair")
+            return Rejected(place, HALF_A_PAIR)
     if not text or text.isspace():
         return Rejected(place, "no text")
     if len(text) >= WHITE_SPACE and any(len(run[0]) >= WHITE_SPACE for run in _WHITE_SPACE.finditer(text)):

@@ -15,7 +15,7 @@ MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16", "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "utf-16"),
 )
-PIECE = 2**20  # bytes that are decoded at a time
+PIECE = 2**18  # bytes that are decoded at a time
 START = 2**12  # bytes that show an unmarked UTF-16
 FOR_A_GUESS = 2**16  # bytes of lines that are not UTF-8
 
@@ -113,8 +113,9 @@ def _unmarked_utf_16(start: bytes) -> str | None:
 def _surveyed(source: Source, encoding: Encoding, errors: str = "strict") -> Encoding | None:
     """The encoding with what the text shows of quotes; None if the bytes are not in it."""
     decoder = codecs.getincrementaldecoder(encoding.codec)(errors)
+    wide = _is_wide(encoding)
     escaped = leading = False
-    last = "\n"
+    last = b"\n"
     with source.open() as file:
         while True:
             piece = file.read(PIECE)
@@ -122,11 +123,10 @@ def _surveyed(source: Source, encoding: Encoding, errors: str = "strict") -> Enc
                 text = decoder.decode(piece, final=not piece)
             except UnicodeError:
                 return None
-            if '"' in text:
-                text = last + text
-                escaped = escaped or '\\"' in text
-                leading = leading or '\t"' in text or '\n"' in text
-            last = text[-1:] or last
+            shown = last + (text.encode("utf-8", "surrogatepass") if wide else piece)
+            escaped = escaped or b'\\"' in shown
+            leading = leading or b'\t"' in shown or b'\n"' in shown
+            last = shown[-1:]
             if not piece:
                 return encoding._replace(escaped_quotes=escaped, leading_quotes=leading)
 
@@ -153,7 +153,12 @@ def opened_text(file: IO[bytes], encoding: Encoding, newline: str) -> TextIO:
 
 
 def _errors(encoding: Encoding) -> str:
-    return "surrogatepass" if encoding.codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    return "surrogatepass" if _is_wide(encoding) else "surrogateescape"
+
+
+def _is_wide(encoding: Encoding) -> bool:
+    """Whether even an ASCII character takes more than a byte."""
+    return encoding.codec.startswith(("utf-16", "utf_16", "utf-32", "utf_32"))
 
 
 def undecodable(place: int | str, encoding: Encoding, flag: str) -> Rejected:
