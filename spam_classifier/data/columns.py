@@ -215,6 +215,7 @@ def _refusal(rows: Sequence[Sequence[str]], layout: Layout) -> str:
     label, text = _by_content(rows)
     headed = label is None or names[label].strip() not in {row[label].strip() for row in rows[1:] if len(row) > label}
     usual = named_columns(names, Layout())
+    text_known = usual is not None
     if usual is not None:
         text = usual.text[0]
     given = [*([layout.label] if layout.labelled and layout.label is not None else []), *layout.texts]
@@ -222,7 +223,9 @@ def _refusal(rows: Sequence[Sequence[str]], layout: Layout) -> str:
     if absent:
         problem = f"without {' and '.join(f'one {name!r}' for name in absent)}"
     else:
-        problem = f"and none has a usual name for {'labels and one for texts' if layout.labelled else 'texts'}"
+        lacking = [] if text_known else ["texts"]
+        lacking[:0] = ["labels"] if layout.labelled and _usual_place(names, LABEL_NAMES) is None else []
+        problem = f"and none is known as that of {' or '.join(lacking) or 'labels, besides that of texts'}"
     known = f"the columns are {listed(names)}, {problem}"
 
     def shown(place: int | None) -> str | None:
