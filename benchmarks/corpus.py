@@ -29,7 +29,7 @@ def write_corpus(rows: int, path: Path) -> None:
     from spam_classifier.data.corpora import read_corpus
 
     draw = random.Random(0)
-    words = read_corpus("sample")["text"].str.split().explode().tolist()
+    words = read_corpus("sample").messages["text"].str.split().explode().tolist()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["label", "text"])

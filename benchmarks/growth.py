@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=16, help="most copies of the corpus")
     arguments = parser.parse_args()
     fetch_corpus(arguments.corpus)
-    corpus = read_corpus(arguments.corpus)
+    corpus = read_corpus(arguments.corpus).messages
     corpus, _ = undersample(corpus, class_names(corpus), seed=123)
     plan = [(copies, 5, 2.0) for copies in (1, 4, 16) if copies <= arguments.largest]
     plan += [(1, 1, 2.0), (1, 20, 2.0), (min(4, arguments.largest), 5, 0.0)]

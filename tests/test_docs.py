@@ -68,7 +68,7 @@ def words_of(command: str) -> list[list[str]]:
 
 @pytest.fixture(autouse=True)
 def few_messages(tmp_path: Path) -> None:
-    read_corpus("sample").groupby("label").head(60).to_csv(tmp_path / "few.csv", index=False)
+    read_corpus("sample").messages.groupby("label").head(60).to_csv(tmp_path / "few.csv", index=False)
 
 
 def write_corpora(directory: Path) -> None:
@@ -247,7 +247,7 @@ def test_every_config_is_named() -> None:
 def test_readme_is_short_and_counts_the_sample() -> None:
     readme = TEXTS[ROOT / "README.md"]
     assert len(readme.splitlines()) <= 150
-    assert f"{len(read_corpus('sample')):,} messages" in readme
+    assert f"{len(read_corpus('sample').messages):,} messages" in readme
 
 
 def test_steps_of_the_chapter_are_where_the_readme_says() -> None:

@@ -20,6 +20,7 @@ import pytest
 import torch
 
 from spam_classifier.batch import DataDescription
+from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.download import MEMBER, read_archive
 from spam_classifier.data.rows import LONGEST, Layout, Rejected, Source
@@ -266,7 +267,7 @@ def test_endless_line_is_refused_and_takes_no_memory(tmp_path: Path, suffix: str
     with memory_below(200):
         with pytest.raises(UserError, match=message):
             read_corpus(str(path))
-        (row,) = open_input(path, "text", None).rows
+        (row,) = open_input(path, Layout(), None).rows
         assert isinstance(row, Rejected)
 
 
@@ -300,7 +301,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.parquet"
     pq.write_table(table, path, store_schema=False)
     assert path.stat().st_size < 2 * MEGABYTE
-    for read in (lambda: read_corpus(str(path)), lambda: list(open_input(path, "text", None).rows)):
+    for read in (lambda: read_corpus(str(path)), lambda: list(open_input(path, Layout(), None).rows)):
         with pytest.raises(UserError, match="unpacks to far more than its size"):
             read()
 
@@ -308,7 +309,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
 def test_repeated_texts_of_a_parquet_are_read(tmp_path: Path) -> None:
     frame = pd.DataFrame({"label": ["ham", "spam"] * 6_000, "text": ["See you at seven", "WIN now"] * 6_000})
     frame.to_parquet(tmp_path / "corpus.parquet")
-    assert read_corpus(str(tmp_path / "corpus.parquet")).equals(frame.astype("str"))
+    assert read_corpus(str(tmp_path / "corpus.parquet")).messages.equals(frame.astype("str"))
 
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\u202e\x9b31m"

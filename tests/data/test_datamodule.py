@@ -68,7 +68,7 @@ def test_the_sample_is_balanced_and_split_with_no_network() -> None:
     data = ready("sample")
     assert data.label_names == ["ham", "spam"]
     counts = pd.concat(data.splits[name] for name in SPLITS)["label"].value_counts()
-    smallest = read_corpus("sample")["label"].value_counts().min()
+    smallest = read_corpus("sample").messages["label"].value_counts().min()
     assert counts.to_dict() == {"ham": smallest, "spam": smallest}
     batch = next(iter(data.train_dataloader()))
     assert batch.input_ids.shape == (8, data.max_length)
@@ -308,5 +308,5 @@ def test_written_splits_read_back(tmp_path_factory: pytest.TempPathFactory, text
     data.write_splits(directory / "run")
     assert {path.name for path in (directory / "run").iterdir()} == {"test.csv", "train.csv", "validation.csv"}
     for name, rows in data.splits.items():
-        again = read_corpus(str(directory / f"run/{name}.csv"))
+        again = read_corpus(str(directory / f"run/{name}.csv")).messages
         assert again.to_dict("list") == rows.to_dict("list")

@@ -1,5 +1,6 @@
 """Parquet files: the types they may hold, what is refused, and what is said where pyarrow is missing."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.data import parquet
+from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.errors import UserError
 
@@ -20,8 +22,8 @@ def write(path: Path, **columns: Any) -> Path:
     return path
 
 
-def messages(path: Path, **options: str) -> list[tuple[str, str]]:
-    frame = read_corpus(str(path), **options)
+def messages(path: Path, text_column: str | list[str] | None = None, label_column: str | None = None) -> list:
+    frame = read_corpus(str(path), Layout(text_column, label_column)).messages
     return list(zip(frame["label"], frame["text"], strict=True))
 
 
@@ -33,6 +35,7 @@ def messages(path: Path, **options: str) -> list[tuple[str, str]]:
         (pa.array(["ham", "spam"]).dictionary_encode(), ["ham", "spam"]),
         (pa.array([0, -1], pa.int8()), ["0", "-1"]),
         (pa.array([True, False]), ["true", "false"]),
+        (pa.array([1.0, 0.0]), ["1.0", "0.0"]),
     ],
 )
 def test_labels(tmp_path: Path, labels: pa.Array, expected: list[str]) -> None:
@@ -43,14 +46,28 @@ def test_labels(tmp_path: Path, labels: pa.Array, expected: list[str]) -> None:
 def test_columns_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", Body=pa.array(["x"], pa.large_string()), **{"the.topic": ["y"]})
     assert messages(path, text_column="body", label_column="the.topic") == [("y", "x")]
+    assert messages(path, text_column="1", label_column="2") == [("y", "x")]
+    path = write(tmp_path / "b.parquet", subject=["a", ""], body=["b", "c"], category=["x", "y"])
+    assert messages(path, text_column=["subject", "body"]) == [("x", "a\nb"), ("y", "c")]
+
+
+def test_names_of_classes_that_the_file_keeps(tmp_path: Path) -> None:
+    """As the ``datasets`` library writes a ClassLabel."""
+    features = {"sms": {"_type": "Value"}, "label": {"names": ["ham", "spam"], "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pa.table({"sms": ["hello", "win"], "label": [0, 1]}).replace_schema_metadata(metadata)
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = read_corpus(str(tmp_path / "a.parquet"))
+    assert found.messages.values.tolist() == [["ham", "hello"], ["spam", "win"]]
+    assert found.notes.endswith("labels named as the file says: ham, spam")
 
 
 @pytest.mark.parametrize(
     ("columns", "problem"),
     [
-        ({"text": ["a"], "kind": ["b"]}, "the columns are 'text', 'kind', without"),
-        ({"text": [1], "label": ["b"]}, "the texts are of type int64"),
-        ({"text": ["a"], "label": [0.5]}, "the labels are of type double"),
+        ({"text": ["a"], "kind": ["b"]}, "the columns are 'text', 'kind', and none is known as that of labels"),
+        ({"text": [1], "label": ["b"]}, "the texts in 'text' are of type int64"),
+        ({"text": ["a"], "label": [[1]]}, "the labels are of type list"),
         ({"text": ["a", None], "label": ["b", "c"]}, "row 2: no text"),
         ({"text": ["a", "b"], "label": [1, None]}, "row 2: no label"),
         ({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}, "has no messages"),

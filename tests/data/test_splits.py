@@ -35,7 +35,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def test_real_corpus_is_split_as_in_the_book(uci_archive: Path) -> None:
-    sms = read_corpus(str(uci_archive))
+    sms = read_corpus(str(uci_archive)).messages
     spam = sms[sms["label"] == "spam"]
     ham = sms[sms["label"] == "ham"].sample(len(spam), random_state=123)
     frame = pd.concat([ham, spam]).sample(frac=1, random_state=123).reset_index(drop=True)

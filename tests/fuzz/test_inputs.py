@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.mails import email_text, html_text
 from spam_classifier.data.rows import Rejected, Row
@@ -74,15 +75,16 @@ def test_files(data: st.DataObject, suffix: str, damaged: Callable, unharmed: Ca
     into = data.draw(st.sampled_from([None, ".csv", ".jsonl", ".parquet"]))
 
     def rows() -> list[Row | Rejected]:
-        found = list(open_input(path, "text", into).rows)
+        found = list(open_input(path, Layout(), into).rows)
         csv_lines([row.values for row in found if isinstance(row, Row)]).encode()
         return found
 
     for row in unharmed(rows) or []:
         assert isinstance(row, Row | Rejected)
         assert isinstance(row, Rejected) or row.text.strip()
-    frame = unharmed(lambda: read_corpus(str(path))) if suffix not in (".txt", ".eml") else None
-    if frame is not None:
+    found = unharmed(lambda: read_corpus(str(path))) if suffix not in (".txt", ".eml") else None
+    if found is not None:
+        frame = found.messages
         assert (frame["label"].str.strip() != "").all()
         assert (frame["text"].str.strip() != "").all()
 
@@ -105,5 +107,5 @@ def test_directory_of_emails(unharmed: Callable, tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(MAIL)
     os.mkfifo(tmp_path / "pipe.eml")
     (tmp_path / "gone.eml").symlink_to("nowhere")
-    rows = unharmed(lambda: list(open_input(tmp_path, "text", None).rows))
+    rows = unharmed(lambda: list(open_input(tmp_path, Layout(), None).rows))
     assert [row.text for row in rows] == ["Café prize\nCafé now"]
