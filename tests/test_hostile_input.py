@@ -23,8 +23,8 @@ from spam_classifier.batch import DataDescription
 from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.download import MEMBER, read_archive
-from spam_classifier.data.rows import LONGEST, Layout, Rejected, Source
-from spam_classifier.data.tables import READERS
+from spam_classifier.data.formats import open_messages
+from spam_classifier.data.rows import LONGEST, Rejected, Source
 from spam_classifier.errors import LONGEST_LINE, UserError, one_line
 from spam_classifier.evaluation.summary import evaluation_summary
 from spam_classifier.files import atomic_write
@@ -278,7 +278,7 @@ def test_endless_line_is_rejected_and_the_next_one_read(kind: str) -> None:
     lines = [f'{{"text": "{text}"}}\n' if kind == ".jsonl" else f"{text}\n" for text in texts]
     raw = (head + "".join(lines)).encode()
     longest = 112 if kind == ".jsonl" else 100
-    rows = list(READERS[kind](Source("it", lambda: io.BytesIO(raw), longest), Layout()).rows)
+    rows = list(open_messages(Source("it", lambda: io.BytesIO(raw), longest), kind, Layout()).rows)
     reasons = [row.reason if isinstance(row, Rejected) else row.text for row in rows]
     too_long = f"longer than {longest} characters"
     assert reasons == ["first", too_long, too_long, "c" * 99, "last"]
@@ -289,7 +289,7 @@ def test_row_of_a_csv_is_no_longer_over_many_lines() -> None:
     """A quote that is never closed takes in a limited number of lines, in one field or in many."""
     for cell in ('"', '"a\n","', '"a\r\n",\n"'):
         raw = ("text\nfirst\n" + cell * 2_000 + "\nlast").encode()
-        rows = list(READERS[".csv"](Source("it", lambda raw=raw: io.BytesIO(raw), longest=100), Layout()).rows)
+        rows = list(open_messages(Source("it", lambda raw=raw: io.BytesIO(raw), longest=100), ".csv", Layout()).rows)
         assert isinstance(rows[1], Rejected)
         assert rows[-1].text == "last" or isinstance(rows[-1], Rejected)
 

@@ -14,10 +14,14 @@ from spam_classifier.data.rows import Notes, is_blank
 from spam_classifier.errors import UserError
 
 # In the order of preference; compared without case, spaces and punctuation.
-TEXT_NAMES = ("text", "message", "sms", "body", "content", "v2", "messages", "texts", "msg", "mail", "email", "smstext")
-TEXT_NAMES += ("emailtext", "messagetext", "messagebody", "smsmessage", "comment", "review", "tweet", "sentence", "post")
-LABEL_NAMES = ("label", "class", "category", "target", "v1", "spam", "isspam", "spamham", "spamorham", "spamornot")
-LABEL_NAMES += ("labels", "type", "group", "emailtype", "sentiment", "classification", "topic", "hamspam", "hamorspam")
+TEXT_NAMES = [
+    *("text", "message", "sms", "body", "content", "v2", "messages", "texts", "msg", "mail", "email", "smstext"),
+    *("emailtext", "messagetext", "messagebody", "smsmessage", "comment", "review", "tweet", "sentence", "post"),
+]
+LABEL_NAMES = [
+    *("label", "class", "category", "target", "v1", "spam", "isspam", "spamham", "spamorham", "spamornot", "labels"),
+    *("type", "group", "emailtype", "sentiment", "classification", "topic", "hamspam", "hamorspam"),
+]
 HEADINGS = ("subject", "title", "headline")  # columns that may belong to the texts
 UNNAMED = re.compile(r"(Unnamed: \d+)?")  # as pandas writes it
 MOST_NAMES = 12  # columns that a message lists
@@ -95,7 +99,9 @@ class Columns(NamedTuple):
     header: bool = True
 
 
-def find_columns(where: str, rows: Sequence[Sequence[str]], layout: Layout, *, headed: bool = False) -> Columns:
+def find_columns(
+    where: str, rows: Sequence[Sequence[str]], layout: Layout, *, headed: bool = False, tabs: bool = False
+) -> Columns:
     """Find the columns of a table from its first rows.
 
     Args:
@@ -103,13 +109,14 @@ def find_columns(where: str, rows: Sequence[Sequence[str]], layout: Layout, *, h
         rows: The first rows, one at least.
         layout: What the user says.
         headed: Whether the first row is known to hold the names.
+        tabs: Whether tabs separate the fields: two of them are taken as in the SMS Spam Collection, a label and a text.
 
     Raises:
         UserError: The columns can't be told; says what to type.
     """
     found = named_columns(rows[0], layout) or _numbered_columns(rows, layout)
     if found is None and not headed:
-        found = _columns_without_header(rows, layout)
+        found = _columns_without_header(rows, layout, tabs)
     if found is None:
         raise UserError(f"{where}: {_refusal(rows, layout)}")
     return found._replace(header=True) if headed else found
@@ -179,12 +186,14 @@ def _is_header(rows: Sequence[Sequence[str]], texts: Sequence[int], label: int |
     return own not in others and 0 < 2 * len(set(others)) <= len(others)
 
 
-def _columns_without_header(rows: Sequence[Sequence[str]], layout: Layout) -> Columns | None:
-    """The two columns of a table whose first row is a message: its label occurs again, or nothing speaks for names."""
+def _columns_without_header(rows: Sequence[Sequence[str]], layout: Layout, tabs: bool) -> Columns | None:
+    """The two columns of a table whose first row is a message: its label occurs again, or they are as is usual."""
     if len(rows[0]) != 2 or (layout.text is not None and not layout.labelled):
         return None
     label, text = _by_content(rows)
-    if label is None or text is None:  # too little to tell: as in the SMS Spam Collection
+    if label is None or text is None:
+        if not tabs:
+            return None
         label, text = 0, 1
     if _is_header(rows, [text], label):
         return None
@@ -260,7 +269,7 @@ def say_columns(notes: Notes, names: Sequence[str], columns: Columns, layout: La
         notes.assume(f"{unread[0]!r} is not read ({layout.flag('text_column')} {both} joins them)")
 
 
-def joined(fields: Sequence[str], columns: Columns, separator: str, notes: Notes) -> str | None:
+def joined(fields: Sequence[str], columns: Columns, separator: str, notes: Notes) -> str:
     """The text of a row: of several columns, or with what was spilled into unnamed ones."""
     if columns.spilled is not None:
         rest = list(fields[columns.spilled :])

@@ -71,7 +71,9 @@ def _sampled(dialect: Dialect, start: str, whole: bool) -> tuple[Table, float]:
 
 def fits(fields: Sequence[str], names: Sequence[str]) -> bool:
     """Whether a row has the number of fields that the first one has, give or take blank ones at the end."""
-    return len(fields) == len(names) or not any(field.strip() for field in [*fields[len(names) :], *names[len(fields) :]])
+    return len(fields) == len(names) or not any(
+        field.strip() for field in [*fields[len(names) :], *names[len(fields) :]]
+    )
 
 
 def _with_quotes(table: Table, source: Source, encoding: Encoding, start: str, whole: bool) -> Table:

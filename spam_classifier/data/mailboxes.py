@@ -1,2 +1,6 @@
-def looks_like_mail(head): return False
-def mail_input(source): raise NotImplementedError
+def looks_like_mail(head):
+    return False
+
+
+def mail_input(source):
+    raise NotImplementedError

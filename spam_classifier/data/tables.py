@@ -81,7 +81,9 @@ def _encoding(source: Source, layout: Layout) -> tuple[Encoding, Notes]:
 
 def collection_table(source: Source) -> Input:
     """The labelled rows of the SMS Spam Collection, whose format is known."""
-    return _table(source, UTF_8, Table(COLLECTION, []), ["label", "text"], Columns((1,), 0, None, False), Layout(), Notes())
+    return _table(
+        source, UTF_8, Table(COLLECTION, []), ["label", "text"], Columns((1,), 0, None, False), Layout(), Notes()
+    )
 
 
 def delimited_table(source: Source, suffix: str, layout: Layout) -> Input:
@@ -94,7 +96,7 @@ def delimited_table(source: Source, suffix: str, layout: Layout) -> Input:
         raise UserError(f"{source.name} is empty: write messages into it, or name another file")
     dialect, (place, names) = table.dialect, table.rows[0]
     rows = [fields for _, fields in table.rows]
-    columns = find_columns(f"{source.name}, line {place}", rows, layout)
+    columns = find_columns(f"{source.name}, line {place}", rows, layout, tabs=dialect.separator == "\t")
     if dialect.separator != ("," if suffix == ".csv" else "\t"):
         notes.assume(f"fields separated by {SEPARATORS.get(dialect.separator, repr(dialect.separator))}")
     if dialect.escaped:
@@ -257,18 +259,22 @@ def _object(line: str) -> dict[str, Any]:
     return found
 
 
-def _json_row(
-    place: int, line: str, found: dict[str, Any], columns: Columns | None, layout: Layout
-) -> Row | Rejected:
+def _json_row(place: int, line: str, found: dict[str, Any], columns: Columns | None, layout: Layout) -> Row | Rejected:
     names = list(found)
     if columns is None:
-        wanted = [name for name in ((layout.label or "label") if layout.labelled else None, *(layout.texts or ["text"])) if name]
+        wanted = [
+            name
+            for name in ((layout.label or "label") if layout.labelled else None, *(layout.texts or ["text"]))
+            if name
+        ]
         flags = [layout.flag(name) for name in (["label_column"] if layout.labelled else []) + ["text_column"]]
         missing = " and ".join(repr(name) for name in wanted)
         raise ValueError(f"no member {missing}, only {listed(names)} (name them with {' and '.join(flags)})")
     texts, label = list(columns.text), columns.label
     if label is not None:  # nothing else is used in training
-        if not isinstance(found[names[label]], str | bool) and found[names[label]] is not None:  # a number is a str here
+        if (
+            not isinstance(found[names[label]], str | bool) and found[names[label]] is not None
+        ):  # a number is a str here
             raise ValueError("the label is not a string, a number or a boolean")
         names = [*(names[text] for text in texts), names[label]]
         texts, label = list(range(len(texts))), len(texts)

@@ -71,7 +71,9 @@ def find_encoding(source: Source, given: str | None, flag: str) -> Encoding:
     if given is not None:
         found = _surveyed(source, named_encoding(given, flag)._replace(marked=marked.marked))
         if found is None:
-            raise UserError(f"{source.name} is not {given}: correct {flag}, or leave it out and the encoding is guessed")
+            raise UserError(
+                f"{source.name} is not {given}: correct {flag}, or leave it out and the encoding is guessed"
+            )
         return found
     if marked.marked and marked.name != "utf-8":
         return _whole(source, marked)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, cast
 
 from spam_classifier.data.columns import Layout, listed
 from spam_classifier.data.folders import folder_texts
@@ -24,7 +24,7 @@ def argument_input(texts: Sequence[str]) -> Input:
 
 def standard_input(encoding: str | None) -> Input:
     """A text on each line; UTF-8 unless the encoding is given or there is a byte order mark."""
-    return piped_lines("standard input", sys.stdin.buffer, encoding)
+    return piped_lines("standard input", cast(io.BufferedReader, sys.stdin.buffer), encoding)
 
 
 def open_input(path: Path, layout: Layout, into: str | None) -> Input:

@@ -129,7 +129,10 @@ REFUSED = {
         ("ham\thello\n".encode("utf-16")[:-1], "begins as UTF-16 and is damaged"),
     ],
     "a.csv": [
-        ("a,b\nham,hello\nham,hi\nspam,win\nspam,call\n", "the columns are 'a', 'b', and none is known as that of labels"),
+        (
+            "a,b\nham,hello\nham,hi\nspam,win\nspam,call\n",
+            "the columns are 'a', 'b', and none is known as that of labels",
+        ),
         ("\na,b,c\nham,hello,x\n", f"line 2: the columns are 'a', 'b', 'c', and none is known as that of labels or"),
         ("label,text,text\nham,hello,hi\n", "the columns are 'label', 'text', 'text'"),
         ("label,Text,TEXT\nham,hello,hi\n", "the columns are 'label', 'Text', 'TEXT'"),
@@ -258,7 +261,7 @@ READ = {  # name: file name, content, messages, and parts of the note
     ),
     "spilled, and written again by pandas": (
         "a.csv",
-        'v1,v2,Unnamed: 2,Unnamed: 3\nham,a, b,\nspam,c,,\n',
+        "v1,v2,Unnamed: 2,Unnamed: 3\nham,a, b,\nspam,c,,\n",
         [("ham", "a, b"), ("spam", "c")],
         ["columns without a name: 1"],
     ),
@@ -326,7 +329,9 @@ def test_encoding_that_the_user_names(read: Read, refusal: Callable) -> None:
 
 def test_a_damaged_line_among_utf_8_is_rejected_alone(read: Read, refusal: Callable) -> None:
     content = PLAIN.encode().replace("café 3".encode(), b"caf\xe9 3")
-    assert "line 8: not utf-8; correct it, or name the file's encoding with --data.encoding" in refusal("a.csv", content)
+    assert "line 8: not utf-8; correct it, or name the file's encoding with --data.encoding" in refusal(
+        "a.csv", content
+    )
     kept = [message for message in MESSAGES if message != ("ham", "see you at the café 3")]
     assert read("a.csv", content, bad_rows="skip") == kept
 
