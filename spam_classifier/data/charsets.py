@@ -46,8 +46,10 @@ OTHER_SCRIPTS = {
 }
 GUESSED_FROM = 2**16  # bytes
 ON_A_PAR = 0.7  # of the best confidence
-_LETTERS = re.compile(rb"[\xc0-\xff]+")  # in nearly all encodings of one byte a character
-_WITHIN_WORD = re.compile(rb"(?<=[A-Za-z])[\xc0-\xff]+|[\xc0-\xff]+(?=[A-Za-z])")
+_RUNS = re.compile(rb"[\x80-\xff]+")
+_LATIN_RUNS = re.compile(
+    rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])|(?<=[A-Za-z])[\xc0-\xff]+|[\xc0-\xff]+(?=[A-Za-z])"
+)
 
 
 def codec(label: str) -> str | None:
@@ -74,8 +76,8 @@ def guess(raw: bytes) -> str:
 
     sample = raw if b"\x1b" in raw else b"\n".join(line for line in raw.splitlines() if not line.isascii())
     sample = sample[:GUESSED_FROM]
-    # Letters beyond ASCII in the middle of words of ASCII's letters are of the Latin script.
-    latin = 2 * len(_WITHIN_WORD.findall(sample)) > len(_LETTERS.findall(sample))
+    # Most bytes beyond ASCII stand alone, or are in words of ASCII's letters: the script is Latin.
+    latin = 2 * len(_LATIN_RUNS.findall(sample)) > len(_RUNS.findall(sample))
     names = LATIN if latin else LATIN | OTHER_SCRIPTS
     found = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=names)
     scores = {str(one["encoding"]): one["confidence"] for one in found if one["encoding"] in names}

@@ -50,6 +50,8 @@ GUESSED = {
         "¿Dónde está la fiesta de año nuevo?",
         "Não perca: amanhã às 10h",
         "Vi hörs på måndag",
+        "così è la vita",
+        "© 2004 Acme®, only £9.99",
         SMS.format("now"),
         "".join(SMS.format(number) for number in range(500)),
     ],
