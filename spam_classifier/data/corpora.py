@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from spam_classifier.data.class_folders import class_folders, folder_messages
 from spam_classifier.data.download import fetch_collection, read_archive, read_collection
+from spam_classifier.data.folders import class_folders, folder_input
 from spam_classifier.data.rows import Input, Layout, Rejected, Row, Source
 from spam_classifier.data.tables import open_table, tsv_table
 from spam_classifier.errors import UserError
@@ -78,7 +78,7 @@ def read_corpus(
     if raw is not None:
         source = tsv_table(Source(corpus, partial(io.BytesIO, raw)), layout)
     elif (path := _checked_path(corpus, flag)).is_dir():
-        source = folder_messages(path, labels)
+        source = folder_input(path, labels)
     else:
         source = open_table(Source(corpus, lambda: path.open("rb")), path.suffix.lower(), layout)
     pieces = list(_checked_pieces(source, labels))
@@ -101,7 +101,7 @@ def corpus_sha256(
     if not path.is_dir():
         return file_sha256(path)
     digest = hashlib.sha256()
-    for row in _accepted(folder_messages(path, labels)):
+    for row in _accepted(folder_input(path, labels)):
         name, content = os.fsencode("/".join(Path(str(row.place)).parts[-2:])), row.text.encode()
         digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
     return digest.hexdigest()

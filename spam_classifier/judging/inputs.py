@@ -1,15 +1,14 @@
 """Where texts to classify come from: arguments, standard input, files, e-mails, uploads."""
 
-import hashlib
 import io
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from spam_classifier.data.mails import email_row
+from spam_classifier.data.folders import folder_texts
+from spam_classifier.data.mailboxes import mail_input
 from spam_classifier.data.rows import Input, Layout, Rejected, Row, Rows, Source, checked_row, listed
 from spam_classifier.data.tables import READERS, open_table, text_lines
 from spam_classifier.errors import UserError
@@ -44,7 +43,7 @@ def open_input(path: Path, text_column: str, into: str | None) -> Input:
     try:
         status = path.stat()
         if path.is_dir():
-            return _emails(path)
+            return folder_texts(path)
         suffix = _suffix(path, f"--input {path}", f" and a directory of {EMAIL}")
         path.open("rb").close()
         found = _opened(_file(path), suffix, Layout(text_column), into)
@@ -74,7 +73,7 @@ def _suffix(path: PurePath, name: str, others: str = "") -> str:
 
 def _opened(source: Source, suffix: str, layout: Layout, into: str | None) -> Input:
     if suffix == EMAIL:
-        return Input(source.name, "file", ["file", "text"], iter([email_row(source)]), 1)
+        return mail_input(source)
     found = open_table(source, suffix, layout)
     if found.columns is not None or into is None:
         return found
@@ -104,18 +103,3 @@ def _aligned(rows: Rows, columns: list[str]) -> Rows:
                 continue
             row = row._replace(names=columns, values=[members.get(name) for name in columns])
         yield row
-
-
-def _emails(directory: Path) -> Input:
-    with os.scandir(directory) as entries:
-        found = sorted(
-            (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns)
-            for entry in entries
-            if entry.name.lower().endswith(EMAIL) and not entry.name.startswith(".") and entry.is_file()
-        )
-    if not found:
-        raise UserError(f"--input {directory} holds no {EMAIL} files: name the directory that does")
-    digest = hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()
-    identity = {"path": str(directory.resolve()), "files": len(found), "digest": digest}
-    rows = (email_row(_file(directory / name)) for name, *_ in found)
-    return Input(str(directory), "file", ["file", "text"], rows, len(found), identity)
