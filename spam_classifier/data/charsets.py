@@ -21,7 +21,7 @@ PYTHONS = {  # codecs that decode what the WHATWG's encoding does, where Python'
 NO_DECODER = ("replacement", "x-user-defined")  # nothing that a mail would be read by
 NO_TEXT = {"charmap", "idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 SEVEN_BITS = re.compile("iso2022|hz|utf.?7|utf.?(16|32)")  # bytes of ASCII that may be other characters
-MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf_16_le"), (codecs.BOM_UTF16_BE, "utf_16_be"))
+MARKS = ((codecs.BOM_UTF16_LE, "utf_16_le"), (codecs.BOM_UTF16_BE, "utf_16_be"))
 MOST_LOST = 0.1  # of the characters beyond ASCII, where an encoding is believed
 _BEYOND_ASCII = re.compile(r"[^\0-\x7f]")
 _NO_CHARACTERS = re.compile(r"[\x80-\x9f\ud800-\udfff]")  # controls of C1 and surrogates
@@ -93,6 +93,7 @@ def decoded(raw: bytes, label: str | None) -> tuple[str, int]:
     the label is believed if nearly all bytes fit it, unless it is ASCII, and else the encoding is guessed. Bytes that
     windows-1252 leaves undefined, and C1 controls, are lost.
     """
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     for mark, marked in MARKS:
         if raw.startswith(mark):
             return _replaced(raw[len(mark) :], marked)

@@ -1,6 +1,62 @@
-def looks_like_mail(head):
-    return False
+"""Mails of a file: a single one, or a mailbox (mbox) with one after the other."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain, pairwise
+from typing import IO
+
+from spam_classifier.data.mails import COLUMNS, ENVELOPE, MOST_BYTES, mail_row
+from spam_classifier.data.rows import Input, Notes, Rows, Source
+
+SUFFIXES = (".eml", ".mbox", ".mbx")
+START = b"From "
+LONGEST_LINE = 2**16  # bytes read at once
+
+_HEADER = re.compile(rb">?From |[!-9;-~]+:")
+_QUOTED = re.compile(rb">+From ")
 
 
-def mail_input(source):
-    raise NotImplementedError
+def mail_input(source: Source) -> Input:
+    """The mails of a file. Each of a mailbox is a row, and its place is its number, from 1."""
+    notes = Notes()
+    with source.open() as file:
+        mails = split_mails(file)
+        only = next(mails, b"")
+        several = next(mails, None) is not None
+    column = "mail" if several else "file"
+    rows = _mailbox_rows(source, notes) if several else iter([mail_row(only, source.name, column, notes)])
+    return Input(source.name, column, [column, *COLUMNS], rows, None if several else 1, notes=notes)
+
+
+def _mailbox_rows(source: Source, notes: Notes) -> Rows:
+    with source.open() as file:
+        for number, mail in enumerate(split_mails(file), start=1):
+            yield mail_row(mail, number, "mail", notes)
+
+
+def split_mails(file: IO[bytes]) -> Iterator[bytes]:
+    """The mails of a file, one at a time; of one that is too large no more than ``read_mail`` needs to refuse it.
+
+    In a mailbox a line that begins with ``From `` precedes each mail, and lines of mails that begin so are quoted
+    with ``>``. Not all programs quote, so such a line counts if it names a time or an address, and a header follows.
+    """
+    first = file.read(len(START))
+    if first != START:
+        yield first + file.read(MOST_BYTES + 1 - len(first))
+        return
+    file.readline()
+    mail: list[bytes] = []
+    size, blank, at_start = 0, True, True
+    lines = iter(partial(file.readline, LONGEST_LINE), b"")
+    for line, following in pairwise(chain(lines, [b""])):
+        if at_start and line.startswith(START) and ENVELOPE.match(line) and _HEADER.match(following):
+            yield b"".join(mail[:-1] if blank else mail)
+            mail, size = [], 0
+            continue
+        blank = at_start and not line.strip(b"\r\n")
+        if size <= MOST_BYTES:
+            mail.append(line[1:] if at_start and _QUOTED.match(line) else line)
+            size += len(line)
+        at_start = line.endswith(b"\n")
+    yield b"".join(mail[:-1] if blank else mail)

@@ -1,20 +1,17 @@
 """The text of an e-mail: its subject on a line, then the text that a mail program shows."""
 
+import binascii
 import re
+from collections.abc import Sequence
 from email import message_from_bytes, policy
 from email.message import Message
-from html import unescape
-from html.parser import HTMLParser
-from typing import Any
+from typing import NamedTuple
 
 from typing_extensions import override
 
-from spam_classifier.data.rows import Rejected, Row, Source, checked_row
-
-HIDDEN = {"script", "style", "title", "template"}
-LINES = {"address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3", "h4"}
-LINES |= {"h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"}
-SPACES = {"td", "th"}
+from spam_classifier.data.charsets import decoded, guess
+from spam_classifier.data.html_text import html_text
+from spam_classifier.data.rows import Notes, Rejected, Row, checked_row
 
 # The libraries' time grows with the square of the size, or the product of two of these:
 MOST_BYTES = 2**25
@@ -22,43 +19,116 @@ MOST_LINES = 1_000_000
 MOST_MULTIPARTS = 100
 MOST_PARTS = 1_000
 LONGEST_HEADER = 10_000  # characters; the rest is cut off
-UNCLOSED = 1_000_000  # number of "<" after the last closed tag, times the characters there
-SLOW_CHARSETS = ("punycode", "idna")
+
+MOST_LEFT_OUT = 10  # that are named
+LONGEST_NAME = 80  # characters of an attachment's name
+COLUMNS = ("text", "lost_characters", "left_out")
+
+STUB = 300  # characters; a plain part that is longer is no stub
+FULLER = 4  # times the text of the plain part, where the HTML is the mail and the plain part a stub
+
+LONGEST_REPAIRED = 2**20  # bytes of a part, to be parsed once more
+
+SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
+ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
+FORWARDED = {"message/rfc822", "message/global", "message/news"}
+NO_FILES = ("text/", "multipart/", "message/", *SIGNATURES)  # kinds of parts
+
+HEADERS = b"from to cc bcc subject date received return-path message-id delivered-to mime-version content-type"
+HEADERS += b" reply-to sender in-reply-to references envelope-to content-transfer-encoding received-spf"
+HEADERS += b" dkim-signature authentication-results list-id list-unsubscribe importance status x-mailer"
+_KNOWN = frozenset(HEADERS.split())
+ENVELOPE = re.compile(rb"From (?:.*\d:\d\d|\S+@\S+\s*$)")  # of a mailbox: the time a mail came, or who sent it
+_ENVELOPES = re.compile(rb"(?:>?From [^\n]*\n)*")
+_HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:|[ \t]")
+NO_MAILS = {  # how other files begin
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Outlook .msg or Office file", "save it as .eml or .txt from Outlook"),
+    b"%PDF-": ("a PDF", ""),
+    b"PK\3\4": ("a .zip or Office file", "unpack it"),
+    b"\x1f\x8b": ("a .gz", "unpack it"),
+    b"\x89PNG\r\n": ("a picture", ""),
+    b"GIF8": ("a picture", ""),
+    b"\xff\xd8\xff": ("a picture", ""),
+    b"!BDN": ("an Outlook .pst", "save its mails as .eml or .mbox"),
+}
+_ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bq])\?(.*?)\?=", re.I | re.S)
+_INVISIBLE = re.compile("[\u00ad\u034f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
+# Joiners between letters and emoji of other scripts have a meaning. Elsewhere they hide something.
+_JOINERS = re.compile(
+    "(?<![\u0300-\u1fff\u2070-\U0010ffff])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0300-\u1fff\u2070-\U0010ffff])"
+)
+_TOKEN = re.compile(r"\s*\"?([\w-]+)")
+_BASE64_LINES = re.compile(rb"(?:[A-Za-z0-9+/=]*[ \t]*(?:\r?\n|\r|\Z))++")  # before a footer that a list adds
+_PGP = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w.:-]+)", re.I)
+_LOST_BOUNDARY = re.compile(rb"^--([^\r\n\"\\]{1,200}?)[ \t]*\r?\ncontent-", re.I | re.M)
+_LOOKS_LIKE_HTML = re.compile(rb"\s*<(?:!doctype|html|head|body|table|div|p)\b", re.I)
 
 
-def email_row(source: Source) -> Row | Rejected:
-    """The row of an e-mail's file, with its path and its text."""
+class Mail(NamedTuple):
+    """What is judged of a mail, and what is not."""
+
+    text: str
+    lost: int  # characters that the bytes do not tell: U+FFFD
+    left_out: Sequence[str]  # such as "attachment offer.pdf"
+
+
+NOTHING = Mail("", 0, ())
+
+
+class MailError(ValueError):
+    """Bytes are no mail, or one that can't be read."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy or "move it, or delete it"
+
+
+def looks_like_mail(head: bytes) -> bool:
+    """Whether a file that begins like this holds mails: two of a mail's usual headers, or a mailbox's first line."""
+    return len(_known_headers(head)) >= 2
+
+
+def mail_row(raw: bytes, place: int | str, column: str, notes: Notes, label: str | None = None) -> Row | Rejected:
+    """The row of a mail: its place under the column's name, then ``COLUMNS``. Notes what was lost and left out."""
     try:
-        with source.open() as file:
-            text = email_text(file.read(MOST_BYTES + 1))
-    except OSError as error:
-        return Rejected(source.name, str(error.strerror))
-    except ValueError as error:
-        return Rejected(source.name, str(error))
-    return checked_row(source.name, text, ["file", "text"], [source.name, text])
+        mail = read_mail(raw)
+    except MailError as error:
+        return Rejected(place, str(error), error.remedy)
+    left_out = "; ".join(mail.left_out)
+    row = checked_row(place, mail.text, [column, *COLUMNS], [place, mail.text, mail.lost, left_out], label)
+    if isinstance(row, Rejected):
+        return row._replace(reason=f"{row.reason}; left out: {left_out}") if left_out else row
+    if mail.lost:
+        notes.count("mails with lost characters", f"{column} {place}" if isinstance(place, int) else place)
+    if mail.left_out:
+        notes.count("mails with parts left out", f"{column} {place}" if isinstance(place, int) else place)
+    return row
 
 
-def email_text(raw: bytes) -> str:
-    """Subject and text of a message; of alternatives the plain one, else the HTML as text. No attachments.
-
-    Bytes that don't fit the stated encoding become U+FFFD.
+def read_mail(raw: bytes) -> Mail:
+    """Subject and text of a message and of those it forwards.
 
     Raises:
-        ValueError: It can't be read as an e-mail, or is too large.
+        MailError: It is no e-mail, can't be read as one, or is too large.
     """
     _refuse_unbounded(raw)
+    _refuse_others(raw)
+    raw = _ENVELOPES.sub(b"", raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"), count=1)
     try:
-        message = message_from_bytes(raw, policy=_BoundedHeaders())
-        source = next((str(value) for name, value in message.raw_items() if name.lower() == "subject"), "")
-        subject = " ".join(str(policy.default.header_fetch_parse("subject", source[:LONGEST_HEADER])).split())
-        parts = sum(1 for _ in message.walk())
-        body = _shown(message) if parts <= MOST_PARTS else ""
+        message = message_from_bytes(raw, policy=_Headers())
+        if sum(1 for _ in message.walk()) > MOST_PARTS:
+            reason = f"more than {MOST_PARTS:,} parts"
+        else:
+            mail = _mail(message, raw)
+            more = len(mail.left_out) - MOST_LEFT_OUT
+            named = [*mail.left_out[:MOST_LEFT_OUT], *([f"{more:,} more"] if more > 0 else [])]
+            return mail._replace(text=mail.text.encode("utf-8", "replace").decode(), left_out=named)
+    except MailError:
+        raise
     except Exception as error:  # broken mail raises exceptions of many kinds
-        raise ValueError(f"cannot be read as an e-mail ({type(error).__name__})") from error
-    if parts > MOST_PARTS:
-        raise ValueError(f"cannot be read as an e-mail (more than {MOST_PARTS:,} parts)")
-    text = "\n".join(part for part in (subject, body) if part)
-    return text.encode("utf-8", "replace").decode()  # some codecs give surrogates
+        reason = type(error).__name__
+    raise MailError(f"cannot be read as an e-mail ({reason})")
 
 
 def _refuse_unbounded(raw: bytes) -> None:
@@ -68,88 +138,208 @@ def _refuse_unbounded(raw: bytes) -> None:
         ("multiparts", raw.lower().count(b"multipart/"), MOST_MULTIPARTS),
     ):
         if size > most:
-            raise ValueError(f"cannot be read as an e-mail (more than {most:,} {what})")
+            raise MailError(f"cannot be read as an e-mail (more than {most:,} {what})")
 
 
-class _BoundedHeaders(policy.Compat32):
-    """Parses the headers that describe parts by the old rules: by the new ones a long header takes minutes."""
+def _refuse_others(raw: bytes) -> None:
+    for signature, (what, remedy) in NO_MAILS.items():
+        if raw.startswith(signature):
+            raise MailError(f"no e-mail but {what}", remedy)
+    if not _known_headers(raw[:LONGEST_HEADER]) - {b"From "}:
+        raise MailError("no e-mail: it does not begin with headers such as From: and Subject:")
+
+
+def _known_headers(head: bytes) -> set[bytes]:
+    """The usual headers of mails among the lines that a file begins with; one or two lines may stand before them."""
+    lines = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").splitlines()
+    found = set()
+    for number, line in enumerate(lines):
+        if number < 2 and line.startswith((b"From ", b">From ")):
+            if ENVELOPE.match(line):
+                found.add(b"From ")
+            continue
+        header = _HEADER.match(line)
+        if header is None:
+            break
+        name = (header[1] or b"").lower()
+        if name in _KNOWN or name.startswith(b"x-"):
+            found.add(b"x-" if name.startswith(b"x-") else name)
+    return found
+
+
+class _Headers(policy.Compat32):
+    """Gives headers as they are, and cut: the library's newer rules take minutes for a long one."""
 
     @override
-    def header_fetch_parse(self, name: str, value: str) -> Any:
-        return super().header_fetch_parse(name, value[:LONGEST_HEADER])
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        return value[:LONGEST_HEADER]
 
 
-def _shown(part: Message) -> str:
-    if part.get_content_disposition() == "attachment":
-        return ""
+def _mail(message: Message, raw: bytes) -> Mail:
+    """Subject and body of a message, whole or forwarded in another one; ``raw`` has it all."""
+    body = _shown(message)
+    value = next((str(value) for name, value in message.raw_items() if name.lower() == "subject"), "")
+    subject, lost = _header_text(value[:LONGEST_HEADER], message, raw)
+    text = "\n".join(part for part in (subject, body.text) if part)
+    if not text.isascii():
+        text = _JOINERS.sub("", _INVISIBLE.sub("", text))
+    return Mail(text, lost + body.lost, body.left_out if body.text or body.left_out else ["empty body"])
+
+
+def _shown(part: Message) -> Mail:
+    """The text of a part as a mail program shows it, with the mails it forwards."""
     kind = part.get_content_type()
+    if kind in SIGNATURES:
+        return NOTHING
+    if kind in ENCRYPTED:
+        return Mail("", 0, ["encrypted part"])
     if part.is_multipart():
         parts: list[Message] = part.get_payload()  # type: ignore[assignment]
         if kind == "multipart/alternative":
-            parts = sorted(parts, key=lambda own: own.get_content_type() != "text/plain")
-            return next((text for own in parts if (text := _shown(own))), "")
-        return "\n".join(text for own in parts if (text := _shown(own)))
-    if kind == "text/html":
-        return html_text(_decoded(part))
-    return _decoded(part) if kind == "text/plain" else ""
+            return _best(parts)
+        if kind in FORWARDED:
+            return _joined([_mail(own, b"") for own in map(_unpacked, parts, [part] * len(parts))])
+        return Mail("", 0, [kind]) if kind.startswith("message/") else _joined([_shown(own) for own in parts])
+    if kind.startswith("multipart/") or len(part.get_all("content-type", [])) > 1:
+        return _repaired(part)
+    if not _is_text(part, kind):
+        return Mail("", 0, [_name(part, kind)])
+    raw = _content(part)
+    is_html = kind.endswith("html") or (kind != "text/plain" and _LOOKS_LIKE_HTML.match(raw) is not None)
+    return _text(part, raw, is_html)
 
 
-def _decoded(part: Message) -> str:
-    payload = part.get_payload(decode=True)
-    raw = payload if isinstance(payload, bytes) else b""
+def _is_text(part: Message, kind: str) -> bool:
+    """Whether a mail program shows a part as text. It shows text of a kind that it does not know as it is."""
+    if part.get_content_disposition() == "attachment":
+        return False
+    known = kind.endswith(("/plain", "html"))
+    return kind.startswith("text/") and (known or (kind != "text/calendar" and not part.get_filename()))
+
+
+def _best(parts: Sequence[Message]) -> Mail:
+    """The text of one of several alternatives.
+
+    The plain one, which has no tricks of layout, unless it is a stub and the HTML is the mail: it is empty, or short
+    and speaks of HTML ("your program does not show HTML"), or short and the HTML has several times its text.
+    """
+    parts = sorted(parts, key=lambda part: part.get_content_type() != "text/plain")
+    chosen, best = -1, NOTHING
+    for place, part in enumerate(parts):
+        if best.text and (len(best.text) > STUB or part.get_content_type() == "text/plain"):
+            break
+        shown = _shown(part)
+        speaks_of_html = "html" in best.text.lower()
+        if shown.text and (speaks_of_html or len(shown.text) > FULLER * len(best.text)):
+            chosen, best = place, shown
+            if part.get_content_type() != "text/plain":
+                break
+    others = (own for place, part in enumerate(parts) if place != chosen for own in part.walk())
+    unseen = [_name(own, kind) for own in others if not (kind := own.get_content_type()).startswith(NO_FILES)]
+    return best._replace(left_out=[*best.left_out, *unseen])
+
+
+def _joined(shown: Sequence[Mail]) -> Mail:
+    text = "\n".join(one.text for one in shown if one.text)
+    return Mail(text, sum(one.lost for one in shown), [name for one in shown for name in one.left_out])
+
+
+def _text(part: Message, raw: bytes, is_html: bool) -> Mail:
+    label = _charset(part)
+    if is_html and label is None:
+        found = _META_CHARSET.search(raw[:LONGEST_HEADER])
+        label = found and found[1].decode()
+    text, lost = decoded(raw, label)
+    text = html_text(text) if is_html else text.replace("\r\n", "\n").strip()
+    if "-----BEGIN PGP MESSAGE-----" not in text:
+        return Mail(text, lost, ())
+    return Mail(_PGP.sub("", text).strip(), lost, ["encrypted part"])
+
+
+def _content(part: Message) -> bytes:
+    """The bytes of a part, once: its encoding is taken off."""
+    word = _TOKEN.match(str(part.get("content-transfer-encoding", "")))  # without comments and other things after it
+    encoding = word[1].lower() if word else ""
+    del part["content-transfer-encoding"]
+    part["content-transfer-encoding"] = "8bit" if encoding == "base64" else encoding
+    content = part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return b""
+    digits = _BASE64_LINES.match(content) if encoding == "base64" else None
+    return _base64(digits[0]) if digits and digits[0].strip() else content
+
+
+def _base64(raw: bytes) -> bytes:
+    """Decoded up to the first padding, whatever else is wrong with it."""
+    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", raw.partition(b"=")[0])
+    digits = digits[:-1] if len(digits) % 4 == 1 else digits
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
+
+
+def _charset(part: Message) -> str | None:
     try:
-        charset = part.get_content_charset("utf-8")
-        text = raw.decode("utf-8" if charset in SLOW_CHARSETS else charset, "replace")
-    except (LookupError, ValueError):  # no such charset, or a codec that is not for text
-        text = raw.decode("utf-8", "replace")
-    return text.replace("\r\n", "\n").strip()
+        return part.get_content_charset()
+    except (LookupError, ValueError, TypeError):
+        return None
 
 
-def html_text(markup: str) -> str:
-    """HTML as text: entities decoded, a line for each block, no scripts and styles."""
-    try:
-        return _Text.of(markup)
-    except AssertionError:  # a declaration that the parser does not know
-        return _Text.of(markup.replace("<![", "&lt;!["))
+def _unpacked(message: Message, part: Message) -> Message:
+    """A forwarded mail, which may be encoded as a whole against the rules."""
+    if message.keys() or "content-transfer-encoding" not in part:
+        return message
+    message["content-transfer-encoding"] = part["content-transfer-encoding"]
+    raw = _content(message)
+    _refuse_unbounded(raw)
+    return message_from_bytes(raw, policy=_Headers())
 
 
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[str] = []
-        self.hidden = ""
+def _repaired(part: Message) -> Mail:
+    """The text of a part whose structure is not as stated: by the boundary found in it, or else as it is."""
+    raw = _content(part)
+    if len(raw) < LONGEST_REPAIRED and (found := _LOST_BOUNDARY.search(raw)):
+        kind = b"alternative" if part.get_content_type() == "multipart/alternative" else b"mixed"
+        head = b'Content-Type: multipart/%s; boundary="%s"\n\n' % (kind, found[1])
+        message = message_from_bytes(head + raw, policy=_Headers())
+        if message.is_multipart():
+            return _shown(message)
+    return _text(part, raw, is_html=bool(_LOOKS_LIKE_HTML.match(raw)))
 
-    @classmethod
-    def of(cls, markup: str) -> str:
-        parser = cls()
-        parser.feed(markup)
-        rest: str = parser.rawdata  # that no tag closes
-        if len(rest) * rest.count("<") > UNCLOSED:
-            parser.handle_data(unescape(rest))
-            parser.rawdata = ""
-        parser.close()
-        lines = (re.sub(r"\s+", " ", line).strip() for line in "".join(parser.pieces).split("\0"))
-        return "\n".join(line for line in lines if line)
 
-    @override
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if not self.hidden and tag in HIDDEN:
-            self.hidden = tag
-        self._divide(tag)
+def _name(part: Message, kind: str) -> str:
+    """How the output names a part that is left out."""
+    name, _ = _header_text(part.get_filename() or "", part, b"")
+    if kind.endswith("ms-tnef") or name.lower() == "winmail.dat":
+        return "winmail.dat"
+    name = "".join(letter for letter in name or kind if letter.isprintable())
+    return f"attachment {name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + '...'}"
 
-    @override
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self.hidden:
-            self.hidden = ""
-        self._divide(tag)
 
-    @override
-    def handle_data(self, data: str) -> None:
-        if not self.hidden:
-            self.pieces.append(data.replace("\0", " "))
+def _header_text(value: str, message: Message, raw: bytes) -> tuple[str, int]:
+    """A header's text and how many characters of it are lost."""
+    pieces: list[tuple[bytes, str | None]] = []  # bytes and their charset; None where it is not stated
+    end, value = 0, re.sub(r"[\r\n]+", "", value)
+    for word in _ENCODED_WORD.finditer(value):
+        between = value[end : word.start()]
+        if not pieces or between.strip():
+            pieces.append((between.encode("utf-8", "surrogateescape"), None))
+        content, label = _word(word[2], word[3]), word[1].partition("*")[0]
+        if pieces[-1][1] == label:  # a character may begin in one word and end in the next
+            content = pieces.pop()[0] + content
+        pieces.append((content, label))
+        end = word.end()
+    pieces.append((value[end:].encode("utf-8", "surrogateescape"), None))
+    texts = []
+    for content, label in pieces:
+        if label is None and not content.isascii():
+            charsets = map(_charset, message.walk())
+            label = next((charset for charset in charsets if charset), None) or (guess(raw) if raw else None)
+        texts.append(decoded(content, label))
+    return " ".join("".join(text for text, _ in texts).split()), sum(lost for _, lost in texts)
 
-    def _divide(self, tag: str) -> None:
-        if tag in LINES:
-            self.pieces.append("\0")
-        elif tag in SPACES:
-            self.pieces.append(" ")
+
+def _word(encoding: str, text: str) -> bytes:
+    """The bytes of an encoded word."""
+    raw = text.encode("utf-8", "surrogateescape")
+    if encoding in "qQ":
+        return binascii.a2b_qp(raw, header=True)
+    return _base64(raw)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import read_corpus
-from spam_classifier.data.mails import email_text, html_text
+from spam_classifier.data.html_text import html_text
+from spam_classifier.data.mails import read_mail
 from spam_classifier.data.rows import Rejected, Row
 from spam_classifier.judging.columns import csv_lines
 from spam_classifier.judging.inputs import open_input
@@ -95,7 +96,7 @@ def test_emails(data: st.DataObject, damaged: Callable, unharmed: Callable) -> N
 
     def text() -> str:
         try:
-            return email_text(raw)
+            return read_mail(raw).text
         except ValueError as error:  # which rejects this row alone
             return str(error)
 
