@@ -21,10 +21,12 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from spam_classifier.data.columns import Layout
 from spam_classifier.data.download import fetch_collection, read_archive, read_collection
 from spam_classifier.data.folders import class_folders, folder_input
-from spam_classifier.data.rows import Input, Layout, Rejected, Row, Source
-from spam_classifier.data.tables import open_table, tsv_table
+from spam_classifier.data.formats import MAILS, TABLES, open_messages, refuse_other_format, suffix_of
+from spam_classifier.data.rows import Input, Rejected, Row, Source
+from spam_classifier.data.tables import collection_table
 from spam_classifier.errors import UserError
 from spam_classifier.files import file_sha256
 
@@ -126,7 +128,9 @@ def corpus_sha256(
     if not path.is_dir():
         return file_sha256(path)
     digest = hashlib.sha256()
-    for row in _accepted(folder_input(path, labels)):
+    for row in folder_input(path, labels).rows:
+        if isinstance(row, Rejected):
+            continue
         name, content = os.fsencode("/".join(Path(str(row.place)).parts[-2:])), row.text.encode()
         digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
     return digest.hexdigest()

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, cast
 
+from spam_classifier.data.columns import Layout, listed
 from spam_classifier.data.folders import folder_texts
-from spam_classifier.data.mailboxes import mail_input
-from spam_classifier.data.rows import Input, Layout, Rejected, Row, Rows, Source, checked_row, listed
-from spam_classifier.data.tables import READERS, open_table, text_lines
+from spam_classifier.data.formats import open_messages, suffix_of
+from spam_classifier.data.rows import Input, Rejected, Row, Rows, Source, checked_row
+from spam_classifier.data.tables import piped_lines
 from spam_classifier.errors import UserError
 from spam_classifier.judging.columns import is_prediction_column
 
@@ -41,7 +42,6 @@ def open_input(path: Path, layout: Layout, into: str | None) -> Input:
         status = path.stat()
         if path.is_dir():
             return folder_texts(path)
-        suffix = _suffix(path, f"--input {path}", f" and a directory of {EMAIL}")
         path.open("rb").close()
         found = _opened(Source(str(path), lambda: path.open("rb")), suffix_of(path), layout, into)
     except OSError as error:
@@ -56,9 +56,7 @@ def open_upload(name: str, content: bytes, layout: Layout) -> Input:
 
 
 def _opened(source: Source, suffix: str, layout: Layout, into: str | None) -> Input:
-    if suffix == EMAIL:
-        return mail_input(source)
-    found = open_table(source, suffix, layout)
+    found = open_messages(source, suffix, layout)
     if found.columns is not None or into is None:
         return found
     if into == ".jsonl":
