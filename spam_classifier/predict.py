@@ -39,9 +39,8 @@ texts). Rows that can't be classified (another number of fields than the header,
 FILE.rejected.csv; the others are classified. Encoding, separator and columns of a file are found out, and told unless
 they are the usual ones.
 
-In a .csv, strings are quoted and otherwise unchanged. It has the separator of an input .csv, and a byte order mark where
-Excel needs one to read it as it read the input. Spreadsheets take cells that start with = + - or @ for formulas:
-import such columns as text."""
+In a .csv, strings are quoted and otherwise unchanged. It has the separator of the input, and a byte order mark where
+Excel needs one. Spreadsheets take cells that start with = + - or @ for formulas: import such columns as text."""
 
 
 def parse() -> argparse.Namespace:

@@ -89,13 +89,13 @@ class Columns(NamedTuple):
     Attributes:
         text: Those of the text, which are joined.
         label: That of the label.
-        spilled: Where the unnamed columns begin that may hold the rest of a text; None if there are none.
+        spilled: The unnamed columns after the only text's, which may hold the rest of it; None if there are none.
         header: Whether the first row holds the names.
     """
 
     text: tuple[int, ...]
     label: int | None
-    spilled: int | None
+    spilled: slice | None
     header: bool = True
 
 
@@ -131,7 +131,7 @@ def named_columns(names: Sequence[str], layout: Layout) -> Columns | None:
     text = tuple(place for place in texts if place is not None)
     if len(text) < len(texts) or (layout.labelled and label is None) or label in text:
         return None
-    return Columns(text, label if layout.labelled else None, _spilled(names, text, label))
+    return Columns(text, label if layout.labelled else None, _spilled(names, text))
 
 
 def _place(names: Sequence[str], wanted: str) -> int | None:
@@ -156,11 +156,12 @@ def _usual_place(names: Sequence[str], usual: Sequence[str], but: Sequence[int |
     return None
 
 
-def _spilled(names: Sequence[str], text: tuple[int, ...], label: int | None) -> int | None:
-    """Where unnamed columns begin, if they go from the only text's column to the end."""
-    start = text[0] + 1
-    unnamed = len(text) == 1 and all(UNNAMED.fullmatch(name.strip()) for name in names[start:])
-    return start if unnamed and len(names) > start else None
+def _spilled(names: Sequence[str], text: tuple[int, ...]) -> slice | None:
+    """The unnamed columns that follow the only text's, to the end or to one with a name."""
+    start = stop = text[0] + 1
+    while stop < len(names) and UNNAMED.fullmatch(names[stop].strip()):
+        stop += 1
+    return slice(start, stop) if len(text) == 1 and stop > start else None
 
 
 def _numbered_columns(rows: Sequence[Sequence[str]], layout: Layout) -> Columns | None:
@@ -173,7 +174,7 @@ def _numbered_columns(rows: Sequence[Sequence[str]], layout: Layout) -> Columns 
     if max(places) >= width or len(set(places)) < len(places) or (layout.labelled and layout.label is None):
         return None
     label = places.pop() if layout.labelled else None
-    return Columns(tuple(places), label, None, header=_is_header(rows, [*places], label))
+    return Columns(tuple(places), label, _spilled(rows[0], tuple(places)), _is_header(rows, [*places], label))
 
 
 def _is_header(rows: Sequence[Sequence[str]], texts: Sequence[int], label: int | None) -> bool:
@@ -188,16 +189,19 @@ def _is_header(rows: Sequence[Sequence[str]], texts: Sequence[int], label: int |
 
 def _columns_without_header(rows: Sequence[Sequence[str]], layout: Layout, tabs: bool) -> Columns | None:
     """The two columns of a table whose first row is a message: its label occurs again, or they are as is usual."""
-    if len(rows[0]) != 2 or (layout.text is not None and not layout.labelled):
+    first = list(rows[0])
+    while first and not first[-1].strip():  # columns that some texts may have spilled into
+        first.pop()
+    if len(first) != 2 or (layout.text is not None and not layout.labelled):
         return None
-    label, text = _by_content(rows)
+    label, text = _by_content([row[:2] for row in rows])
     if label is None or text is None:
         if not tabs:
             return None
         label, text = 0, 1
     if _is_header(rows, [text], label):
         return None
-    return Columns((text,), label if layout.labelled else None, None, header=False)
+    return Columns((text,), label if layout.labelled else None, _spilled(rows[0], (text,)), header=False)
 
 
 def _by_content(rows: Sequence[Sequence[str]]) -> tuple[int | None, int | None]:
@@ -224,16 +228,18 @@ def _refusal(rows: Sequence[Sequence[str]], layout: Layout) -> str:
     label, text = _by_content(rows)
     headed = label is None or names[label].strip() not in {row[label].strip() for row in rows[1:] if len(row) > label}
     usual = named_columns(names, Layout())
-    text_known = usual is not None
+    text_known, known_label = usual is not None, _usual_place(names, LABEL_NAMES)
     if usual is not None:
         text = usual.text[0]
+    if known_label is not None and known_label != text:
+        label = known_label
     given = [*([layout.label] if layout.labelled and layout.label is not None else []), *layout.texts]
     absent = [name for name in given if _place(names, name) is None]
     if absent:
         problem = f"without {' and '.join(f'one {name!r}' for name in absent)}"
     else:
         lacking = [] if text_known else ["texts"]
-        lacking[:0] = ["labels"] if layout.labelled and _usual_place(names, LABEL_NAMES) is None else []
+        lacking[:0] = ["labels"] if layout.labelled and known_label is None else []
         problem = f"and none is known as that of {' or '.join(lacking) or 'labels, besides that of texts'}"
     known = f"the columns are {listed(names)}, {problem}"
 
@@ -272,7 +278,7 @@ def say_columns(notes: Notes, names: Sequence[str], columns: Columns, layout: La
 def joined(fields: Sequence[str], columns: Columns, separator: str, notes: Notes) -> str:
     """The text of a row: of several columns, or with what was spilled into unnamed ones."""
     if columns.spilled is not None:
-        rest = list(fields[columns.spilled :])
+        rest = list(fields[columns.spilled])
         while rest and is_blank(rest[-1]):
             rest.pop()
         if rest:

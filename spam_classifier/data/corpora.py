@@ -25,7 +25,7 @@ from spam_classifier.data.columns import Layout
 from spam_classifier.data.download import fetch_collection, read_archive, read_collection
 from spam_classifier.data.folders import class_folders, folder_input
 from spam_classifier.data.formats import MAILS, TABLES, open_messages, refuse_other_format, suffix_of
-from spam_classifier.data.rows import Input, Rejected, Row, Source
+from spam_classifier.data.rows import Input, Rejected, Source
 from spam_classifier.data.tables import collection_table
 from spam_classifier.errors import UserError
 from spam_classifier.files import file_sha256

@@ -48,8 +48,8 @@ class SpamDataModule(pl.LightningDataModule):
             directory with a folder of .txt files or e-mails, or an .mbox, per class.
         validation_corpus: The validation split, likewise; default: cut from the corpus.
         test_corpus: The test split, likewise; default: cut from the corpus.
-        text_column: Column of the texts, its name or its number from 1; several, as in ``'[subject, body]'``, are joined.
-            Default: recognised by its name, such as text, message or v2.
+        text_column: Column of the texts, its name or its number from 1; several are joined, as in
+            ``'[subject, body]'``. Default: recognised by its name, such as text, message or v2.
         label_column: Column of the labels, likewise; default: recognised, such as label, category or v1.
         encoding: Encoding of a text file; default: by its byte order mark, else UTF-8, else guessed.
         bad_rows: ``refuse`` a file with rows that can't be used, such as one without a label, or ``skip`` such rows and

@@ -13,6 +13,7 @@ from spam_classifier.data.text_files import Encoding, opened_text
 
 SAMPLE = 2**15  # characters at the start of a file
 SAMPLE_ROWS = 500
+LEAST_ROWS = 10  # that show a file to be unquoted
 SEPARATORS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar"}
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's own
 QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a whole field
@@ -46,9 +47,12 @@ def find_dialect(source: Source, encoding: Encoding, suffix: str, layout: Layout
     separators = [line[1]] if line else sorted(SEPARATORS, key=lambda separator: separator != first)
     tables: list[tuple[tuple[bool, float], Table]] = []
     for separator in separators:
-        quotes = ('"', None) if separator == "\t" else ('"', "'") if f"{separator}'" in start else ('"',)
-        for quote in quotes:
+        for quote in ('"', "'", None):
+            if quote == "'" and (separator == "\t" or f"{separator}'" not in start):
+                continue
             table, share = _sampled(Dialect(separator, quote, skipped=int(line is not None)), start, whole)
+            if quote is None and separator != "\t" and not _is_unquoted(table, share):
+                continue
             named = bool(table.rows) and named_columns(table.rows[0][1], layout) is not None
             tables.append(((named, share), table))
             if named and share == 1:
@@ -69,6 +73,12 @@ def _sampled(dialect: Dialect, start: str, whole: bool) -> tuple[Table, float]:
     return Table(dialect, rows), wide / (len(rows) + sum(isinstance(row, Rejected) for row in found))
 
 
+def _is_unquoted(table: Table, share: float) -> bool:
+    """Whether quotes seem to be text although commas separate the fields: all rows fit, and no field is in quotes."""
+    fields = [field for _, row in table.rows for field in row]
+    return share == 1 and len(table.rows) >= LEAST_ROWS and not any(map(QUOTED.fullmatch, fields))
+
+
 def fits(fields: Sequence[str], names: Sequence[str]) -> bool:
     """Whether a row has the number of fields that the first one has, give or take blank ones at the end."""
     return len(fields) == len(names) or not any(
@@ -79,7 +89,7 @@ def fits(fields: Sequence[str], names: Sequence[str]) -> bool:
 def _with_quotes(table: Table, source: Source, encoding: Encoding, start: str, whole: bool) -> Table:
     """The table as it is quoted in the whole file, where its first rows can't tell."""
     dialect = table.dialect
-    if not table.rows or dialect.quote == "'":
+    if not table.rows or dialect.quote == "'" or (dialect.quote is None and dialect.separator != "\t"):
         return table
     names = table.rows[0][1]
     if dialect.separator == "\t":
@@ -113,9 +123,9 @@ def _tabs_are_quoted(source: Source, encoding: Encoding, dialect: Dialect, names
                 rows_with_quotes += bool(leading)
             else:
                 faults += bool(text) or isinstance(line, Rejected)
-    if faults:
-        return _faults(source, encoding, quoted, names) < faults
-    return whole and (needed or rows_with_quotes >= max(2, rows - 1))  # the names may be without
+    if whole and not faults:
+        return needed or rows_with_quotes >= max(2, rows - 1)  # the names may be without
+    return (needed or faults > 0) and _faults(source, encoding, quoted, names) < max(1, faults)
 
 
 def _faults(source: Source, encoding: Encoding, dialect: Dialect, names: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ import io
 from typing import IO, NamedTuple, TextIO
 
 from spam_classifier.data.charsets import codec, guess
-from spam_classifier.data.rows import Rejected, Source
+from spam_classifier.data.rows import Notes, Rejected, Source
 from spam_classifier.errors import UserError
 
 MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
@@ -147,6 +147,14 @@ def _other_lines(source: Source) -> bytes | None:
                 other += 1
                 found += line[: max(0, FOR_A_GUESS - len(found))]
     return None if utf_8 > other else bytes(found)
+
+
+def said_encoding(source: Source, given: str | None, flag: str) -> tuple[Encoding, Notes]:
+    """The encoding of a file as ``find_encoding`` tells it, and notes that begin with it if it is a guess."""
+    notes, encoding = Notes(), find_encoding(source, given, flag)
+    if encoding.guessed:
+        notes.assume(f"read as {encoding.name}, a guess ({flag})")
+    return encoding, notes
 
 
 def opened_text(file: IO[bytes], encoding: Encoding, newline: str) -> TextIO:
