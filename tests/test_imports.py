@@ -21,6 +21,7 @@ ROOMS = [
     "hints",
     "find_config",
     "files",
+    "network",
     "batch",
     "data",
     "models",

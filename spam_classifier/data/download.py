@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 from platformdirs import user_cache_dir
 
 from spam_classifier.errors import UserError
+from spam_classifier.network import Obstacle, obstacle
 
 UCI_URLS = (
     "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
@@ -51,18 +52,19 @@ def fetch_collection(cache_dir: str | None = None) -> None:
     If it is not there, or wrong, it is taken from an archive placed there by hand, from the UCI or from the mirror.
 
     Raises:
-        UserError: No source gives the right file, or the cache directory cannot be written.
+        UserError: No source gives the right file, or the cache directory cannot be written. It names the certificate or
+            the proxy if that is the cause.
     """
     cache = cache_directory(cache_dir)
     member, archive = cache / MEMBER.name, cache / ARCHIVE_NAME
-    failures: list[str] = []
+    failures: list[UserError] = []
     try:
         if member.exists():
             try:
                 _read_member(member)
                 return
             except UserError as error:
-                failures.append(str(error))
+                failures.append(error)
         sources: list[Callable[[], bytes]] = [partial(_download, url) for url in UCI_URLS]
         if archive.exists():
             sources.insert(0, partial(read_archive, archive, str(archive)))
@@ -71,7 +73,7 @@ def fetch_collection(cache_dir: str | None = None) -> None:
                 _place(source(), member)
                 return
             except UserError as error:
-                failures.append(str(error))
+                failures.append(error)
     except OSError as error:
         raise UserError(
             f"cannot use the cache directory {cache}: {error.strerror}; choose another with "
@@ -86,7 +88,7 @@ def read_collection(cache_dir: str | None = None) -> bytes:
     try:
         return _read_member(cache / MEMBER.name)
     except UserError as error:
-        raise _unavailable([str(error)], cache) from error
+        raise _unavailable([error], cache) from error
 
 
 def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
@@ -131,6 +133,12 @@ def _read_verified(file: IO[bytes], size: int, source: str) -> bytes:
     return data
 
 
+class _Unreachable(UserError):  # noqa: N818  # what it says is what a user reads
+    def __init__(self, url: str, obstacle: Obstacle) -> None:
+        super().__init__(f"{url}: {obstacle.cause}")
+        self.url, self.obstacle = url, obstacle
+
+
 def _download(url: str) -> bytes:
     from huggingface_hub.utils import get_session  # the client that GPT-2 is downloaded with
 
@@ -149,14 +157,24 @@ def _download(url: str) -> bytes:
     except UserError:
         raise
     except Exception as error:  # of many kinds, from the client and the sockets below it
+        if found := obstacle(error, url):
+            raise _Unreachable(url, found) from error
         raise UserError(f"{url}: {type(error).__name__}") from error
     return read_archive(archive, url)
 
 
-def _unavailable(failures: list[str], cache: Path) -> UserError:
+def _unavailable(failures: list[UserError], cache: Path) -> UserError:
+    causes = [str(error) for error in failures if not isinstance(error, _Unreachable)]
+    hindered: dict[Obstacle, list[str]] = {}
+    for error in failures:
+        if isinstance(error, _Unreachable):
+            hindered.setdefault(error.obstacle, []).append(error.url)
+    causes += [f"{' and '.join(urls)}: {found.cause}" for found, urls in hindered.items()]
+    remedies = dict.fromkeys(found.remedy for found in hindered)
+    by_hand = f"place {ARCHIVE_NAME} in {cache} by hand"
     return UserError(
-        f"cannot get the SMS Spam Collection ({'; '.join(dict.fromkeys(failures))}): place {ARCHIVE_NAME} in "
-        f"{cache} by hand, or pass its path as --data.corpus PATH.zip, or use --data.corpus sample"
+        f"cannot get the SMS Spam Collection ({'; '.join(dict.fromkeys(causes))}): {', or '.join([*remedies, by_hand])}"
+        ", or pass its path as --data.corpus PATH.zip, or use --data.corpus sample"
     )
 
 

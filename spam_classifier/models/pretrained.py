@@ -21,6 +21,7 @@ from torch import Tensor
 from spam_classifier.errors import DISK_ERRORS, UserError
 from spam_classifier.files import file_sha256
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape, without_weights
+from spam_classifier.network import obstacle
 
 RANDOM = "random"
 HUB_REVISIONS = {
@@ -206,23 +207,23 @@ def _fetch(name: str) -> Path:
         return cached
     url = hub.hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
     try:
-        # without a network this fails at once; the download would first try for 23 seconds
-        etag = None if cached else hub.get_hf_file_metadata(url).etag  # of a large file its SHA-256
-        expected = GPT2_SHA256 if name == "gpt2" else etag
         for again in (False, True):
+            etag = None if cached and not again else _announced(url)
+            expected = GPT2_SHA256 if name == "gpt2" else etag
             path = Path(hub.hf_hub_download(repository, WEIGHTS_FILE, revision=revision, force_download=again))
             if (actual := file_sha256(path)) == expected:
                 return path
     except Exception as error:  # the hub client, its HTTP library and hf_xet share no base class for errors
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        found = obstacle(error, url)
+        if found is None and isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise UserError(
                 f"cannot keep {repository} in the hub's cache {hub.constants.HF_HUB_CACHE} ({error.strerror}): make "
                 "room there, or name another with the environment variable HF_HOME"
             ) from error
         folder = Path(hub.constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
+        cause, remedy = found or (_first_line(error.__cause__ or error), "check the network and run again")
         raise UserError(
-            f"cannot download {repository} at revision {revision} from {url} "
-            f"({_first_line(error.__cause__ or error)}): check the network and run again, or place the file "
+            f"cannot download {repository} at revision {revision} from {url} ({cause}): {remedy}, or place the file "
             f"by hand in {folder}, or give --model.weights the DIRECTORY of a downloaded copy, "
             f"or use --model.weights {RANDOM}"
         ) from error
@@ -231,6 +232,18 @@ def _fetch(name: str) -> Path:
         f"{path} had SHA-256 {actual}, not {expected}, after a second download, too, and was removed: run again later, "
         "or give --model.weights the DIRECTORY of another copy"
     )
+
+
+def _announced(url: str) -> str | None:
+    """The hub's ETag of a file, which is the SHA-256 of a large one.
+
+    Asks each server of the download once. Without a network, or behind a proxy that refuses, this fails at once; the
+    download itself would first try again for up to minutes.
+    """
+    metadata = hub.get_hf_file_metadata(url)
+    if metadata.location != url:
+        hub.get_session().head(metadata.location, timeout=hub.constants.HF_HUB_ETAG_TIMEOUT)
+    return metadata.etag
 
 
 def _cached(name: str) -> Path | None:
