@@ -17,6 +17,7 @@ from pathlib import Path
 
 import huggingface_hub as hub
 import pytest
+from huggingface_hub import constants
 
 from spam_classifier.data import download
 from spam_classifier.errors import UserError
@@ -111,8 +112,8 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name in VARIABLES + OFFLINE:
             monkeypatch.delenv(name)
-    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(download, "MEMBER", download.ExpectedFile("SMSSpamCollection", len(CONTENT), SHA256))
     hub.close_session()
     yield
@@ -319,7 +320,7 @@ def test_no_network(refusals: Callable[[str], list[str]], monkeypatch: pytest.Mo
 @pytest.mark.parametrize("variable", OFFLINE)
 def test_offline_mode(variable: str, refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "1")
-    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)  # which the hub's client reads as it is imported
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # which the hub's client reads as it is imported
     remedy = f"remove the environment variable {variable}"
     assert_said(refusals("https://127.0.0.1:9"), f"{variable} forbids downloads", remedy)
 
