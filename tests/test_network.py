@@ -236,7 +236,7 @@ def test_a_proxy_that_is_not_there(
     monkeypatch.setenv(variable, f"http://user:secret@{address}/")
     if os.name == "nt":  # where variables have no case
         variable = variable.upper()
-    cause = f"the proxy {address}, which {variable} names, cannot be reached (Connection refused"
+    cause = f"the proxy {address}, which {variable} names, cannot be reached ("
     for message in refusals("https://127.0.0.1:9"):
         assert cause in message
         assert f"): correct the environment variable {variable}, or remove it if no proxy is needed, or" in message
@@ -312,7 +312,7 @@ def test_no_network(refusals: Callable[[str], list[str]], monkeypatch: pytest.Mo
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for url in (f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port}"):
         for message in refusals(url):
-            assert "cannot be reached (Connection refused" in message
+            assert "cannot be reached (" in message
             assert "proxy.invalid" not in message
             assert f"): check the network and run again or, if only a proxy leads out, {remedy}" in message
 

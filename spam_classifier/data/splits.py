@@ -203,10 +203,8 @@ def small_class_warnings(
     tested = splits[TEST]["label"].value_counts().reindex(list(labels), fill_value=0)
     if few := [f"{count} of class {label!r}" for label, count in tested.items() if count < FEW_IN_TEST]:
         shown = ", ".join(few[:3]) + (f" and {len(few) - 3} more classes" if len(few) > 3 else "")
-        remedies = ["lower --data.train_fraction", "add messages"]
-        if not stratify:
-            remedies.insert(1, "set --data.stratify true")
+        remedy = f"lower --data.train_fraction{'' if stratify else ', set --data.stratify true'} or add messages"
         if TEST in given:
-            remedies = [f"add messages to --data.{TEST}_corpus"]
-        warnings.append(f"the test split has only {shown}, so its figures say little of them: {' or '.join(remedies)}")
+            remedy = f"add messages to --data.{TEST}_corpus"
+        warnings.append(f"the test split has only {shown}, so its figures say little of them: {remedy}")
     return warnings

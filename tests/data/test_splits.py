@@ -333,7 +333,7 @@ def test_few_test_messages_of_a_class_are_told_with_what_to_do() -> None:
     (few,) = small_class_warnings(corpus, test, ["ham", "spam", "offer"], balance="none", stratify=False)
     assert few == (
         "the test split has only 9 of class 'spam', 0 of class 'offer', so its figures say little of them: "
-        "lower --data.train_fraction or set --data.stratify true or add messages"
+        "lower --data.train_fraction, set --data.stratify true or add messages"
     )
     (few,) = small_class_warnings(corpus, test, ["ham", "spam"], balance="none", stratify=False, given=["test"])
     assert few.endswith(": add messages to --data.test_corpus")
