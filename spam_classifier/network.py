@@ -1,7 +1,7 @@
 """Why a download failed and what mends it: the certificate, the proxy, or the network.
 
-Checked with httpx 0.28, httpx2 and hf_xet: all of them heed SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, ALL_PROXY and
-NO_PROXY, and none of them REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE.
+Tried: httpx 0.28 and httpx2 2.16 heed SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, ALL_PROXY and NO_PROXY, but neither
+REQUESTS_CA_BUNDLE nor CURL_CA_BUNDLE; hf_xet 1.8 heeds SSL_CERT_FILE, SSL_CERT_DIR and HTTPS_PROXY.
 """
 
 import os

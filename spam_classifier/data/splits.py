@@ -4,7 +4,7 @@ A corpus is a frame with the string columns ``label`` and ``text``.
 """
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from spam_classifier.errors import UserError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+FEW_IN_TEST = 10  # messages of a class: an interval of 95 % around 9 of 10 is from 60 % to 98 %
 LEFT_OVER = "left_over"  # not drawn by undersampling: unseen in training, evaluated along with the test split
 
 
@@ -170,3 +171,40 @@ def refuse_rare_classes(
                 f"class {label!r} has {count} message(s){left}, too few to {purpose}: give it at least {len(cut)}, "
                 "or check that --data.label_column names the labels"
             )
+
+
+def small_class_warnings(
+    corpus: pd.DataFrame,
+    splits: Mapping[str, pd.DataFrame],
+    labels: Sequence[str],
+    *,
+    balance: str,
+    stratify: bool,
+    given: Collection[str] = (),
+) -> list[str]:
+    """Sentences on classes that leave too few messages, each with what to do.
+
+    Args:
+        corpus: The messages before they were balanced.
+        splits: What was made of them.
+        labels: The classes.
+        balance: How they were balanced.
+        stratify: Whether each class was split by itself.
+        given: The splits that were not cut from the corpus.
+    """
+    warnings = []
+    counts = corpus["label"].value_counts()
+    kept = int(counts.min()) * len(counts)
+    if balance == "undersample" and kept < len(corpus) / 5:
+        warnings.append(
+            f"undersampling keeps {kept:,} of {len(corpus):,} messages, since class {counts.idxmin()!r} has "
+            f"{counts.min():,}: --data.balance class_weight keeps all"
+        )
+    tested = splits[TEST]["label"].value_counts().reindex(list(labels), fill_value=0)
+    if few := [f"{count} of class {label!r}" for label, count in tested.items() if count < FEW_IN_TEST]:
+        shown = ", ".join(few[:3]) + (f" and {len(few) - 3} more classes" if len(few) > 3 else "")
+        remedy = f"lower --data.train_fraction{'' if stratify else ', set --data.stratify true'} or add messages"
+        if TEST in given:
+            remedy = f"add messages to --data.{TEST}_corpus"
+        warnings.append(f"the test split has only {shown}, so its figures say little of them: {remedy}")
+    return warnings

@@ -18,7 +18,7 @@ from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
 from spam_classifier.evaluation.style import palette
 from spam_classifier.evaluation.text_tables import interval, percent, share_of
-from spam_classifier.evaluation.thresholds import threshold_rows
+from spam_classifier.evaluation.thresholds import fitted_on_few, threshold_rows
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.describe import describe_run
 from spam_classifier.runs.metrics import read_metrics
@@ -96,6 +96,7 @@ def write_report(run_directory: Path) -> None:
         learning=_learning_pictures(metrics.get("curves")),
         pictures=_pictures(metrics, predictions),
         thresholds=threshold_rows(both, classes, metrics[list(both)[-1]]["threshold"]) if both else [],
+        fitted_on_few=fitted_on_few(metrics[VALIDATION], classes) if VALIDATION in metrics else [],
         compared=list(both),
         most_characters=MOST_CHARACTERS,
         shown_mistakes=SHOWN_MISTAKES,

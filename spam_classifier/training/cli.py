@@ -23,6 +23,7 @@ from spam_classifier.evaluation.mistakes import mistakes_table
 from spam_classifier.evaluation.report import CLASSIFIER, REPORT_FILE
 from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
 from spam_classifier.evaluation.text_tables import duration
+from spam_classifier.evaluation.thresholds import fitted_on_few
 from spam_classifier.hints import relative
 from spam_classifier.models.gpt2_classifier import reads_whole_row
 from spam_classifier.runs.find import LAST_CHECKPOINT, RUNS_DIRECTORY
@@ -187,7 +188,7 @@ class SpamCLI(LightningCLI):
             log_final_metrics(self.trainer, metrics)
         took = duration(seconds) + (f" ({duration(of_session)} of them in this session)" if self.run else "")
         following = next_commands(directory, checkpoint, self.datamodule, tested=False)
-        notes = how_fitted(metrics[VALIDATION])
+        notes = how_fitted(metrics[VALIDATION]) + fitted_on_few(metrics[VALIDATION], self.datamodule.label_names)
         print("\n" + fit_summary(self.trainer, directory, took, metrics, checkpoint, notes, following))
 
     def _kept_checkpoint(self) -> str:
@@ -228,6 +229,8 @@ class SpamCLI(LightningCLI):
             return
         texts, classes = self.datamodule.splits[split_name]["text"].tolist(), self.datamodule.label_names
         notes = how_fitted(figures[split_name]) if whole else ["a part of the split: nothing is kept"]
+        if whole and stage == "val":
+            notes += fitted_on_few(figures[VALIDATION], classes)
         if whole and directory is None:
             notes.append("not kept: these are not the run's own messages, or not read as in its training")
         known = same_classifier(read_metrics(directory), figures[split_name]) if whole and directory else {}

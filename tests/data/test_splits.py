@@ -15,6 +15,7 @@ from spam_classifier.data.splits import (
     first_of_each_class,
     refuse_rare_classes,
     refuse_unknown_classes,
+    small_class_warnings,
     split,
     undersample,
 )
@@ -295,3 +296,46 @@ def test_classes_are_sorted_or_as_given() -> None:
 def test_labels_that_do_not_fit_are_refused(labels: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         class_names(corpus_of(ham=3, spam=3), labels)
+
+
+def test_undersampling_that_keeps_few_messages_is_told() -> None:
+    corpus, labels = corpus_of(ham=12, spam=400), ["ham", "spam"]
+    balanced, _ = undersample(corpus, labels, 123)
+    parts = split(balanced, 0.7, 0.1, 123, stratify=True)
+    undersampled, few = small_class_warnings(corpus, parts, labels, balance="undersample", stratify=True)
+    assert undersampled == (
+        "undersampling keeps 24 of 412 messages, since class 'ham' has 12: --data.balance class_weight keeps all"
+    )
+    assert few == (
+        "the test split has only 3 of class 'ham', 3 of class 'spam', so its figures say little of them: "
+        "lower --data.train_fraction or add messages"
+    )
+    # what it says works
+    whole = split(corpus, 0.7, 0.1, 123, stratify=True)
+    (few,) = small_class_warnings(corpus, whole, labels, balance="class_weight", stratify=True)
+    assert "only 3 of class 'ham', so" in few
+    lower = split(corpus, 0.1, 0.1, 123, stratify=True)
+    assert small_class_warnings(corpus, lower, labels, balance="class_weight", stratify=True) == []
+
+
+@pytest.mark.parametrize(("spam", "told"), [(84, []), (85, [True])])  # 20 of 100 messages, and of 101
+def test_a_fifth_is_enough(spam: int, told: list[bool]) -> None:
+    sizes = {"spam": spam, "ham": 4, "offer": 4, "news": 4, "note": 4}
+    parts = {"test": corpus_of(**dict.fromkeys(sizes, 10))}
+    found = small_class_warnings(corpus_of(**sizes), parts, list(sizes), balance="undersample", stratify=True)
+    assert ["keeps 20 of 101 messages" in warning for warning in found] == told
+    assert small_class_warnings(corpus_of(**sizes), parts, list(sizes), balance="none", stratify=True) == []
+
+
+def test_few_test_messages_of_a_class_are_told_with_what_to_do() -> None:
+    corpus = corpus_of(ham=300, spam=300)
+    test = {"test": corpus_of(ham=10, spam=9)}
+    (few,) = small_class_warnings(corpus, test, ["ham", "spam", "offer"], balance="none", stratify=False)
+    assert few == (
+        "the test split has only 9 of class 'spam', 0 of class 'offer', so its figures say little of them: "
+        "lower --data.train_fraction, set --data.stratify true or add messages"
+    )
+    (few,) = small_class_warnings(corpus, test, ["ham", "spam"], balance="none", stratify=False, given=["test"])
+    assert few.endswith(": add messages to --data.test_corpus")
+    (few,) = small_class_warnings(corpus, test, list("abcdef"), balance="none", stratify=True)
+    assert "0 of class 'c' and 3 more classes, so" in few
