@@ -98,6 +98,13 @@ class Columns(NamedTuple):
     spilled: slice | None
     header: bool = True
 
+    def typed(self, names: Sequence[str]) -> tuple[str, str]:
+        """The columns of labels and texts, as the flags take them."""
+        shown = [
+            names[place] if self.header and names[place] else str(place + 1) for place in (*self.text, self.label or 0)
+        ]
+        return shown[-1], shown[0] if len(self.text) == 1 else several(shown[:-1])
+
 
 def find_columns(
     where: str, rows: Sequence[Sequence[str]], layout: Layout, *, headed: bool = False, tabs: bool = False

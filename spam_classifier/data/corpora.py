@@ -54,12 +54,14 @@ class Corpus:
         notes: What was assumed, joined or dropped as it was read, in one line; "" if there is nothing to say.
         left_out: The bad rows that were skipped.
         first: Where each label occurs first, for messages.
+        read_from: The columns of labels and texts, as the flags take them.
     """
 
     messages: pd.DataFrame
     notes: str
     left_out: list[LeftOut]
     first: dict[str, str]
+    read_from: tuple[str, str]
 
 
 def fetch_corpus(corpus: str, cache_dir: str | None = None, *, flag: str = "--data.corpus") -> None:
@@ -111,7 +113,8 @@ def read_corpus(
         source.notes.counts["bad rows left out"] = len(bad)
         source.notes.first["bad rows left out"] = f"{source.unit} {bad[0].place}, {bad[0].reason}"
     left_out = [LeftOut(corpus, row.place, row.reason) for row in bad]
-    return Corpus(pd.concat(pieces, ignore_index=True), source.notes.line(), left_out, first)
+    messages = pd.concat(pieces, ignore_index=True)
+    return Corpus(messages, source.notes.line(), left_out, first, source.read_from)
 
 
 def corpus_sha256(

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
 from spam_classifier.batch import DataDescription
@@ -17,6 +19,7 @@ from spam_classifier.data.audit import audit_corpus, audit_splits
 from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import UCI, BadRows, LeftOut, corpus_sha256, fetch_corpus, read_corpus
 from spam_classifier.data.encoding import EncodedMessages, Keep
+from spam_classifier.data.labels import one_spelling, refuse_other_labels
 from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
 from spam_classifier.data.splits import (
     LEFT_OVER,
@@ -29,14 +32,20 @@ from spam_classifier.data.splits import (
     first_of_each_class,
     refuse_rare_classes,
     refuse_unknown_classes,
+    small_class_warnings,
     split,
     undersample,
 )
-from spam_classifier.errors import UserError
+from spam_classifier.errors import UserError, escape_control
 from spam_classifier.files import atomic_write
 
 LEFT_OUT_ROWS = "left_out_rows.csv"
 ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
+
+
+@rank_zero_only
+def _say(note: str) -> None:
+    print(f"note: {escape_control(note)}", file=sys.stderr, flush=True)
 
 
 class SpamDataModule(pl.LightningDataModule):
@@ -217,7 +226,7 @@ class SpamDataModule(pl.LightningDataModule):
         *unrepeated, corpus = deduplicate_in_turn([*(given[name] for name in in_turn), corpus], self.deduplicate)
         given = dict(zip(in_turn, unrepeated, strict=True))
         refuse_rare_classes(corpus, self.label_names, deduplicate=self.deduplicate, given=in_turn)
-        left_over = corpus[:0]
+        read, left_over = corpus, corpus[:0]
         if self.balance == "undersample":
             corpus, left_over = undersample(corpus, self.label_names, self.split_seed)
         self.splits = split(
@@ -236,6 +245,9 @@ class SpamDataModule(pl.LightningDataModule):
         self.class_weights = [1.0 for _ in self.label_names]
         if self.balance == "class_weight":  # all classes get the same weight in total
             self.class_weights = [float(counts.sum() / (len(counts) * counts[label])) for label in self.label_names]
+        self.notes += small_class_warnings(
+            read, self.splits, self.label_names, balance=self.balance, stratify=self.stratify, given=given
+        )
         self._encode()
         if self.max_length is None:
             longest = self.encoded[TRAIN].longest
@@ -244,6 +256,9 @@ class SpamDataModule(pl.LightningDataModule):
             name: int((messages.lengths > self.max_length).sum()) for name, messages in self.encoded.items()
         }
         self._refuse_other_messages()
+        if not self.keeps_messages:  # else the run's training has said it
+            for note in self.notes:
+                _say(note)
 
     def _refuse_other_messages(self) -> None:
         """Refuse splits that differ between processes: some messages would count twice, and others not at all."""
@@ -270,10 +285,23 @@ class SpamDataModule(pl.LightningDataModule):
             )
             for flag, corpus in self._sources.items()
         }
+        label_column, text_column = read["--data.corpus"].read_from
+        frames, changes = one_spelling(
+            [corpus.messages for corpus in read.values()],
+            labels=self.labels,
+            merge=self.merge_labels,
+            label_column=label_column,
+            text_column=text_column,
+        )
         self.notes = [f"{self._sources[flag]}: {corpus.notes}" for flag, corpus in read.items() if corpus.notes]
+        self.notes += changes
         self.left_out = [row for corpus in read.values() for row in corpus.left_out]
-        given = {name: read[f"--data.{name}_corpus"].messages for name in SPLITS if f"--data.{name}_corpus" in read}
-        return read["--data.corpus"].messages, given
+        if self.labels:
+            for frame, corpus in zip(frames, read.values(), strict=True):
+                refuse_other_labels(frame, self.labels, corpus.first)
+        messages = dict(zip(read, frames, strict=True))
+        given = {name: messages[f"--data.{name}_corpus"] for name in SPLITS if f"--data.{name}_corpus" in read}
+        return messages["--data.corpus"], given
 
     def _encode(self) -> None:
         index_of = {label: index for index, label in enumerate(self.label_names)}

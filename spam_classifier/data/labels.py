@@ -1,6 +1,7 @@
 """Labels that are written in several ways are refused or made one; labels that are texts are refused."""
 
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,6 +81,18 @@ def refuse_swapped_columns(counts: Mapping[str, int], label_column: str, text_co
             f"--data.corpus has {len(counts):,} classes for {messages:,} messages: are the columns swapped? If so, "
             f"add {flags}; else name the column of the labels with --data.label_column"
         )
+
+
+def refuse_other_labels(messages: pd.DataFrame, labels: Sequence[str], first: Mapping[str, str]) -> None:
+    """Refuse messages with a label that is none of ``labels``; ``first`` is where each label occurs first."""
+    counts = messages["label"].value_counts()
+    for label in map(str, counts.index):
+        if label not in labels:
+            place = f"{first[label]}: " if label in first else ""
+            raise UserError(
+                f"{place}label {reprlib.repr(label)} is none of {', '.join(labels)} ({counts[label]:,} messages); "
+                "correct them, or name all labels with --data.labels"
+            )
 
 
 def refuse_spellings(counts: Mapping[str, int], labels: Sequence[str] | None = None) -> None:

@@ -86,6 +86,7 @@ class Input:
     identity: dict[str, Any] | None = None  # changes with the file and its contents; None where nothing tells
     schema: Any = None  # the columns' types, of a .parquet
     notes: Notes = field(default_factory=Notes)
+    read_from: tuple[str, str] = ("label", "text")  # columns of labels and texts, as the flags take them
     separator: str = ","  # of a table's fields
     byte_order_mark: bool = False  # or another encoding than UTF-8: Excel reads a .csv without a mark in such a one
 

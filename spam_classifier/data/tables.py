@@ -174,6 +174,7 @@ def _table(
         kept,
         read(),
         notes=notes,
+        read_from=columns.typed(names),
         separator=dialect.separator,
         byte_order_mark=encoding.marked_output,
     )
