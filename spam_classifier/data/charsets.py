@@ -22,6 +22,7 @@ NO_DECODER = ("replacement", "x-user-defined")  # nothing that a mail would be r
 NO_TEXT = {"charmap", "idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 SEVEN_BITS = re.compile("iso2022|hz|utf.?7|utf.?(16|32)")  # bytes of ASCII that may be other characters
 MARKS = ((codecs.BOM_UTF16_LE, "utf_16_le"), (codecs.BOM_UTF16_BE, "utf_16_be"))
+TWO_BYTES = ("gb18030", "big5hkscs", "cp949", "cp932", "euc_jis_2004")
 MOST_LOST = 0.1  # of the characters beyond ASCII, where an encoding is believed
 _BEYOND_ASCII = re.compile(r"[^\0-\x7f]")
 _NO_CHARACTERS = re.compile(r"[\x80-\x9f\ud800-\udfff]")  # controls of C1 and surrogates
@@ -103,9 +104,16 @@ def decoded(raw: bytes, label: str | None) -> tuple[str, int]:
     if raw.isascii():
         return _replaced(raw, stated if stated and SEVEN_BITS.match(stated) else "ascii")
     try:
-        return raw.decode(), 0
-    except UnicodeDecodeError:
-        pass
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data" and not raw[: error.start].isascii():
+            return _replaced(raw, "utf-8")  # cut within its last character
+    else:
+        if stated in TWO_BYTES and max(text) < "\u0800":  # of a few characters may be UTF-8 by chance
+            other, lost = _replaced(raw, stated)
+            if not lost:
+                return other, 0
+        return text, 0
     for name in _candidates(raw, None if _is_ascii(label) else stated):
         text, lost = _replaced(raw, name)
         if lost <= MOST_LOST * len(_BEYOND_ASCII.findall(text)):

@@ -59,7 +59,7 @@ def folder_input(directory: Path, labels: Sequence[str] | None) -> Input:
         if label is not None and (not labels or label in labels):
             files += [file._replace(label=label) for file in _files(entry)]
         elif label is None and not entry.name.startswith("."):
-            notes.count("files passed over, which are in no folder", entry.path)
+            notes.count("files passed over, which are in no folder of a class", entry.path)
     return Input(str(directory), "file", ["label", "text"], _Reader(files, notes).rows(), notes=notes)
 
 

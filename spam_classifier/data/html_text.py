@@ -39,6 +39,7 @@ ENDED_BY = {
     "th": {"td", "th", "tr"},
     "tr": {"tr"},
 }
+_ENDS = set().union(*ENDED_BY.values())
 
 UNCLOSED = 1_000_000  # number of "<" after the last closed tag, times the characters there: the parser's time
 LONGEST_STYLE = 20_000  # characters; of more the rest is not read
@@ -57,6 +58,15 @@ _STYLE_COMMENTS = re.compile(r"/\*.*?\*/|<!--|-->", re.S)
 _AT_RULES = re.compile(r"@[^{}@;]*(?:;|\{(?:[^{}]*\{[^{}]*\})*[^{}]*\})")  # such as those for small screens
 _RULES = re.compile(r"([^{}]*)\{([^{}]*)\}")
 _NAME = re.compile(r"\w*([.#][\w-]+)")
+_INVISIBLE = re.compile("[\u00ad\u034f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
+# Joiners between letters and emoji of other scripts have a meaning. Elsewhere they hide something.
+_OTHER_LETTERS = "\u0300-\u1fff\u2070-\U0010ffff"
+_JOINERS = re.compile(f"(?<![{_OTHER_LETTERS}])[\u200c\u200d]+|[\u200c\u200d]+(?![{_OTHER_LETTERS}])")
+
+
+def visible(text: str) -> str:
+    """A text without soft hyphens and other characters of no width."""
+    return text if text.isascii() else _JOINERS.sub("", _INVISIBLE.sub("", text))
 
 
 def html_text(markup: str) -> str:
@@ -73,6 +83,7 @@ class _Text(HTMLParser):
         self.pieces: list[str] = []
         self.styles: dict[str, str] = {}  # by class and id, of those that hide
         self.style_text = ""
+        self.blocks: list[str] = []  # open elements that only their style makes blocks
         # Open elements from the outermost hidden one inwards, and how each shows its text: "gone" whatever is within
         # it, "small" unless something within it has a size, or "shown".
         self.within: list[tuple[str, str]] = []
@@ -86,20 +97,23 @@ class _Text(HTMLParser):
             parser.handle_data(unescape(rest))
             parser.rawdata = ""
         parser.close()
-        lines = (re.sub(r"\s+", " ", line).strip() for line in "".join(parser.pieces).split("\0"))
+        lines = (re.sub(r"\s+", " ", line).strip() for line in visible("".join(parser.pieces)).split("\0"))
         return "\n".join(line for line in lines if line)
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         style = self._style(attrs) if attrs else ""
-        if tag in LINES or (style and _BLOCK.search(style)):
+        if tag in LINES:
             self.pieces.append("\0")
+        elif style and _BLOCK.search(style):
+            self.pieces.append("\0")
+            self.blocks = [*self.blocks[-DEEPEST:], tag]
         elif tag in SPACES:
             self.pieces.append(" ")
         if tag in EMPTY:
             return
-        while self.within and tag in ENDED_BY.get(self.within[-1][0], ()):
-            self.within.pop()
+        if self.within and tag in _ENDS:
+            self._end_others(tag)
         outer = self.within[-1][1] if self.within else "shown"
         shown = outer if outer == "gone" else _shown(tag, attrs, style) or outer
         if (self.within or shown != "shown") and len(self.within) < DEEPEST:
@@ -115,6 +129,9 @@ class _Text(HTMLParser):
             self.pieces.append("\0")
         elif tag in SPACES:
             self.pieces.append(" ")
+        elif self.blocks and self.blocks[-1] == tag:
+            self.pieces.append("\0")
+            self.blocks.pop()
         if not self.within:
             return
         if tag == "style":
@@ -125,6 +142,15 @@ class _Text(HTMLParser):
             del self.within[places[-1] :]
         elif tag in LINES or tag in ENDED_BY or tag in ("head", "html"):  # ends what the hidden element is in
             self.within.clear()
+
+    def _end_others(self, tag: str) -> None:
+        """End the open elements that end where one of this name begins."""
+        for place in range(len(self.within) - 1, -1, -1):
+            open_tag = self.within[place][0]
+            if tag in ENDED_BY.get(open_tag, ()):
+                del self.within[place:]
+            elif open_tag in LINES or open_tag in SPACES:
+                return
 
     @override
     def handle_data(self, data: str) -> None:

@@ -47,16 +47,20 @@ def split_mails(file: IO[bytes]) -> Iterator[bytes]:
         return
     file.readline()
     mail: list[bytes] = []
-    size, blank, at_start = 0, True, True
+    size, at_start = 0, True
     lines = iter(partial(file.readline, LONGEST_LINE), b"")
     for line, following in pairwise(chain(lines, [b""])):
         if at_start and line.startswith(START) and ENVELOPE.match(line) and _HEADER.match(following):
-            yield b"".join(mail[:-1] if blank else mail)
+            yield _joined(mail)
             mail, size = [], 0
             continue
-        blank = at_start and not line.strip(b"\r\n")
         if size <= MOST_BYTES:
             mail.append(line[1:] if at_start and _QUOTED.match(line) else line)
             size += len(line)
         at_start = line.endswith(b"\n")
-    yield b"".join(mail[:-1] if blank else mail)
+    yield _joined(mail)
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    """A mail without the blank line that separates it from the next one."""
+    return b"".join(lines[:-1] if lines and not lines[-1].strip(b"\r\n") else lines)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from typing_extensions import override
 
 from spam_classifier.data.charsets import decoded, guess
-from spam_classifier.data.html_text import html_text
+from spam_classifier.data.html_text import html_text, visible
 from spam_classifier.data.rows import Notes, Rejected, Row, checked_row
 
 # The libraries' time grows with the square of the size, or the product of two of these:
@@ -52,11 +52,6 @@ NO_MAILS = {  # how other files begin
     b"!BDN": ("an Outlook .pst", "save its mails as .eml or .mbox"),
 }
 _ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bq])\?(.*?)\?=", re.I | re.S)
-_INVISIBLE = re.compile("[\u00ad\u034f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
-# Joiners between letters and emoji of other scripts have a meaning. Elsewhere they hide something.
-_JOINERS = re.compile(
-    "(?<![\u0300-\u1fff\u2070-\U0010ffff])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0300-\u1fff\u2070-\U0010ffff])"
-)
 _TOKEN = re.compile(r"\s*\"?([\w-]+)")
 _BASE64_LINES = re.compile(rb"(?:[A-Za-z0-9+/=]*[ \t]*(?:\r?\n|\r|\Z))++")  # before a footer that a list adds
 _PGP = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
@@ -181,9 +176,8 @@ def _mail(message: Message, raw: bytes) -> Mail:
     value = next((str(value) for name, value in message.raw_items() if name.lower() == "subject"), "")
     subject, lost = _header_text(value[:LONGEST_HEADER], message, raw)
     text = "\n".join(part for part in (subject, body.text) if part)
-    if not text.isascii():
-        text = _JOINERS.sub("", _INVISIBLE.sub("", text))
-    return Mail(text, lost + body.lost, body.left_out if body.text or body.left_out else ["empty body"])
+    is_empty = subject and not body.text and not body.left_out
+    return Mail(text, lost + body.lost, ["empty body"] if is_empty else body.left_out)
 
 
 def _shown(part: Message) -> Mail:
@@ -250,7 +244,7 @@ def _text(part: Message, raw: bytes, is_html: bool) -> Mail:
         found = _META_CHARSET.search(raw[:LONGEST_HEADER])
         label = found and found[1].decode()
     text, lost = decoded(raw, label)
-    text = html_text(text) if is_html else text.replace("\r\n", "\n").strip()
+    text = html_text(text) if is_html else visible(text.replace("\r\n", "\n")).strip()
     if "-----BEGIN PGP MESSAGE-----" not in text:
         return Mail(text, lost, ())
     return Mail(_PGP.sub("", text).strip(), lost, ["encrypted part"])
@@ -334,7 +328,7 @@ def _header_text(value: str, message: Message, raw: bytes) -> tuple[str, int]:
             charsets = map(_charset, message.walk())
             label = next((charset for charset in charsets if charset), None) or (guess(raw) if raw else None)
         texts.append(decoded(content, label))
-    return " ".join("".join(text for text, _ in texts).split()), sum(lost for _, lost in texts)
+    return " ".join(visible("".join(text for text, _ in texts)).split()), sum(lost for _, lost in texts)
 
 
 def _word(encoding: str, text: str) -> bytes:

@@ -108,6 +108,9 @@ def test_guess_of_a_large_file_takes_no_time_and_no_part_of_a_character() -> Non
         ("Поздравляем".encode("koi8-r"), "utf-8", "Поздравляем", 0),
         ("Für Sie: Straßenfest".encode("latin-1"), None, "Für Sie: Straßenfest", 0),
         ("Für Sie: Straßenfest".encode("latin-1"), "no-such", "Für Sie: Straßenfest", 0),
+        ("通知".encode("gbk"), "gb2312", "通知", 0),  # UTF-8 by chance
+        ("é – ü".encode(), "gb2312", "é – ü", 0),
+        ("Да".encode() + b"\xd0", None, "Да\ufffd", 1),
         ("Поздравляем вас".encode()[:-1], "latin-1", "Поздравляем ва\ufffd", 1),  # cut within a character
         ("明天下午三点开会，请带上".encode("gbk")[:-1], "gb2312", "明天下午三点开会，请带\ufffd", 1),
         (b"caf\xe9 \x81", "latin-1", "caf\xe9 \ufffd", 1),  # an undefined byte

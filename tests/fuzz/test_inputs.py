@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import read_corpus
+from spam_classifier.data.folders import folder_input, folder_texts
 from spam_classifier.data.html_text import html_text
-from spam_classifier.data.mails import read_mail
-from spam_classifier.data.rows import Rejected, Row
+from spam_classifier.data.mailboxes import mail_input
+from spam_classifier.data.mails import MailError, read_mail
+from spam_classifier.data.rows import Rejected, Row, Source
 from spam_classifier.judging.columns import csv_lines
 from spam_classifier.judging.inputs import open_input
 
@@ -32,7 +34,17 @@ MAIL = (
     b"Content-Type: text/plain; charset=latin-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nCaf=E9 now\r\n"
     b"--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+SGk8L2I+\r\n--b--\r\n"
 )
+MAILBOX = b"".join(b"From a@example.com Mon Jan  1 10:00:00 2024\r\n" + MAIL + b"\r\n>From a\r\n\r\n" for _ in range(3))
 MAIL_TOKENS = (
+    *(
+        b"<p hidden>",
+        b"<td style='font-size:0'>",
+        b"<style>.a{display:none}",
+        b"\xe2\x80\x8b",
+        b"=?gb2312?b?",
+        b"\x1b$B",
+    ),
+    *(b"charset=gb2312", b"charset=iso-2022-jp", b"charset=utf-16", b"\xb5\xc7", b"-----BEGIN PGP MESSAGE-----"),
     *(b"Content-Type: multipart/mixed; boundary=c\n\n--c\n", b"Content-Type: message/rfc822\n\n", b"--b\n", b"--b--\n"),
     *(
         b"Content-Type: multipart/mixed; boundary=\n\n",
@@ -97,11 +109,25 @@ def test_emails(data: st.DataObject, damaged: Callable, unharmed: Callable) -> N
     def text() -> str:
         try:
             return read_mail(raw).text
-        except ValueError as error:  # which rejects this row alone
+        except MailError as error:  # which rejects this row alone
             return str(error)
 
     assert unharmed(text).encode() is not None
     unharmed(lambda: html_text(raw.decode("utf-8", "replace")))
+
+
+@given(data=st.data())
+def test_mailboxes(data: st.DataObject, damaged: Callable, unharmed: Callable, scratch: Path) -> None:
+    """A file, and a directory that holds it, give as many mails of the same texts."""
+    raw = data.draw(damaged(MAILBOX, (*MAIL_TOKENS, b"From a@b 10:00\n", b"\n>From ", b"\nFrom ", b"\r\nFrom a@b\r\n")))
+    (scratch / "folder").mkdir(exist_ok=True)
+    (scratch / "folder/inbox.mbox").write_bytes(raw)
+    single = unharmed(lambda: list(mail_input(Source("inbox", lambda: io.BytesIO(raw))).rows))
+    for read in (lambda: folder_texts(scratch / "folder"), lambda: folder_input(scratch / "folder", None)):
+        rows = unharmed(lambda read=read: list(read().rows))
+        assert [row[1] for row in rows] == [row[1] for row in single]
+    for row in single:
+        assert row[1].encode()
 
 
 def test_directory_of_emails(unharmed: Callable, tmp_path: Path) -> None:
@@ -109,4 +135,4 @@ def test_directory_of_emails(unharmed: Callable, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.eml")
     (tmp_path / "gone.eml").symlink_to("nowhere")
     rows = unharmed(lambda: list(open_input(tmp_path, Layout(), None).rows))
-    assert [row.text for row in rows] == ["Café prize\nCafé now"]
+    assert [row[1] for row in rows] == ["Café prize\nCafé now", "not a file", "not a file"]
