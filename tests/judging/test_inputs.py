@@ -113,6 +113,7 @@ def packed(kind: str) -> bytes:
         ("a b.tar.gz", packed("tar"), "unpacked/a.csv"),
         ("a.zip", packed("zip"), "unpacked/a.csv"),
     ],
+    ids=["gz", "bz2", "tar", "zip"],
 )
 def test_the_way_out_works_as_it_is_typed(
     name: str, content: bytes, unpacked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
