@@ -101,7 +101,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def call(main: Callable[[], None], *arguments: object, stdin: bytes = b"") -> Outcome:
         monkeypatch.setattr(sys, "argv", [main.__module__, *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
         capsys.readouterr()
         code = 0
         try:

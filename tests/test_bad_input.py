@@ -49,13 +49,28 @@ MISTAKES: dict[str, Mistake] = {  # flags, message, and what writes the files be
     ),
     "no text column": (
         "--data.corpus other.csv",
-        r"columns are 'label', 'message'.*--data\.text_column",
-        lambda: write_csv("other", header="label,message"),
+        r"columns are 'label', 'words'.*; type .*--data\.label_column label --data\.text_column words$",
+        lambda: write_csv("other", header="label,words"),
     ),
-    "not UTF-8": (
-        "--data.corpus other.csv",
-        r"line 62: not UTF-8.*iconv",
+    "other encoding": (
+        "--data.corpus other.csv --data.encoding utf-8",
+        r"other\.csv is not utf-8: correct --data\.encoding",
         lambda: write_csv("other", [*ROWS, "ham,café"], encoding="latin-1"),
+    ),
+    "bad rows": (
+        "--data.corpus other.csv",
+        r"other\.csv has 2 bad rows: line 62: no text; line 63: no label; .*--data\.bad_rows skip$",
+        lambda: write_csv("other", [*ROWS, "ham,", ",hello"]),
+    ),
+    "spellings": (
+        "--data.corpus other.csv",
+        r"'Ham' \(1 messages\); add --data\.merge_labels true",
+        lambda: write_csv("other", [*ROWS, "Ham,hello"]),
+    ),
+    "swapped columns": (
+        "--data.corpus other.csv --data.label_column text --data.text_column label",
+        r"60 classes for 60 messages: .* add --data\.label_column label --data\.text_column text",
+        lambda: write_csv("other"),
     ),
     "rare class": (
         "--data.corpus other.csv",

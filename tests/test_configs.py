@@ -33,7 +33,7 @@ def test_book_config_is_the_default(settings: Callable) -> None:
     stated = yaml.safe_load((CONFIGS / "book.yaml").read_text())
     sizes_of_the_weights = {"layers", "width", "heads", "context"}
     assert set(stated["model"]) == set(defaults["model"]) - sizes_of_the_weights
-    sources_of_messages = {"text_column", "label_column", "labels", "cache_dir"}
+    sources_of_messages = {"text_column", "label_column", "encoding", "bad_rows", "labels", "merge_labels", "cache_dir"}
     assert set(stated["data"]) == set(defaults["data"]) - sources_of_messages
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import ANY, Mock
 
 import pandas as pd
 import pyarrow as pa
@@ -165,30 +165,88 @@ def test_typed_and_piped_texts(predict: Callable, classifier: Classifier) -> Non
 
 def test_emails(predict: Callable, classifier: Classifier) -> None:
     Path("mails").mkdir()
-    for name, body in (("b.eml", "call now"), ("a.EML", "see you"), ("notes.md", "no mail")):
-        Path("mails", name).write_text(f"Subject: Prize\n\n{body}\n")
+    for name, body in (("b.eml", "call now"), ("a.EML", "see you"), ("deeper/1", "come")):
+        path = Path("mails", name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"From: a@example.com\nSubject: Prize\n\n{body}\n")
     Path("mails/c.eml").write_text("Subject:\n\n")
+    Path("mails/notes.md").write_text("no mail")
     done = predict("--input", "mails", "--output", "out.jsonl")
     assert done.code == 0
     assert "no e-mail filter" in done.err
     assert "rejected: mails/c.eml: no text" in done.err
+    assert "note: mails: files passed over, which are no mails: 1 (first: mails/notes.md)" in done.err
     rows = read_rows("out.jsonl")
-    assert [row["file"] for row in rows] == ["mails/a.EML", "mails/b.eml"]
-    check_labels(rows, ["Prize\nsee you", "Prize\ncall now"], classifier)
+    assert [row["file"] for row in rows] == ["mails/a.EML", "mails/b.eml", "mails/deeper/1"]
+    assert {(row["lost_characters"], row["left_out"]) for row in rows} == {(0, "")}
+    check_labels(rows, ["Prize\nsee you", "Prize\ncall now", "Prize\ncome"], classifier)
     assert read_csv("out.jsonl.rejected.csv") == [["file", "reason"], ["mails/c.eml", "no text"]]
     assert "mails/a.EML: Prize\\nsee you" in predict("--input", "mails/a.EML").out
 
 
-def test_columns_are_copied_unchanged(predict: Callable) -> None:
-    rows = [["=2+3", "hello", "", "\ta"], ["+1", "see\r\nyou", "'", "-"], ["@x", "ok", ' "', "01"]]
-    with Path("in.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["id", "Text", "", ""], *rows])
+def test_mailbox(predict: Callable, classifier: Classifier) -> None:
+    mail = "From a@example.com Mon Jan  1 10:00:00 2024\nFrom: a@example.com\nSubject: Prize\n\n{}\n\n"
+    Path("in.mbox").write_text(mail.format("see you") + mail.format("call now"))
+    assert predict("--input", "in.mbox", "--output", "out.csv").code == 0
+    check_labels(read_rows("out.csv"), ["Prize\nsee you", "Prize\ncall now"], classifier)
+    assert [row["mail"] for row in read_rows("out.csv")] == ["1", "2"]
+
+
+def test_what_was_assumed_is_said_once_and_can_be_overridden(predict: Callable) -> None:
+    texts = "see you at the café", "£500 for you, now"
+    Path("in.csv").write_bytes("\n".join(["id;Nachricht", *map(";".join, enumerate_texts(texts))]).encode("cp1252"))
+    refused = predict("--input", "in.csv")
+    assert "the columns are 'id', 'Nachricht', and none is known as that of texts; give --text_column" in refused.err
+    done = predict("--input", "in.csv", "--text_column", "Nachricht")
+    assert (
+        done.err.count("note: in.csv: read as windows-1252, a guess (--encoding); fields separated by a semicol") == 1
+    )
+    assert [line.split("\t")[2] for line in done.out.splitlines()] == [*texts]
+    done = predict(
+        "--input", "in.csv", "--text_column", "[id, Nachricht]", "--encoding", "cp1252", "--output", "out.csv"
+    )
+    assert "a guess" not in done.err
+    refused = predict("--input", "in.csv", "--text_column", "2", "--encoding", "utf-8")
+    assert refused.err.startswith("error: in.csv is not utf-8: correct --encoding")
+    piped = predict("--encoding", "cp1252", stdin="café".encode("cp1252"))
+    assert piped.out.endswith("\tcafé\n")
+    assert predict("café", "--encoding", "cp1252").code == 2
+
+
+def enumerate_texts(texts: Sequence[str]) -> list[tuple[str, str]]:
+    return [(str(number), text) for number, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_csv_keeps_the_habits_of_the_input(predict: Callable, encoding: str, separator: str) -> None:
+    """Excel on Windows reads UTF-8 by its mark alone, and separates by what the country's numbers leave free."""
+    lines = [("id", "text"), ("1", "see you at the café"), ("2", "")]
+    Path("in.csv").write_bytes("\r\n".join(map(separator.join, lines)).encode(encoding))
     assert predict(*COMMAND).code == 0
-    assert [row[:4] for row in read_csv("out.csv")] == [["id", "Text", "", ""], *rows]
-    assert '"=2+3","hello","","\ta","' in Path("out.csv").read_text()
+    for name, start in (
+        ("out.csv", f'"id"{separator}"text"{separator}"predicted"'),
+        ("out.csv.rejected.csv", '"line"'),
+    ):
+        written = Path(name).read_bytes()
+        assert written.startswith(b"\xef\xbb\xbf") == (encoding != "utf-8")
+        assert written.decode("utf-8-sig").startswith(start)
+    assert "café" in Path("out.csv").read_text(encoding="utf-8-sig")
+
+
+def test_columns_are_copied_unchanged(predict: Callable) -> None:
+    rows = [["", "=2+3", "hello", "\ta", ""], ["", "+1", "see\r\nyou", "'", "-"], ["", "@x", "ok", ' "', "01"]]
+    with Path("in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["", "id", "Text", "x", ""], *rows])
+    assert predict(*COMMAND).code == 0
+    assert [row[:5] for row in read_csv("out.csv")] == [["", "id", "Text", "x", ""], *rows]
+    assert '"","=2+3","hello","\ta","","' in Path("out.csv").read_text()
     refused = predict("--input", "in.csv", "--output", "out.jsonl")
     assert refused.code == 1
     assert "several columns ''" in refused.err
+    Path("in.csv").write_text("text,\nhello, you\n")
+    assert predict(*COMMAND, "--overwrite").code == 0
+    assert [row[:2] for row in read_csv("out.csv")] == [["text", "predicted"], ["hello, you", ANY]]
     line = '{"id": 12345678901234567890, "x": 1.10, "text": "hi", "in": {"a": [1.5, null]}, "b": true, "no": null'
     Path("in.jsonl").write_text(line + "}\n")
     assert predict("--input", "in.jsonl", "--output", "out.jsonl").code == 0
@@ -405,23 +463,23 @@ def test_ctrl_c_says_how_to_go_on(predict: Callable, monkeypatch: pytest.MonkeyP
 
 BAD_ROWS = {
     "in.csv": (
-        b'text,id\nfine,1\nbad\n"",2\n\xff,3\nmore,4\nfine,\xff\n"a"b,5\n\xe2\x80\x83,6\nlast,7\n',
-        {3: "number of fields", 4: "no text", 5: "not UTF-8", 7: "not UTF-8", 8: "malformed CSV", 9: "no text"},
-        ["fine", "more", "last"],
+        b'text,id\nfine,1\nbad\n"",2\n\xff,3\nmore,4\nfine,\xff\n"a"b,5\n\xe2\x80\x83,6\nlast,7\n,\n\xc3\xa9,8\n\xc3\xa9,9\n',
+        {3: "number of fields", 4: "no text", 5: "not utf-8", 7: "not utf-8", 8: "malformed", 9: "no text"},
+        ["fine", "more", "last", "é", "é"],
     ),
     "in.tsv": (
-        b'text\tid\nfine\t1\nbad\n\t2\n\xff\t3\n"more\t4\n',
-        {3: "number of fields", 4: "no text", 5: "not UTF-8"}, ["fine", '"more'],
+        b'text\tid\nfine\t1\nbad\n\t2\n\xff\t3\n"more\t4\n\t\n\xc3\xa9\t5\n\xc3\xa9\t6\n',
+        {3: "number of fields", 4: "no text", 5: "not utf-8"}, ["fine", '"more', "é", "é"],
     ),
     "in.jsonl": (
-        b'{"text": "fine"}\n{"text": 5}\n{"text": ""}\n{"text": null}\n[]\nx\n{"text": "\xff"}\n{"text": "\\ud800"}\n'
+        b'{"text": "fine"}\n{"text": 5}\n{"text": "", "id": 1}\n{"text": null, "id": 1}\n[]\nx\n{"text": "\xff"}\n{"text": "\\ud800"}\n'
         b'{"body": "a"}\n{"text": [1]}\n{"text": "a", "id": NaN}\n{"text": "a", "id": [1e999]}\n{"text": "last"}\n'
-        + b'{"text": "a", "id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
-        {2: "not a string", 3: "no text", 4: "no text", 5: "no JSON object", 6: "malformed JSON", 7: "not UTF-8",
+        + b'{"text": "a", "id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n" + b'{"text": "\xc3\xa9"}\n' * 2,
+        {2: "not a string", 3: "no text", 4: "no text", 5: "no JSON object", 6: "malformed JSON", 7: "not utf-8",
          8: "surrogate", 9: "no member 'text'", 10: "not a string", 11: "malformed", 12: "written", 14: "malformed"},
-        ["fine", "last"],
+        ["fine", "last", "é", "é"],
     ),
-    "in.txt": (b"fine\n\n\xff\r\nlast", {2: "no text", 3: "not UTF-8"}, ["fine", "last"]),
+    "in.txt": (b"fine\n\n\xff\r\nlast\n\xc3\xa9\n\xc3\xa9", {3: "not utf-8"}, ["fine", "last", "é", "é"]),
 }  # fmt: skip
 
 
@@ -448,7 +506,8 @@ def test_bad_rows_are_listed_and_the_others_go_on(predict: Callable, name: str) 
 
 
 def test_bad_rows_of_a_parquet(predict: Callable) -> None:
-    pq.write_table(pa.table({"text": pa.array([b"fine", b"\xff", None, b"last"]).view(pa.string())}), "in.parquet")
+    texts = pa.array([b"fine", b"\xff", None, b"last", None]).view(pa.string())
+    pq.write_table(pa.table({"text": texts, "id": ["1", "2", "3", "4", ""]}), "in.parquet")
     assert predict("--input", "in.parquet", "--output", "out.csv").code == 0
     assert [row["text"] for row in read_rows("out.csv")] == ["fine", "last"]
     assert read_csv("out.csv.rejected.csv") == [["row", "reason"], ["2", "not UTF-8"], ["3", "no text"]]
@@ -478,10 +537,9 @@ FILES = {
     "labelled.csv": b"text,probability_x\na,b\n",
     "empty.csv": b"",
     "header.csv": b"text\n",
-    "body.csv": b"id,body\n1,a\n",
-    "quotes.csv": b'"a"b,text\n',
-    "utf16.csv": "text\nhello\n".encode("utf-16"),
-    "columns.tsv": b"id\tbody\tx\n1\ta\tx\n",
+    "words.csv": b"id,words\n1,a\n",
+    "utf16.csv": "text\nhello\n".encode("utf-16")[:-1],
+    "columns.tsv": b"id\twords\tx\n1\ta\tx\n",
     "broken.parquet": b"PAR1 no more",
     "numbers.parquet": pd.DataFrame({"text": [1, 2]}).to_parquet(),
     "letter.doc": b"hello",
@@ -498,14 +556,13 @@ FILES = {
         ("--input labelled.csv --output out.csv", "has a column 'probability_x', which the output adds"),
         ("--input empty.csv", "empty.csv is empty"),
         ("--input header.csv --output out.csv", "holds no texts"),
-        ("--input body.csv", "the columns are 'id', 'body', without one 'text'"),
-        ("--input quotes.csv", "malformed CSV"),
-        ("--input utf16.csv", "not UTF-8"),
-        ("--input columns.tsv", "name that of the texts with --text_column"),
+        ("--input words.csv", "the columns are 'id', 'words', and none is known as that of texts"),
+        ("--input utf16.csv", "begins as UTF-16 and is damaged"),
+        ("--input columns.tsv", "give --text_column, a column's name or its number from 1"),
         ("--input broken.parquet", "cannot be read as Parquet"),
         ("--input numbers.parquet", "make them strings"),
         ("--input letter.doc", "unknown format"),
-        ("--input mails", "holds no .eml files"),
+        ("--input mails", "holds no mails and no .txt files"),
         ("--input nothing.csv", "cannot read --input nothing.csv"),
         ("hello --input in.csv", "do not go together"),
         ("hello --output out.xlsx", "unknown format; accepted are .csv"),
@@ -539,7 +596,7 @@ def test_threshold(predict: Callable) -> None:
 
 
 def test_overwrite_removes_the_rejected_rows_of_the_old_file(predict: Callable) -> None:
-    write_csv(["fine", ""])
+    write_csv(["fine", " "])
     assert predict(*COMMAND).code == 0
     assert Path("out.csv.rejected.csv").exists()
     write_csv(["fine", "good"])
@@ -648,7 +705,7 @@ def test_links_in_the_way_of_the_output_are_not_followed(predict: Callable, suff
     for name in (".incomplete.json.new", ".rejected.csv.incomplete", *([".incomplete"] if overwrite else [])):
         Path(output + name).symlink_to("precious")
     Path(output).symlink_to("precious" if overwrite else "nowhere")
-    Path("in.csv").write_text('text\nhello\n""\n')
+    Path("in.csv").write_text('text,id\nhello,1\n"",2\n')
     assert predict("--input", "in.csv", "--output", output, *overwrite).code == 0
     assert Path("precious").read_text() == "mine"
     assert not Path("nowhere").exists()

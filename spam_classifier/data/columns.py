@@ -199,7 +199,7 @@ def _columns_without_header(rows: Sequence[Sequence[str]], layout: Layout, tabs:
     first = list(rows[0])
     while first and not first[-1].strip():  # columns that some texts may have spilled into
         first.pop()
-    if len(first) != 2 or (layout.text is not None and not layout.labelled):
+    if len(first) != 2 or (layout.texts and not layout.labelled):
         return None
     label, text = _by_content([row[:2] for row in rows])
     if label is None or text is None:
@@ -272,12 +272,12 @@ def say_columns(notes: Notes, names: Sequence[str], columns: Columns, layout: La
     found = []
     if columns.label is not None and layout.label is None and names[columns.label].casefold() != "label":
         found.append(f"labels from {names[columns.label]!r} ({layout.flag('label_column')})")
-    if layout.text is None and names[columns.text[0]].casefold() != "text":
+    if not layout.texts and names[columns.text[0]].casefold() != "text":
         found.append(f"texts from {names[columns.text[0]]!r} ({layout.flag('text_column')})")
     if found:
         notes.assume(" and ".join(found))
     unread = [name for place, name in enumerate(names) if _plain(name) in HEADINGS and place not in columns.text]
-    if layout.text is None and unread:
+    if not layout.texts and unread:
         both = hints.quoted(several([unread[0], names[columns.text[0]]]))
         notes.assume(f"{unread[0]!r} is not read ({layout.flag('text_column')} {both} joins them)")
 

@@ -256,7 +256,7 @@ def test_keyboard_is_enough(page: Page) -> None:
 
 
 def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Model) -> None:
-    table = '\ufeffid,BODY\r\n1,"one, ""two""\r\nand 90"\r\n2,\r\n3,plain 5\r\n'
+    table = '\ufeffid,WORDS\r\n1,"one, ""two""\r\nand 90"\r\n2,\r\n3,plain 5\r\n'
     page.evaluate(
         """table => {
             const dataTransfer = new DataTransfer();
@@ -265,10 +265,10 @@ def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Model)
         }""",
         table,
     )
-    expect(page.locator("#file-size")).to_have_text("53 bytes")
+    expect(page.locator("#file-size")).to_have_text("54 bytes")
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_role("alert")).to_contain_text("'BODY'")  # it is not named text
-    page.get_by_label("Column of the text").fill("body")
+    expect(page.get_by_role("alert")).to_contain_text("'WORDS'")  # no usual name
+    page.get_by_label("Column of the texts").fill("words")
     page.keyboard.press("Enter")
     expect(page.locator("#tiles")).to_have_text("2all1ham1spam")
     expect(page.locator("#rejected")).to_have_text("line 4: no text")
@@ -277,7 +277,7 @@ def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Model)
     with page.expect_download() as caught:
         page.get_by_role("button", name="Download CSV").click()
     assert caught.value.suggested_filename == "in.box-labelled.csv"
-    with Path(caught.value.path()).open(encoding="utf-8", newline="") as file:
+    with Path(caught.value.path()).open(encoding="utf-8-sig", newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == model.texts
     assert list(written[0].values()) == ["2", model.texts[0], "ham", "0.9", str(1 - 0.9), "0.9", "0.95", "false"]

@@ -190,7 +190,8 @@ def test_bad_bodies_are_refused_in_one_line(client: TestClient, body: bytes, sta
         *((f"name={name}", b"a", 422, "unknown format") for name in ("a.pdf", "a%0Ab%1B.exe")),
         ("name=a.txt", b"", 422, "the body"),
         ("name=a.csv", b"text\n", 422, "holds no texts"),
-        ("name=a.csv", b"body\na\n", 422, "'body'"),
+        ("name=a.csv", b"words\na\n", 422, "'words'"),
+        ("name=a.csv&encoding=utf-8", b"text\n\xe9\n", 422, "is not utf-8: correct encoding"),
         ("name=a.parquet", b"PAR1", 422, "Parquet"),
         ("name=a.txt", b"a\n" * 61, 413, "more than 60 rows"),
         ("name=a.txt", b"a" * 100_001, 413, "100,000 bytes"),
@@ -315,11 +316,19 @@ def test_rows_and_rejected_rows_have_their_place(client: TestClient) -> None:
     answer = client.post("/predict_file?name=a.eml", content=mail, headers=FILE).json()
     assert answer["unit"] == "file"
     assert [(own["place"], own["text"]) for own in answer["predictions"]] == [("a.eml", "You won\ncall now")]
-    content = b"id,BODY\n1,see you\n2, \n3,caf\xe9\n4,a,b\n5," + b"x" * 1_001 + b"\n6,call\n"
-    answer = client.post("/predict_file?name=a.csv&text_column=body", content=content, headers=FILE).json()
-    assert [own["place"] for own in answer["predictions"]] == [2, 7]
-    assert [own["place"] for own in answer["rejected"]] == [3, 4, 5, 6]
-    assert answer["rejected"][3]["reason"] == "1,001 characters, more than 1,000"
+    content = b"id,WORDS\n1,see you\n2, \n3,caf\xe9\n4,a,b\n5," + b"x" * 1_001 + b"\n,\n6,call\n"
+    answer = client.post("/predict_file?name=a.csv&text_column=words", content=content, headers=FILE).json()
+    assert [(own["place"], own["text"]) for own in answer["predictions"]] == [(2, "see you"), (4, "café"), (8, "call")]
+    assert [own["place"] for own in answer["rejected"]] == [3, 5, 6]
+    assert answer["rejected"][2]["reason"] == "1,001 characters, more than 1,000"
+    assert answer["notes"] == "read as windows-1252, a guess (encoding); blank rows dropped: 1"
+
+
+def test_columns_of_a_file_can_be_joined(client: TestClient) -> None:
+    query = "name=a.csv&text_column=subject&text_column=body"
+    answer = client.post(f"/predict_file?{query}", content=b"subject,body\nHi,see you\n", headers=FILE).json()
+    assert [own["text"] for own in answer["predictions"]] == ["Hi\nsee you"]
+    assert answer["notes"] == ""
 
 
 def test_file_lets_other_requests_take_their_turn() -> None:

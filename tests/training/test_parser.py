@@ -68,7 +68,8 @@ def settings(**changes: object) -> dict:
     ("flags", "ineffective", "effective"),
     [
         ("data.text_column data.label_column", {"corpus": "uci"}, {"corpus": "mine.csv"}),
-        ("data.text_column", {"corpus": "folder"}, {"test_corpus": "test.jsonl"}),
+        ("data.text_column data.encoding", {"corpus": str(Path(__file__).parent)}, {"test_corpus": "test.jsonl"}),
+        ("data.bad_rows data.merge_labels", {"corpus": "sample"}, {"corpus": "mine.csv"}),
         ("data.cache_dir", {}, {"corpus": "uci"}),
         ("data.stratify data.train_fraction", {"validation_corpus": "a", "test_corpus": "b"}, {"test_corpus": "b"}),
         ("model.lora_rank model.lora_alpha model.lora_dropout", {}, {"trainable": "lora"}),
