@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_run_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
-from spam_classifier.runs.find import find_checkpoint
+from spam_classifier.runs.find import find_checkpoint, run_directory
 
 if TYPE_CHECKING:
     from spam_classifier.data.rows import Input
@@ -209,12 +209,15 @@ def _source(arguments: argparse.Namespace) -> "Input":
 
 def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output: Path | None) -> None:
     from spam_classifier.judging.output import rejected_path
+    from spam_classifier.runs.describe import COLLECTION, SAMPLE, describe_run
 
     _note(escape_control(f"checkpoint {classifier.checkpoint}"))
     if counted := source.notes.counted():
         _note(escape_control(f"note: {source.name}: {counted}"))
-    if source.unit == "file":
-        _note("note: the default corpus is of SMS: a model that learned from it is no e-mail filter")
+    if source.unit in ("file", "mail"):
+        corpus = describe_run(run_directory(Path(classifier.checkpoint))).corpus
+        if corpus in (COLLECTION, SAMPLE):
+            _note(f"note: the model learned from {corpus}, which holds no e-mails: it is no e-mail filter")
     if tally.truncated:
         _note(
             f"note: {tally.truncated:,} of {tally.classified:,} texts were cut: the model reads up to "

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,7 +174,6 @@ def test_emails(predict: Callable, classifier: Classifier) -> None:
     Path("mails/notes.md").write_text("no mail")
     done = predict("--input", "mails", "--output", "out.jsonl")
     assert done.code == 0
-    assert "no e-mail filter" in done.err
     assert "rejected: mails/c.eml: no text" in done.err
     assert "note: mails: files passed over, which are no mails: 1 (first: mails/notes.md)" in done.err
     rows = read_rows("out.jsonl")
@@ -182,6 +182,19 @@ def test_emails(predict: Callable, classifier: Classifier) -> None:
     check_labels(rows, ["Prize\nsee you", "Prize\ncall now", "Prize\ncome"], classifier)
     assert read_csv("out.jsonl.rejected.csv") == [["file", "reason"], ["mails/c.eml", "no text"]]
     assert "mails/a.EML: Prize\\nsee you" in predict("--input", "mails/a.EML").out
+
+
+@pytest.mark.parametrize(("corpus", "warned"), [("uci", True), ("sample", True), ("mails", False)])
+def test_a_model_that_knows_no_emails_says_so(
+    predict: Callable, classifier: Classifier, corpus: str, warned: bool
+) -> None:
+    Path("run/checkpoints").mkdir(parents=True)
+    shutil.copy(classifier.checkpoint, "run/checkpoints/best.ckpt")
+    Path("run/config.yaml").write_text(f"model: {{weights: random, layers: 1}}\ndata: {{corpus: {corpus}}}\n")
+    Path("a.eml").write_text("From: a@example.com\nSubject: Prize\n\nsee you\n")
+    done = predict("--input", "a.eml", "--ckpt_path", "run/checkpoints/best.ckpt")
+    assert done.code == 0, done.err
+    assert ("it is no e-mail filter" in done.err) == warned
 
 
 def test_mailbox(predict: Callable, classifier: Classifier) -> None:
@@ -472,7 +485,8 @@ BAD_ROWS = {
         {3: "number of fields", 4: "no text", 5: "not utf-8"}, ["fine", '"more', "é", "é"],
     ),
     "in.jsonl": (
-        b'{"text": "fine"}\n{"text": 5}\n{"text": "", "id": 1}\n{"text": null, "id": 1}\n[]\nx\n{"text": "\xff"}\n{"text": "\\ud800"}\n'
+        b'{"text": "fine"}\n{"text": 5}\n{"text": "", "id": 1}\n{"text": null, "id": 1}\n[]\nx\n'
+        b'{"text": "\xff"}\n{"text": "\\ud800"}\n'
         b'{"body": "a"}\n{"text": [1]}\n{"text": "a", "id": NaN}\n{"text": "a", "id": [1e999]}\n{"text": "last"}\n'
         + b'{"text": "a", "id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n" + b'{"text": "\xc3\xa9"}\n' * 2,
         {2: "not a string", 3: "no text", 4: "no text", 5: "no JSON object", 6: "malformed JSON", 7: "not utf-8",

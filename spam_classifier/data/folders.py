@@ -47,6 +47,9 @@ def folder_input(directory: Path, labels: Sequence[str] | None) -> Input:
     their names. Hidden ones are left out.
     """
     classes = class_folders(directory)
+    inner = directory / classes[0] if classes else directory
+    if len(classes) == 1 and inner.is_dir() and len(class_folders(inner)) > 1:
+        raise UserError(f"{directory} holds one class only, its folder {classes[0]}: give {inner}, which holds several")
     if labels and not set(labels) & set(classes):
         found = ", ".join(classes)
         raise UserError(f"{directory} has the folders {found}; --data.labels names none of them: {', '.join(labels)}")

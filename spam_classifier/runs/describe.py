@@ -17,6 +17,7 @@ TRAINED = {
     "all": "all of it trained",
     "lora": "trained with LoRA",
 }
+COLLECTION, SAMPLE = "the SMS Spam Collection", "the built-in sample"
 OLD_SMS = "This model learnt from SMS of 2011: high confidence means little for the spam of today."
 SYNTHETIC = "This model learnt from synthetic messages: it shows how things work, and is no filter for real ones."
 
@@ -78,9 +79,9 @@ def _model(settings: Mapping[str, Any]) -> str:
 def _corpus(corpus: str) -> tuple[str, str]:
     """The name of a corpus, and a warning."""
     if corpus == "uci" or corpus.endswith(".zip"):  # no other archive is read
-        return "the SMS Spam Collection", OLD_SMS
+        return COLLECTION, OLD_SMS
     if corpus == "sample":
-        return "the built-in sample", SYNTHETIC
+        return SAMPLE, SYNTHETIC
     return Path(corpus).name, ""
 
 
