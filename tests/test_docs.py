@@ -76,6 +76,13 @@ def write_corpora(directory: Path) -> None:
     rows = pd.read_csv(directory / "few.csv")
     for name in ("messages.csv", "test.csv"):
         rows.to_csv(directory / name, index=False)
+    spam = "".join(f'{label},"{text.replace(chr(34), chr(39))}",,,\n' for label, text in rows.itertuples(index=False))
+    (directory / "spam.csv").write_bytes(f'v1,v2,,,\n{spam}ham,"for £5, he said",,,\n'.encode("cp1252", "replace"))
+    rows.rename(columns={"text": "body"}).assign(title="Re").to_csv(directory / "posts.csv", index=False)
+    for number, (label, text) in enumerate(rows.itertuples(index=False)):
+        (directory / "mails" / label).mkdir(parents=True, exist_ok=True)
+        mail = f"From: a@example.com\nSubject: Re\nContent-Type: text/plain; charset=utf-8\n\n{text}\n"
+        (directory / "mails" / label / str(number)).write_bytes(mail.encode())
     tickets = rows.rename(columns={"label": "topic", "text": "body"})
     tickets.to_json(directory / "tickets.jsonl", orient="records", lines=True)
     for folder in ("train/pos", "train/neg", "train/unsup", "test/pos", "test/neg"):

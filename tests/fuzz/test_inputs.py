@@ -26,7 +26,8 @@ TEXTS = ["See you at 7", 'WIN "1,000" now\ncall', "café, at noon", "prize"]
 TOKENS = (
     *(b'""', b'"\n"', b",", b"\t", b"text", b"label", b'{"text":', b"null", b"1e999999", b"NaN", b"\\ud800"),
     *(b'{"a":' * 20_000, b"[" * 20_000, b"9" * 5_000, b'"predicted"', b" " * 200_000, b"\xe2\x80\xa8", b'"' * 999),
-    *(b"," * 999, b'{"label": "a", "label": 1, "text": 2}'),
+    *(b"," * 999, b'{"label": "a", "label": 1, "text": 2}', b"sep=;\n", b"sep=\0\n", b";", b"|", b"'", b'\\"', b"\r"),
+    *(b"v1,v2,,,\n", b"\n,\n", b"\xe9", b"\x81", b"\xff\xfe\0\0", b"\n".join([b"\xa4"] * 99), b'\t"', b"[1]\n"),
 )
 MAIL = (
     b"From: a@example.com\r\nSubject: =?utf-8?q?Caf=C3=A9?= prize\r\nMIME-Version: 1.0\r\n"
@@ -66,11 +67,18 @@ def valid(suffix: str) -> bytes:
     frame = pd.DataFrame({"label": ["1", "2", "1", "2"], "text": TEXTS})
     if suffix == ".eml":
         return MAIL
-    if suffix == ".csv":
-        return frame.to_csv(index=False).encode()
-    if suffix == ".tsv":
+    if suffix.endswith(".csv"):
+        table = frame.to_csv(index=False, sep=";" if suffix == "semicolon.csv" else ",")
+        if suffix == "spilled.csv":
+            return b"v1,v2,,,\n" + b"".join(b'ham,"see you",,,\nspam,"WIN "," 1,000",,\n' for _ in range(5))
+        if suffix == "backslash.csv":
+            return b"label,text\n" + b'1,"he said \\"hi\\", ok"\n2,"x"\n' * 3
+        return table.encode({"utf16.csv": "utf-16", "semicolon.csv": "cp1252"}.get(suffix, "utf-8"))
+    if suffix == "quoted.tsv":
+        return frame.to_csv(index=False, sep="\t", quoting=1).encode()
+    if suffix in (".tsv", "labels.txt"):
         return b"label\ttext\n" + b"".join(f"1\t{text.splitlines()[0]}\n".encode() for text in TEXTS)
-    if suffix == ".jsonl":
+    if suffix in (".jsonl", ".json"):
         rows = ({"label": 1, "id": [1, {"a": None}], "text": text} for text in TEXTS)
         return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     if suffix == ".txt":
@@ -80,7 +88,11 @@ def valid(suffix: str) -> bytes:
     return written.getvalue()
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".eml"])
+KINDS = [".csv", "utf16.csv", "semicolon.csv", "spilled.csv", "backslash.csv", ".tsv", "quoted.tsv", "labels.txt"]
+KINDS += [".jsonl", ".json", ".parquet", ".txt", ".eml"]
+
+
+@pytest.mark.parametrize("suffix", KINDS)
 @given(data=st.data())
 def test_files(data: st.DataObject, suffix: str, damaged: Callable, unharmed: Callable, scratch: Path) -> None:
     path = scratch / f"input{suffix}"
@@ -95,7 +107,8 @@ def test_files(data: st.DataObject, suffix: str, damaged: Callable, unharmed: Ca
     for row in unharmed(rows) or []:
         assert isinstance(row, Row | Rejected)
         assert isinstance(row, Rejected) or row.text.strip()
-    found = unharmed(lambda: read_corpus(str(path))) if suffix not in (".txt", ".eml") else None
+    bad_rows = data.draw(st.sampled_from(["refuse", "skip"]))
+    found = unharmed(lambda: read_corpus(str(path), bad_rows=bad_rows)) if suffix not in (".txt", ".eml") else None
     if found is not None:
         frame = found.messages
         assert (frame["label"].str.strip() != "").all()
