@@ -15,7 +15,7 @@ SAMPLE = 2**15  # characters at the start of a file
 SAMPLE_ROWS = 500
 LEAST_ROWS = 10  # that show a file to be unquoted
 SEPARATORS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar"}
-SEPARATOR_LINE = re.compile(r'''"?sep=(\t|[^\w\s"'\\\0])"?\r?\n''', re.IGNORECASE)  # Excel's own
+SEPARATOR_LINE = re.compile(r""""?sep=(\t|[^\w\s"'\\\0])"?\r?\n""", re.IGNORECASE)  # Excel's own
 QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a whole field
 NEEDS_QUOTES = re.compile(r'["\t\r]')  # within the quotes: else no writer had to quote
 

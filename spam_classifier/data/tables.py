@@ -92,7 +92,7 @@ def delimited_table(source: Source, suffix: str, layout: Layout) -> Input:
     say_columns(notes, names, columns, layout)
     if not columns.header:
         names = [f"column {number}" for number in range(1, len(names) + 1)]
-        if len(names) == 2:
+        if len(columns.text) == 1 and columns.text[0] < 2:  # the other one of the first two
             names[columns.text[0]], names[1 - columns.text[0]] = "text", "label"
     return _table(source, encoding, table, names, columns, layout, notes)
 
@@ -115,44 +115,37 @@ def _table(
     notes: Notes,
 ) -> Input:
     dialect = table.dialect
-    width, spilled = len(names), columns.spilled
-    least = max((number for number, name in enumerate(names, start=1) if name.strip()), default=width)
+    spilled, label = columns.spilled, columns.label
     kept = list(names)
     if spilled is not None:
         del kept[spilled]
-    (text, *others), label = columns.text, columns.label
-    plain = not others and spilled is None
+    text = columns.text[0]
+    plain = len(columns.text) == 1 and spilled is None
 
     def read() -> Rows:
         with source.open() as file:
             rows = read_fields(opened_text(file, encoding, dialect.newline), dialect, source.longest)
-            first = columns.header
+            header = columns.header
             labels: set[str] = set()
             for row in rows:
                 if isinstance(row, Rejected):
                     yield row
                     continue
                 place, fields = row
-                if first and fields:
-                    first = False
+                if header and fields:
+                    header = False
                     continue
-                if len(fields) != width:
-                    if is_all_blank(fields):
-                        notes.count(BLANK_ROWS)
-                        continue
-                    ends_spilled = spilled is not None and spilled.stop == width
-                    if len(fields) < least or not (ends_spilled or is_all_blank(fields[width:])):
+                if len(fields) != len(names):
+                    fitted = _fitted(fields, names, spilled, dialect.separator)
+                    if fitted is None and not _all_blank(fields):
                         yield _other_width(place, len(fields), names, dialect)
                         continue
-                    fields = [*fields, *[""] * (width - len(fields))]
-                    if len(fields) > width and spilled is not None:
-                        fields[spilled.stop - 1 :] = [dialect.separator.join(fields[spilled.stop - 1 :])]
-                    fields = fields[:width]
+                    fields = fitted or [""] * len(names)
                 found = fields[text] if plain else joined(fields, columns, dialect.separator, notes)
-                if (not found or found.isspace()) and is_all_blank(fields):
+                if (not found or found.isspace()) and _all_blank(fields):
                     notes.count(BLANK_ROWS)
                     continue
-                if "\n" in found and dialect.quote and _holds_row(found, width, label, labels, dialect.separator):
+                if "\n" in found and dialect.quote and _holds_row(found, len(names), label, labels, dialect.separator):
                     if label is not None:
                         yield Rejected(place, "its text holds further rows: a quote in it is not closed", OPEN_QUOTE)
                         continue
@@ -180,20 +173,36 @@ def _table(
     )
 
 
+def _fitted(fields: list[str], names: Sequence[str], spilled: slice | None, separator: str) -> list[str] | None:
+    """A row with as many fields as names: blank ones at the end are added or cut, and a text spills on; else None."""
+    width = len(names)
+    if len(fields) < width:
+        return None if any(name.strip() for name in names[len(fields) :]) else [*fields, *[""] * (width - len(fields))]
+    if _all_blank(fields[width:]):
+        return fields[:width]
+    if spilled is None or spilled.stop != width:
+        return None
+    return [*fields[: width - 1], separator.join(fields[width - 1 :])]
+
+
 def _holds_row(text: str, width: int, label: int | None, labels: Collection[str], separator: str) -> bool:
-    """Whether a line of a text looks like a row: as wide and with a known label or, without labels, of three fields."""
+    """Whether a line of a text looks like a row: as wide, and with a known label where there are labels.
+
+    A line such as ``1,000 people`` is none: with two columns, a label that is a number does not count.
+    """
     for line in text.split("\n")[1:]:
         fields = line.rstrip("\r").split(separator)
         if label is None:
             if len(fields) == width > 2:
                 return True
-        elif len(fields) >= width and (fields[label] in labels or fields[label - width] in labels):
-            return True
+        elif len(fields) >= width:
+            found = {fields[label], fields[label - width]} & set(labels)
+            if found and (width > 2 or not all(map(str.isdigit, found))):
+                return True
     return False
 
 
-def is_all_blank(fields: Sequence[str]) -> bool:
-    """Whether all cells hold nothing."""
+def _all_blank(fields: Sequence[str]) -> bool:
     return all(map(is_blank, fields))
 
 

@@ -69,7 +69,10 @@ def find_encoding(source: Source, given: str | None, flag: str) -> Encoding:
         start = file.read(START)
     marked = marked_encoding(start)
     if given is not None:
-        found = _surveyed(source, named_encoding(given, flag)._replace(marked=marked.marked))
+        named = named_encoding(given, flag)
+        if marked.marked and _is_wide(named) and _is_wide(marked):
+            named = marked  # its mark tells the order of the bytes
+        found = _surveyed(source, named._replace(marked=marked.marked))
         if found is None:
             raise UserError(
                 f"{source.name} is not {given}: correct {flag}, or leave it out and the encoding is guessed"
