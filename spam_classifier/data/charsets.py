@@ -6,6 +6,7 @@ Labels mean what the WHATWG's Encoding Standard says: ``latin-1`` and ``ascii`` 
 import codecs
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import webencodings
 
@@ -53,6 +54,7 @@ _LATIN_RUNS = re.compile(
 )
 
 
+@lru_cache(maxsize=100)
 def codec(label: str) -> str | None:
     """Python's codec for a charset's label, or None if there is none for text."""
     label = label.strip(" \t\r\n\f\"'").lower()
@@ -102,7 +104,7 @@ def decoded(raw: bytes, label: str | None) -> tuple[str, int]:
     if stated and stated.startswith(("utf-16", "utf_16", "utf-32", "utf_32")) and b"\0" not in raw:
         stated = None
     if raw.isascii():
-        return _replaced(raw, stated if stated and SEVEN_BITS.match(stated) else "ascii")
+        return _replaced(raw, stated) if stated and SEVEN_BITS.match(stated) else (raw.decode("ascii"), 0)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

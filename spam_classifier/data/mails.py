@@ -2,7 +2,7 @@
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
 from email.message import Message
 from typing import NamedTuple
@@ -39,6 +39,7 @@ HEADERS += b" reply-to sender in-reply-to references envelope-to content-transfe
 HEADERS += b" dkim-signature authentication-results list-id list-unsubscribe importance status x-mailer"
 _KNOWN = frozenset(HEADERS.split())
 ENVELOPE = re.compile(rb"From (?:.*\d:\d\d|\S+@\S+\s*$)")  # of a mailbox: the time a mail came, or who sent it
+ENVELOPE_NAME = b"From "
 _ENVELOPES = re.compile(rb"(?:>?From [^\n]*\n)*")
 _HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:|[ \t]")
 NO_MAILS = {  # how other files begin
@@ -81,7 +82,9 @@ class MailError(ValueError):
 
 def looks_like_mail(head: bytes) -> bool:
     """Whether a file that begins like this holds mails: two of a mail's usual headers, or a mailbox's first line."""
-    return len(_known_headers(head)) >= 2
+    names = _known_headers(head)
+    first = next(names, None)
+    return any(name != first for name in names)
 
 
 def mail_row(raw: bytes, place: int | str, column: str, notes: Notes, label: str | None = None) -> Row | Rejected:
@@ -140,26 +143,26 @@ def _refuse_others(raw: bytes) -> None:
     for signature, (what, remedy) in NO_MAILS.items():
         if raw.startswith(signature):
             raise MailError(f"no e-mail but {what}", remedy)
-    if not _known_headers(raw[:LONGEST_HEADER]) - {b"From "}:
+    if all(name == ENVELOPE_NAME for name in _known_headers(raw[:LONGEST_HEADER])):
         raise MailError("no e-mail: it does not begin with headers such as From: and Subject:")
 
 
-def _known_headers(head: bytes) -> set[bytes]:
+def _known_headers(head: bytes) -> Iterator[bytes]:
     """The usual headers of mails among the lines that a file begins with; one or two lines may stand before them."""
     lines = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").splitlines()
-    found = set()
     for number, line in enumerate(lines):
         if number < 2 and line.startswith((b"From ", b">From ")):
             if ENVELOPE.match(line):
-                found.add(b"From ")
+                yield ENVELOPE_NAME
             continue
         header = _HEADER.match(line)
         if header is None:
             break
         name = (header[1] or b"").lower()
-        if name in _KNOWN or name.startswith(b"x-"):
-            found.add(b"x-" if name.startswith(b"x-") else name)
-    return found
+        if name in _KNOWN:
+            yield name
+        elif name.startswith(b"x-"):
+            yield b"x-"
 
 
 class _Headers(policy.Compat32):
@@ -252,10 +255,12 @@ def _text(part: Message, raw: bytes, is_html: bool) -> Mail:
 
 def _content(part: Message) -> bytes:
     """The bytes of a part, once: its encoding is taken off."""
-    word = _TOKEN.match(str(part.get("content-transfer-encoding", "")))  # without comments and other things after it
+    stated = str(part.get("content-transfer-encoding", ""))
+    word = _TOKEN.match(stated)  # without comments and other things after it
     encoding = word[1].lower() if word else ""
-    del part["content-transfer-encoding"]
-    part["content-transfer-encoding"] = "8bit" if encoding == "base64" else encoding
+    if encoding == "base64" or encoding != stated.lower():
+        del part["content-transfer-encoding"]
+        part["content-transfer-encoding"] = "8bit" if encoding == "base64" else encoding
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return b""
