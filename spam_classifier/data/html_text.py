@@ -172,7 +172,7 @@ class _Text(HTMLParser):
                 style += ";" + value[:LONGEST_STYLE]
             elif name == "hidden":
                 style = "display:none;" + style
-            elif name == "size" and tag == "font" and value:
+            elif name == "size" and tag == "font" and value and (self.within or value.strip() == "0"):
                 style = f"font-size:{value[:9]};{style}"
             elif self.styles and value and name in ("class", "id"):
                 mark = "." if name == "class" else "#"

@@ -140,11 +140,12 @@ def _refuse_unbounded(raw: bytes) -> None:
 
 
 def _refuse_others(raw: bytes) -> None:
+    if any(name != ENVELOPE_NAME for name in _known_headers(raw[:LONGEST_HEADER])):
+        return
     for signature, (what, remedy) in NO_MAILS.items():
         if raw.startswith(signature):
             raise MailError(f"no e-mail but {what}", remedy)
-    if all(name == ENVELOPE_NAME for name in _known_headers(raw[:LONGEST_HEADER])):
-        raise MailError("no e-mail: it does not begin with headers such as From: and Subject:")
+    raise MailError("no e-mail: it does not begin with headers such as From: and Subject:")
 
 
 def _known_headers(head: bytes) -> Iterator[bytes]:
