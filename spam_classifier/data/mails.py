@@ -1,6 +1,5 @@
 """The text of an e-mail: its subject on a line, then the text that a mail program shows."""
 
-import binascii
 import re
 from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from typing_extensions import override
 
 from spam_classifier.data.charsets import decoded, guess
+from spam_classifier.data.encoded_words import base64_bytes, header_text
 from spam_classifier.data.html_text import html_text, visible
 from spam_classifier.data.rows import Notes, Rejected, Row, checked_row
 
@@ -52,7 +52,6 @@ NO_MAILS = {  # how other files begin
     b"\xff\xd8\xff": ("a picture", ""),
     b"!BDN": ("an Outlook .pst", "save its mails as .eml or .mbox"),
 }
-_ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bq])\?(.*?)\?=", re.I | re.S)
 _TOKEN = re.compile(r"\s*\"?([\w-]+)")
 _BASE64_LINES = re.compile(rb"(?:[A-Za-z0-9+/=]*[ \t]*(?:\r?\n|\r|\Z))++")  # before a footer that a list adds
 _PGP = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
@@ -178,7 +177,9 @@ def _mail(message: Message, raw: bytes) -> Mail:
     """Subject and body of a message, whole or forwarded in another one; ``raw`` has it all."""
     body = _shown(message)
     value = next((str(value) for name, value in message.raw_items() if name.lower() == "subject"), "")
-    subject, lost = _header_text(value[:LONGEST_HEADER], message, raw)
+    subject, lost = header_text(
+        value[:LONGEST_HEADER], lambda: _stated_anywhere(message) or (guess(raw) if raw else None)
+    )
     text = "\n".join(part for part in (subject, body.text) if part)
     is_empty = subject and not body.text and not body.left_out
     return Mail(text, lost + body.lost, ["empty body"] if is_empty else body.left_out)
@@ -266,14 +267,7 @@ def _content(part: Message) -> bytes:
     if not isinstance(content, bytes):
         return b""
     digits = _BASE64_LINES.match(content) if encoding == "base64" else None
-    return _base64(digits[0]) if digits and digits[0].strip() else content
-
-
-def _base64(raw: bytes) -> bytes:
-    """Decoded up to the first padding, whatever else is wrong with it."""
-    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", raw.partition(b"=")[0])
-    digits = digits[:-1] if len(digits) % 4 == 1 else digits
-    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
+    return base64_bytes(digits[0]) if digits and digits[0].strip() else content
 
 
 def _charset(part: Message) -> str | None:
@@ -281,6 +275,10 @@ def _charset(part: Message) -> str | None:
         return part.get_content_charset()
     except (LookupError, ValueError, TypeError):
         return None
+
+
+def _stated_anywhere(message: Message) -> str | None:
+    return next((charset for part in message.walk() if (charset := _charset(part))), None)
 
 
 def _unpacked(message: Message, part: Message) -> Message:
@@ -307,39 +305,8 @@ def _repaired(part: Message) -> Mail:
 
 def _name(part: Message, kind: str) -> str:
     """How the output names a part that is left out."""
-    name, _ = _header_text(part.get_filename() or "", part, b"")
+    name, _ = header_text(part.get_filename() or "", lambda: _charset(part))
     if kind.endswith("ms-tnef") or name.lower() == "winmail.dat":
         return "winmail.dat"
     name = "".join(letter for letter in name or kind if letter.isprintable())
     return f"attachment {name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + '...'}"
-
-
-def _header_text(value: str, message: Message, raw: bytes) -> tuple[str, int]:
-    """A header's text and how many characters of it are lost."""
-    pieces: list[tuple[bytes, str | None]] = []  # bytes and their charset; None where it is not stated
-    end, value = 0, re.sub(r"[\r\n]+", "", value)
-    for word in _ENCODED_WORD.finditer(value):
-        between = value[end : word.start()]
-        if not pieces or between.strip():
-            pieces.append((between.encode("utf-8", "surrogateescape"), None))
-        content, label = _word(word[2], word[3]), word[1].partition("*")[0]
-        if pieces[-1][1] == label:  # a character may begin in one word and end in the next
-            content = pieces.pop()[0] + content
-        pieces.append((content, label))
-        end = word.end()
-    pieces.append((value[end:].encode("utf-8", "surrogateescape"), None))
-    texts = []
-    for content, label in pieces:
-        if label is None and not content.isascii():
-            charsets = map(_charset, message.walk())
-            label = next((charset for charset in charsets if charset), None) or (guess(raw) if raw else None)
-        texts.append(decoded(content, label))
-    return " ".join(visible("".join(text for text, _ in texts)).split()), sum(lost for _, lost in texts)
-
-
-def _word(encoding: str, text: str) -> bytes:
-    """The bytes of an encoded word."""
-    raw = text.encode("utf-8", "surrogateescape")
-    if encoding in "qQ":
-        return binascii.a2b_qp(raw, header=True)
-    return _base64(raw)
