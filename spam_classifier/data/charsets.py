@@ -83,7 +83,9 @@ def guess(raw: bytes) -> str:
     scores = _scores(sample, names)
     if not latin or not _fits(*_replaced(sample, _best(scores))):
         # One damaged character rules out the true encoding where a character has two bytes.
-        for name in set(TWO_BYTES) - set(scores):
+        for name in TWO_BYTES:
+            if name in scores:
+                continue
             mended = sample.decode(name, "ignore").encode(name)
             if len(mended) >= (1 - MOST_LOST) * len(sample):
                 scores |= _scores(mended, [name])
