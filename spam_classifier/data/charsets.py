@@ -5,7 +5,8 @@ Labels mean what the WHATWG's Encoding Standard says: ``latin-1`` and ``ascii`` 
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 import webencodings
 
@@ -53,6 +54,7 @@ _LATIN_RUNS = re.compile(
 )
 
 
+@lru_cache(maxsize=100)
 def codec(label: str) -> str | None:
     """Python's codec for a charset's label, or None if there is none for text."""
     label = label.strip(" \t\r\n\f\"'").lower()
@@ -73,18 +75,35 @@ def codec(label: str) -> str | None:
 
 def guess(raw: bytes) -> str:
     """The most likely encoding of bytes that are not UTF-8, by its WHATWG name in lower case."""
-    import chardet  # takes a moment
-
     sample = raw if b"\x1b" in raw else b"\n".join(line for line in raw.splitlines() if not line.isascii())
     sample = sample[:GUESSED_FROM]
     # Most bytes beyond ASCII stand alone, or are in words of ASCII's letters: the script is Latin.
     latin = 2 * len(_LATIN_RUNS.findall(sample)) > len(_RUNS.findall(sample))
     names = LATIN if latin else LATIN | OTHER_SCRIPTS
-    found = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=names)
-    scores = {str(one["encoding"]): one["confidence"] for one in found if one["encoding"] in names}
-    best = max(scores, key=lambda name: scores[name], default="cp1252")
+    scores = _scores(sample, names)
+    if not latin or not _fits(*_replaced(sample, _best(scores))):
+        # One damaged character rules out the true encoding where a character has two bytes.
+        for name in TWO_BYTES:
+            if name in scores:
+                continue
+            mended = sample.decode(name, "ignore").encode(name)
+            if len(mended) >= (1 - MOST_LOST) * len(sample):
+                scores |= _scores(mended, [name])
+    best = _best(scores)
     # A few bytes say little: the commonest encoding wins a close race.
-    return WESTERN if scores.get("cp1252", 0) >= ON_A_PAR * scores.get(best, 0) else names[best]
+    return WESTERN if scores.get("cp1252", -1) >= ON_A_PAR * scores.get(best, 0) else names[best]
+
+
+def _best(scores: dict[str, float]) -> str:
+    return max(scores, key=lambda name: scores[name], default="cp1252")
+
+
+def _scores(sample: bytes, names: Collection[str]) -> dict[str, float]:
+    """Confidence in each of these encodings that all bytes fit."""
+    import chardet  # takes a moment
+
+    found = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=[*names, "cp1252"])
+    return {str(one["encoding"]): one["confidence"] for one in found if one["encoding"] in names}
 
 
 def decoded(raw: bytes, label: str | None) -> tuple[str, int]:
@@ -102,7 +121,7 @@ def decoded(raw: bytes, label: str | None) -> tuple[str, int]:
     if stated and stated.startswith(("utf-16", "utf_16", "utf-32", "utf_32")) and b"\0" not in raw:
         stated = None
     if raw.isascii():
-        return _replaced(raw, stated if stated and SEVEN_BITS.match(stated) else "ascii")
+        return _replaced(raw, stated) if stated and SEVEN_BITS.match(stated) else (raw.decode("ascii"), 0)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -116,9 +135,13 @@ def decoded(raw: bytes, label: str | None) -> tuple[str, int]:
         return text, 0
     for name in _candidates(raw, None if _is_ascii(label) else stated):
         text, lost = _replaced(raw, name)
-        if lost <= MOST_LOST * len(_BEYOND_ASCII.findall(text)):
+        if _fits(text, lost):
             return text, lost
     return _replaced(raw, stated or "cp1252")
+
+
+def _fits(text: str, lost: int) -> bool:
+    return lost <= MOST_LOST * len(_BEYOND_ASCII.findall(text))
 
 
 def _candidates(raw: bytes, stated: str | None) -> Iterator[str]:

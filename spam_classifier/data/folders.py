@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from spam_classifier.data.charsets import MARKS, decoded, guess
 from spam_classifier.data.mailboxes import SUFFIXES, split_mails
@@ -129,13 +129,15 @@ def _is_text(path: str) -> bool:
 def _is_mail(file: _File) -> bool:
     if file.problem:
         return False
-    if file.path.lower().endswith(SUFFIXES):
-        return True
     try:
         with open(file.path, "rb") as opened:  # noqa: PTH123  (a Path for each of a million files takes seconds)
-            return looks_like_mail(opened.read(LONGEST_HEADER))
+            return _begins_like_mail(file.path, opened)
     except OSError:
         return False
+
+
+def _begins_like_mail(path: str, opened: IO[bytes]) -> bool:
+    return path.lower().endswith(SUFFIXES) or looks_like_mail(opened.read(LONGEST_HEADER))
 
 
 class _Reader:
@@ -162,16 +164,18 @@ class _Reader:
                 yield Rejected(file.path, file.problem, READABLE)
             elif not (self.mails or _is_text(file.path)):
                 self.notes.count(f"files passed over, which are neither mails nor {TEXT}", file.path)
-            elif not self.mails:
-                yield self._text(file)
-            elif _is_mail(file):
+            elif self.mails:
                 yield from self._mails(file)
             else:
-                self.notes.count("files passed over, which are no mails", file.path)
+                yield self._text(file)
 
     def _mails(self, file: _File) -> Rows:
         try:
             with open(file.path, "rb") as opened:  # noqa: PTH123
+                if not _begins_like_mail(file.path, opened):
+                    self.notes.count("files passed over, which are no mails", file.path)
+                    return
+                opened.seek(0)
                 mails = split_mails(opened)
                 first, second = next(mails), next(mails, None)
                 if second is None:

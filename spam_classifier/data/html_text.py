@@ -1,7 +1,6 @@
 """The text that a mail program shows of HTML."""
 
 import re
-from collections.abc import Iterable
 from html import unescape
 from html.parser import HTMLParser
 
@@ -97,25 +96,31 @@ class _Text(HTMLParser):
             parser.handle_data(unescape(rest))
             parser.rawdata = ""
         parser.close()
-        lines = (re.sub(r"\s+", " ", line).strip() for line in visible("".join(parser.pieces)).split("\0"))
+        lines = (" ".join(line.split()) for line in visible("".join(parser.pieces)).split("\0"))
         return "\n".join(line for line in lines if line)
 
     @override
+    def updatepos(self, i: int, j: int) -> int:
+        return j  # counting lines takes time
+
+    @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        style = self._style(attrs) if attrs else ""
+        style = self._style(tag, attrs) if attrs else ""
         if tag in LINES:
             self.pieces.append("\0")
+        elif tag in SPACES:
+            self.pieces.append(" ")
         elif style and _BLOCK.search(style):
             self.pieces.append("\0")
             self.blocks = [*self.blocks[-DEEPEST:], tag]
-        elif tag in SPACES:
-            self.pieces.append(" ")
+        if not (style or self.within or tag in HIDDEN):
+            return
         if tag in EMPTY:
             return
         if self.within and tag in _ENDS:
             self._end_others(tag)
         outer = self.within[-1][1] if self.within else "shown"
-        shown = outer if outer == "gone" else _shown(tag, attrs, style) or outer
+        shown = "gone" if outer == "gone" or tag in HIDDEN else _shown(tag, style) or outer
         if (self.within or shown != "shown") and len(self.within) < DEEPEST:
             self.within.append((tag, shown))
 
@@ -159,47 +164,39 @@ class _Text(HTMLParser):
         elif self.within[-1][0] == "style" and len(self.style_text) < LONGEST_STYLE:
             self.style_text += data[:LONGEST_STYLE]
 
-    def _style(self, attrs: list[tuple[str, str | None]]) -> str:
-        own = ""
+    def _style(self, tag: str, attrs: list[tuple[str, str | None]]) -> str:
+        """The declarations for an element, those of its other attributes among them."""
+        style = ""
         for name, value in attrs:
-            if not value:
-                continue
-            if name == "style":
-                own += ";" + value[:LONGEST_STYLE]
-            elif self.styles and name in ("class", "id"):
+            if name == "style" and value:
+                style += ";" + value[:LONGEST_STYLE]
+            elif name == "hidden":
+                style = "display:none;" + style
+            elif name == "size" and tag == "font" and value and (self.within or value.strip() == "0"):
+                style = f"font-size:{value[:9]};{style}"
+            elif self.styles and value and name in ("class", "id"):
                 mark = "." if name == "class" else "#"
-                own = ";".join(self.styles.get(mark + word, "") for word in value.split()) + own
-        return own
+                style = ";".join(self.styles.get(mark + word, "") for word in value.split()) + style
+        return style
 
 
-def _shown(tag: str, attrs: Iterable[tuple[str, str | None]], style: str) -> str:
-    """How an element shows its text; "" if it does as the one around it."""
-    if tag in HIDDEN:
+def _shown(tag: str, style: str) -> str:
+    """How a style shows an element's text; "" if it does as the element around it."""
+    gone = _GONE.search(style)
+    # A button's text is often a link that only Outlook hides, as it gets another one.
+    if gone and not (tag == "a" and gone[0].lower().startswith("mso")):
         return "gone"
-    size = ""
-    for name, value in attrs:
-        if name == "hidden":
-            return "gone"
-        if name == "size" and tag == "font" and value:
-            size = value
-    if style:
-        gone = _GONE.search(style)
-        # A button's text is often a link that only Outlook hides, as it gets another one.
-        if gone and not (tag == "a" and gone[0].lower().startswith("mso")):
-            return "gone"
-        if _FLAT.search(style) and _CUT.search(style):
-            return "gone"
-        size = next((found[1] for found in reversed(list(_SIZE.finditer(style)))), size)
-    if not size:
-        return ""
-    return "small" if _NO_SIZE.search(size) else "shown"
+    if _FLAT.search(style) and _CUT.search(style):
+        return "gone"
+    sizes = _SIZE.findall(style)
+    return ("small" if _NO_SIZE.search(sizes[-1]) else "shown") if sizes else ""
 
 
 def _hiding_rules(style: str) -> dict[str, str]:
     """Declarations by class (``.name``) or id (``#name``), of simple rules that hide text on any screen."""
     found = {}
     for selectors, declarations in _RULES.findall(_AT_RULES.sub("", _STYLE_COMMENTS.sub("", style))):
-        if _shown("", (), declarations) in ("gone", "small"):
+        if _shown("", declarations) in ("gone", "small"):
             for selector in selectors.split(","):
                 if name := _NAME.fullmatch(selector.strip()):
                     found[name[1]] = declarations

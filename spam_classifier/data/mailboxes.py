@@ -12,9 +12,10 @@ from spam_classifier.data.rows import Input, Notes, Rows, Source
 SUFFIXES = (".eml", ".mbox", ".mbx")
 START = b"From "
 LONGEST_LINE = 2**16  # bytes read at once
+AT_ONCE = 2**20
 
 _HEADER = re.compile(rb">?From |[!-9;-~]+:")
-_QUOTED = re.compile(rb">+From ")
+_QUOTED = re.compile(rb"^>(>*From )", re.M)
 
 
 def mail_input(source: Source) -> Input:
@@ -41,10 +42,14 @@ def split_mails(file: IO[bytes]) -> Iterator[bytes]:
     In a mailbox a line that begins with ``From `` precedes each mail, and lines of mails that begin so are quoted
     with ``>``. Not all programs quote, so such a line counts if it names a time or an address, and a header follows.
     """
-    first = file.read(len(START))
-    if first != START:
-        yield first + file.read(MOST_BYTES + 1 - len(first))
+    head = file.read(AT_ONCE)
+    if not head.startswith(START):
+        yield head + file.read(MOST_BYTES + 1 - len(head))
         return
+    if len(head) < AT_ONCE and b"\n" + START not in head:  # most often; the loop takes longer
+        yield _QUOTED.sub(rb"\1", head.partition(b"\n")[2])
+        return
+    file.seek(0)
     file.readline()
     mail: list[bytes] = []
     size, at_start = 0, True
@@ -55,7 +60,7 @@ def split_mails(file: IO[bytes]) -> Iterator[bytes]:
             mail, size = [], 0
             continue
         if size <= MOST_BYTES:
-            mail.append(line[1:] if at_start and _QUOTED.match(line) else line)
+            mail.append(_QUOTED.sub(rb"\1", line) if at_start and line.startswith(b">") else line)
             size += len(line)
         at_start = line.endswith(b"\n")
     yield _joined(mail)

@@ -1,8 +1,7 @@
 """The text of an e-mail: its subject on a line, then the text that a mail program shows."""
 
-import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
 from email.message import Message
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from typing_extensions import override
 
 from spam_classifier.data.charsets import decoded, guess
+from spam_classifier.data.encoded_words import base64_bytes, header_text
 from spam_classifier.data.html_text import html_text, visible
 from spam_classifier.data.rows import Notes, Rejected, Row, checked_row
 
@@ -39,6 +39,7 @@ HEADERS += b" reply-to sender in-reply-to references envelope-to content-transfe
 HEADERS += b" dkim-signature authentication-results list-id list-unsubscribe importance status x-mailer"
 _KNOWN = frozenset(HEADERS.split())
 ENVELOPE = re.compile(rb"From (?:.*\d:\d\d|\S+@\S+\s*$)")  # of a mailbox: the time a mail came, or who sent it
+ENVELOPE_NAME = b"From "
 _ENVELOPES = re.compile(rb"(?:>?From [^\n]*\n)*")
 _HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:|[ \t]")
 NO_MAILS = {  # how other files begin
@@ -51,7 +52,6 @@ NO_MAILS = {  # how other files begin
     b"\xff\xd8\xff": ("a picture", ""),
     b"!BDN": ("an Outlook .pst", "save its mails as .eml or .mbox"),
 }
-_ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bq])\?(.*?)\?=", re.I | re.S)
 _TOKEN = re.compile(r"\s*\"?([\w-]+)")
 _BASE64_LINES = re.compile(rb"(?:[A-Za-z0-9+/=]*[ \t]*(?:\r?\n|\r|\Z))++")  # before a footer that a list adds
 _PGP = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
@@ -81,7 +81,9 @@ class MailError(ValueError):
 
 def looks_like_mail(head: bytes) -> bool:
     """Whether a file that begins like this holds mails: two of a mail's usual headers, or a mailbox's first line."""
-    return len(_known_headers(head)) >= 2
+    names = _known_headers(head)
+    first = next(names, None)
+    return any(name != first for name in names)
 
 
 def mail_row(raw: bytes, place: int | str, column: str, notes: Notes, label: str | None = None) -> Row | Rejected:
@@ -137,29 +139,30 @@ def _refuse_unbounded(raw: bytes) -> None:
 
 
 def _refuse_others(raw: bytes) -> None:
+    if any(name != ENVELOPE_NAME for name in _known_headers(raw[:LONGEST_HEADER])):
+        return
     for signature, (what, remedy) in NO_MAILS.items():
         if raw.startswith(signature):
             raise MailError(f"no e-mail but {what}", remedy)
-    if not _known_headers(raw[:LONGEST_HEADER]) - {b"From "}:
-        raise MailError("no e-mail: it does not begin with headers such as From: and Subject:")
+    raise MailError("no e-mail: it does not begin with headers such as From: and Subject:")
 
 
-def _known_headers(head: bytes) -> set[bytes]:
+def _known_headers(head: bytes) -> Iterator[bytes]:
     """The usual headers of mails among the lines that a file begins with; one or two lines may stand before them."""
     lines = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").splitlines()
-    found = set()
     for number, line in enumerate(lines):
         if number < 2 and line.startswith((b"From ", b">From ")):
             if ENVELOPE.match(line):
-                found.add(b"From ")
+                yield ENVELOPE_NAME
             continue
         header = _HEADER.match(line)
         if header is None:
             break
         name = (header[1] or b"").lower()
-        if name in _KNOWN or name.startswith(b"x-"):
-            found.add(b"x-" if name.startswith(b"x-") else name)
-    return found
+        if name in _KNOWN:
+            yield name
+        elif name.startswith(b"x-"):
+            yield b"x-"
 
 
 class _Headers(policy.Compat32):
@@ -174,7 +177,9 @@ def _mail(message: Message, raw: bytes) -> Mail:
     """Subject and body of a message, whole or forwarded in another one; ``raw`` has it all."""
     body = _shown(message)
     value = next((str(value) for name, value in message.raw_items() if name.lower() == "subject"), "")
-    subject, lost = _header_text(value[:LONGEST_HEADER], message, raw)
+    subject, lost = header_text(
+        value[:LONGEST_HEADER], lambda: _stated_anywhere(message) or (guess(raw) if raw else None)
+    )
     text = "\n".join(part for part in (subject, body.text) if part)
     is_empty = subject and not body.text and not body.left_out
     return Mail(text, lost + body.lost, ["empty body"] if is_empty else body.left_out)
@@ -252,22 +257,17 @@ def _text(part: Message, raw: bytes, is_html: bool) -> Mail:
 
 def _content(part: Message) -> bytes:
     """The bytes of a part, once: its encoding is taken off."""
-    word = _TOKEN.match(str(part.get("content-transfer-encoding", "")))  # without comments and other things after it
+    stated = str(part.get("content-transfer-encoding", ""))
+    word = _TOKEN.match(stated)  # without comments and other things after it
     encoding = word[1].lower() if word else ""
-    del part["content-transfer-encoding"]
-    part["content-transfer-encoding"] = "8bit" if encoding == "base64" else encoding
+    if encoding == "base64" or encoding != stated.lower():
+        del part["content-transfer-encoding"]
+        part["content-transfer-encoding"] = "8bit" if encoding == "base64" else encoding
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return b""
     digits = _BASE64_LINES.match(content) if encoding == "base64" else None
-    return _base64(digits[0]) if digits and digits[0].strip() else content
-
-
-def _base64(raw: bytes) -> bytes:
-    """Decoded up to the first padding, whatever else is wrong with it."""
-    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", raw.partition(b"=")[0])
-    digits = digits[:-1] if len(digits) % 4 == 1 else digits
-    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
+    return base64_bytes(digits[0]) if digits and digits[0].strip() else content
 
 
 def _charset(part: Message) -> str | None:
@@ -275,6 +275,10 @@ def _charset(part: Message) -> str | None:
         return part.get_content_charset()
     except (LookupError, ValueError, TypeError):
         return None
+
+
+def _stated_anywhere(message: Message) -> str | None:
+    return next((charset for part in message.walk() if (charset := _charset(part))), None)
 
 
 def _unpacked(message: Message, part: Message) -> Message:
@@ -301,39 +305,8 @@ def _repaired(part: Message) -> Mail:
 
 def _name(part: Message, kind: str) -> str:
     """How the output names a part that is left out."""
-    name, _ = _header_text(part.get_filename() or "", part, b"")
+    name, _ = header_text(part.get_filename() or "", lambda: _charset(part))
     if kind.endswith("ms-tnef") or name.lower() == "winmail.dat":
         return "winmail.dat"
     name = "".join(letter for letter in name or kind if letter.isprintable())
     return f"attachment {name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + '...'}"
-
-
-def _header_text(value: str, message: Message, raw: bytes) -> tuple[str, int]:
-    """A header's text and how many characters of it are lost."""
-    pieces: list[tuple[bytes, str | None]] = []  # bytes and their charset; None where it is not stated
-    end, value = 0, re.sub(r"[\r\n]+", "", value)
-    for word in _ENCODED_WORD.finditer(value):
-        between = value[end : word.start()]
-        if not pieces or between.strip():
-            pieces.append((between.encode("utf-8", "surrogateescape"), None))
-        content, label = _word(word[2], word[3]), word[1].partition("*")[0]
-        if pieces[-1][1] == label:  # a character may begin in one word and end in the next
-            content = pieces.pop()[0] + content
-        pieces.append((content, label))
-        end = word.end()
-    pieces.append((value[end:].encode("utf-8", "surrogateescape"), None))
-    texts = []
-    for content, label in pieces:
-        if label is None and not content.isascii():
-            charsets = map(_charset, message.walk())
-            label = next((charset for charset in charsets if charset), None) or (guess(raw) if raw else None)
-        texts.append(decoded(content, label))
-    return " ".join(visible("".join(text for text, _ in texts)).split()), sum(lost for _, lost in texts)
-
-
-def _word(encoding: str, text: str) -> bytes:
-    """The bytes of an encoded word."""
-    raw = text.encode("utf-8", "surrogateescape")
-    if encoding in "qQ":
-        return binascii.a2b_qp(raw, header=True)
-    return _base64(raw)

@@ -122,6 +122,14 @@ def test_decoded(raw: bytes, label: str | None, text: str, lost: int) -> None:
     assert decoded(raw, label) == (text, lost)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("cp932", "今後広告をご希望されない方はここへ"), ("gbk", "明天下午三点开会，请带上报告")]
+)
+def test_a_damaged_character_costs_no_other_ones(encoding: str, text: str) -> None:
+    raw = (text * 3).encode(encoding) + b"\x85\n" + (text * 3).encode(encoding)
+    assert decoded(raw, None) == (f"{text * 3}\ufffd\n{text * 3}", 1)
+
+
 @given(
     raw=st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "ignore"))),
     label=st.one_of(

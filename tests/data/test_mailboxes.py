@@ -33,7 +33,11 @@ def test_single_mail() -> None:
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 def test_mailbox(newline: bytes) -> None:
-    mails = [b"Subject: 1\n\n>From here\n>>From there\n\n", b"Subject:\n\n\n", b"Subject: Prize \x81\xfe\n\nCall\n"]
+    mails = [
+        b"Subject: 1\n\n>From here\n>>From there\n\n",
+        b"Subject:\n\n\n",
+        b"Subject: =?utf-8?b?4pyT4g==?=\n\nCall\n",
+    ]
     found = opened(b"".join(ENVELOPE + mail + b"\n" for mail in mails).replace(b"\n", newline))
     assert (found.unit, found.columns, found.total) == ("mail", ["mail", *COLUMNS], None)
     first, second, third = found.rows

@@ -269,7 +269,7 @@ def test_row_has_what_is_left_out_and_the_notes_count_it() -> None:
         [7, "Prize", 0, "attachment a/b"],
         "spam",
     )
-    mail_row(b"Subject: Prize \x81\xfe\n\nCall", 8, "mail", notes)
+    mail_row(b"Subject: =?utf-8?b?4pyT4g==?=\n\nCall", 8, "mail", notes)
     rejected = mail_row(b"Subject:\nContent-Type: a/b\n\n", 9, "mail", notes)
     assert rejected[:2] == (9, "no text; left out: attachment a/b")
     assert notes.line() == (
