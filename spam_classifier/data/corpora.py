@@ -134,7 +134,7 @@ def corpus_sha256(
     for row in folder_input(path, labels).rows:
         if isinstance(row, Rejected):
             continue
-        name, content = os.fsencode("/".join(Path(str(row.place)).parts[-2:])), row.text.encode()
+        name, content = os.fsencode(Path(str(row.place)).relative_to(path).as_posix()), row.text.encode()
         digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
     return digest.hexdigest()
 

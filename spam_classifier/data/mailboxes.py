@@ -1,6 +1,7 @@
 """Mails of a file: a single one, or a mailbox (mbox) with one after the other."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, pairwise
@@ -40,8 +41,11 @@ def split_mails(file: IO[bytes]) -> Iterator[bytes]:
     """The mails of a file, one at a time; of one that is too large no more than ``read_mail`` needs to refuse it.
 
     In a mailbox a line that begins with ``From `` precedes each mail, and lines of mails that begin so are quoted
-    with ``>``. Not all programs quote, so such a line counts if it names a time or an address, and a header follows.
+    with ``>``. Not all programs quote, so such a line counts if it names a time, an address or, as Mozilla's, ``-``, and
+    a header follows.
     """
+    mark = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+    file.seek(mark)
     head = file.read(AT_ONCE)
     if not head.startswith(START):
         yield head + file.read(MOST_BYTES + 1 - len(head))
@@ -49,7 +53,7 @@ def split_mails(file: IO[bytes]) -> Iterator[bytes]:
     if len(head) < AT_ONCE and b"\n" + START not in head:  # most often; the loop takes longer
         yield _QUOTED.sub(rb"\1", head.partition(b"\n")[2])
         return
-    file.seek(0)
+    file.seek(mark)
     file.readline()
     mail: list[bytes] = []
     size, at_start = 0, True

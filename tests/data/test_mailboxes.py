@@ -55,6 +55,7 @@ def test_mailbox(newline: bytes) -> None:
         ("From - Mon Jan  1 10:00 2024\nX-Mozilla-Status: 0001\n", 2),  # not all programs leave a blank line
         ("From MAILER-DAEMON Mon Jan 1 10:00:00 2024\n>From x\nSubject: b\n", 2),
         ("\nFrom bob@example.com\nSubject: b\n", 2),
+        ("\nFrom -\nSubject: b\n", 2),  # Mozilla's
         ("\nFrom here on it is not quoted\n", 1),
         ("\nFrom 10:00 on\n\nSubject: b", 1),
         ("\nFrom the desk of Bob\nNote: call\n", 1),
@@ -63,7 +64,9 @@ def test_mailbox(newline: bytes) -> None:
     ],
 )
 def test_what_begins_a_mail(line: str, mails: int) -> None:
-    assert len(list(opened(ENVELOPE + b"Subject: a\n\nCall\n" + line.encode()).rows)) == mails
+    content = ENVELOPE + b"Subject: a\n\nCall\n" + line.encode()
+    for mark in (b"", b"\xef\xbb\xbf"):
+        assert len(list(opened(mark + content).rows)) == mails
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs", "Zl", "Zp", "Cf"]), min_size=1, max_size=9)
