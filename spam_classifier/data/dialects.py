@@ -55,7 +55,7 @@ def find_dialect(source: Source, encoding: Encoding, suffix: str, layout: Layout
                 continue
             named = bool(table.rows) and named_columns(table.rows[0][1], layout) is not None
             tables.append(((named, share), table))
-            if named and share == 1:
+            if share == 1 and (named or separator == first):
                 return _with_quotes(table, source, encoding, start, whole)
     best = max(tables, key=lambda scored: scored[0])[1]  # the first of them
     return _with_quotes(best, source, encoding, start, whole)
@@ -125,11 +125,12 @@ def _tabs_are_quoted(source: Source, encoding: Encoding, dialect: Dialect, names
                 faults += bool(text) or isinstance(line, Rejected)
     if whole and not faults:
         return needed or rows_with_quotes >= max(2, rows - 1)  # the names may be without
-    return (needed or faults > 0) and _faults(source, encoding, quoted, names) < max(1, faults)
+    return (needed or faults > 0) and _faults(source, encoding, quoted, names, most=max(1, faults)) < max(1, faults)
 
 
-def _faults(source: Source, encoding: Encoding, dialect: Dialect, names: Sequence[str]) -> int:
-    """The rows of a file that are malformed, or have another number of fields."""
+def _faults(source: Source, encoding: Encoding, dialect: Dialect, names: Sequence[str], most: int | None = None) -> int:
+    """The rows of a file that are malformed, or have another number of fields; counts no further than ``most``."""
     with source.open() as file:
         rows = read_fields(opened_text(file, encoding, dialect.newline), dialect, source.longest)
-        return sum(isinstance(row, Rejected) or (bool(row[1]) and not fits(row[1], names)) for row in rows)
+        faulty = (1 for row in rows if isinstance(row, Rejected) or (row[1] and not fits(row[1], names)))
+        return sum(islice(faulty, most))

@@ -41,8 +41,8 @@ def split_mails(file: IO[bytes]) -> Iterator[bytes]:
     """The mails of a file, one at a time; of one that is too large no more than ``read_mail`` needs to refuse it.
 
     In a mailbox a line that begins with ``From `` precedes each mail, and lines of mails that begin so are quoted
-    with ``>``. Not all programs quote, so such a line counts if it names a time, an address or, as Mozilla's, ``-``, and
-    a header follows.
+    with ``>``. Not all programs quote, so such a line counts if a header follows, and it names a time, an address or
+    just ``-``, as Mozilla's.
     """
     mark = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
     file.seek(mark)
