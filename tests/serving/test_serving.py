@@ -16,7 +16,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from spam_classifier import Classifier, Prediction
-from spam_classifier.serving.web_app import PAGE, Service, web_app
+from spam_classifier.serving.pages import PAGE
+from spam_classifier.serving.web_app import Service, web_app
 
 TEXTS = [f"{'call now ' * (number % 9)}message {number}" for number in range(40)]
 FILE = {"content-type": "application/octet-stream"}
