@@ -28,7 +28,7 @@ EXAMPLES = """examples:
   curl http://127.0.0.1:8000/health
 
 Ctrl-C and SIGTERM answer pending requests, then end the server."""
-PASSED_ON = ["allow_origin", "root_path", "forwarded_allow_ips", "access_log"]  # flags that are settings of the service
+PASSED_ON = ["allow_origin", "root_path", "forwarded_allow_ips", "access_log", "metrics"]  # to the service
 KEY_VARIABLE = "SPAM_CLASSIFIER_API_KEY"
 LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 LIMITS = {  # the most of each: default, unit, and help
@@ -68,7 +68,6 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--root_path",
-        default="",
         type=addresses.prefix,
         metavar="PATH",
         help="prefix of the addresses, as in /spam; a proxy that removes it needs no flag (default: none)",
@@ -83,6 +82,7 @@ def parse() -> argparse.Namespace:
         "(default: none)",
     )
     parser.add_argument("--access_log", action="store_true", help="print a line for each request")
+    parser.add_argument("--metrics", action="store_true", help="answer Prometheus at /metrics")
     for name, (default, unit, meaning) in LIMITS.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, metavar=unit, help=meaning)
     arguments = parser.parse_args()
@@ -105,10 +105,14 @@ def _serve(arguments: argparse.Namespace) -> None:
     try:
         with importing():
             from spam_classifier.inference.classifier import chosen_device, load_classifier
+
+            if arguments.metrics:
+                import prometheus_client  # noqa: F401
             from spam_classifier.serving.server import say_stopped
             from spam_classifier.serving.web_app import Service, http_server
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is missing: {hints.install('serve')}") from error
+        extra = "metrics" if error.name == "prometheus_client" else "serve"
+        raise UserError(f"{error.name} is missing: {hints.install(extra)}") from error
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
     device = chosen_device(arguments.accelerator)
     local = arguments.host in ("127.0.0.1", "localhost", "::1")

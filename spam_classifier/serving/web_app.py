@@ -18,7 +18,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from spam_classifier.data.columns import Layout
-from spam_classifier.data.rows import Input, Rejected, Row, checked_row
+from spam_classifier.data.rows import Input, Rejected, Row
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.inference.classifier import Classifier, Prediction
 from spam_classifier.judging.inputs import open_upload
@@ -26,6 +26,7 @@ from spam_classifier.runs.find import run_directory
 from spam_classifier.serving import schema
 from spam_classifier.serving.about import about
 from spam_classifier.serving.addresses import is_host_name
+from spam_classifier.serving.bad_texts import reasons_of, refusal
 from spam_classifier.serving.batching import Batcher, TooManyWaiting
 from spam_classifier.serving.pages import HEADERS, UnderPrefix, add_pages
 from spam_classifier.serving.request_limits import BodyLimits, with_header_deadline
@@ -73,9 +74,10 @@ class Service:
     api_key: str | None = None
     host_names: list[str] | None = None
     allow_origin: list[str] = field(default_factory=list)
-    root_path: str = ""
+    root_path: str | None = None
     forwarded_allow_ips: list[str] = field(default_factory=list)
     access_log: bool = False
+    metrics: bool = False
     max_body: int = 4 * 2**20
     max_texts: int = 1_000
     max_rows: int = 20_000
@@ -112,7 +114,16 @@ def http_server(service: Service) -> uvicorn.Server:
 
 def web_app(service: Service) -> FastAPI:
     """The API, its documentation and the page."""
-    batcher = Batcher(lambda texts: service.loaded().predict(texts), service.batch, service.max_waiting)
+
+    def predict_batch(texts: Sequence[str]) -> list[Prediction]:
+        return service.loaded().predict(texts)
+
+    if service.metrics:
+        from spam_classifier.serving.metrics import CountRequests, Metrics  # its package is an extra
+
+        metrics = Metrics(lambda: batcher.texts_waiting)
+    counted = metrics.counted(predict_batch) if service.metrics else predict_batch
+    batcher = Batcher(counted, service.batch, service.max_waiting)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -140,17 +151,6 @@ def web_app(service: Service) -> FastAPI:
     )
     _refuse_in_one_line(app)
     add_pages(app)
-    app.add_middleware(BodyLimits, most_bytes=service.max_body, seconds=service.read_timeout)
-    if service.allow_origin:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=service.allow_origin,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Retry-After"],
-        )
-    if service.root_path:
-        app.add_middleware(UnderPrefix, root_path=service.root_path)
 
     loading: dict[int | str, dict] = {503: {"description": "The model is loading."}}
 
@@ -213,12 +213,19 @@ def web_app(service: Service) -> FastAPI:
         classifier.check_threshold(request.threshold)
         if len(request.texts) > service.max_texts:
             raise HTTPException(413, f"{len(request.texts):,} texts are more than {service.max_texts:,}: send fewer")
-        for number, text in enumerate(request.texts, start=1):
-            _check_text(text, f"text {number}", service.max_characters)
-        predictions = await predicted(request.texts, request.threshold)
+        reasons = reasons_of(request.texts, service.max_characters)
+        if reasons and not request.allow_bad_texts:
+            raise refusal(reasons, service.max_characters)
+        good = [text for place, text in enumerate(request.texts) if place not in reasons]
+        predictions = iter(await predicted(good, request.threshold))
         return schema.PredictResponse(
             threshold=classifier.threshold if request.threshold is None else request.threshold,
-            predictions=[schema.TextPrediction(**prediction._asdict()) for prediction in predictions],
+            predictions=[
+                schema.RejectedText(label=None, reason=reasons[place])
+                if place in reasons
+                else schema.TextPrediction(**next(predictions)._asdict())
+                for place in range(len(request.texts))
+            ],
         )
 
     @app.post("/predict_file", **of_messages, summary="Label a file")
@@ -260,7 +267,8 @@ def web_app(service: Service) -> FastAPI:
         The text is classified again without each word, so this costs as much as up to 65 texts.
         """
         classifier = service.loaded()
-        _check_text(request.text, "the text", service.max_characters)
+        if reasons := reasons_of([request.text], service.max_characters):
+            raise refusal(reasons, service.max_characters)
         if request.label is not None and request.label not in classifier.labels:
             raise HTTPException(422, f"there is no class {request.label!r}, only {', '.join(classifier.labels)}")
         found = await in_time(batcher.in_thread(lambda: classifier.explain(request.text, request.label)))
@@ -277,15 +285,22 @@ def web_app(service: Service) -> FastAPI:
             raise HTTPException(404, "this run has no report: python -m spam_classifier.train test writes one")
         return FileResponse(path, headers={**HEADERS, "Content-Security-Policy": REPORT_POLICY})
 
+    # each sees requests before those above it
+    app.add_middleware(BodyLimits, most_bytes=service.max_body, seconds=service.read_timeout)
+    if service.allow_origin:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.allow_origin,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
+    if service.metrics:
+        app.get("/metrics", dependencies=[Depends(check_key)], include_in_schema=False)(metrics.page)
+        app.add_middleware(CountRequests, metrics=metrics, routes={getattr(route, "path", "") for route in app.routes})
+    if service.root_path:
+        app.add_middleware(UnderPrefix, root_path=service.root_path)
     return app
-
-
-def _check_text(text: str, name: str, max_characters: int) -> None:
-    if len(text) > max_characters:
-        raise HTTPException(413, f"{name} has {len(text):,} characters, more than {max_characters:,}: shorten it")
-    row = checked_row(name, text, [], [])
-    if isinstance(row, Rejected):
-        raise HTTPException(422, f"{name}: {row.reason}")
 
 
 def _read_rows(
