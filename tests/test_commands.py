@@ -15,7 +15,6 @@ from spam_classifier.find_config import find_config, packaged_folder, packaged_n
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXTRAS = {"serve": "uvicorn", "export": "onnx", "parquet": "pyarrow", "baseline": "scikit-learn"}
-EXTRAS |= {"metrics": "prometheus-client"}
 
 
 def test_the_package_lists_and_runs_its_commands(call: Callable) -> None:

@@ -90,7 +90,7 @@ def use_everything(page: Page, url: str, service: Any, directory: Path) -> None:
     expect(page.locator(".pushes")).to_be_visible()
     page.get_by_role("link", name="Report").click()
     expect(page.locator("p")).to_have_text("The report")
-    for start in ("", "a/b/c", "a%2Fb"):
+    for start in ("", "a/b/c"):
         page.goto(f"{url}{start}")
         page.get_by_role("link", name="API").click()
         expect(page.locator(".opblock")).to_have_count(5)
