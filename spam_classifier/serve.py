@@ -11,6 +11,7 @@ from spam_classifier import hints
 from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_run_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.runs.find import find_checkpoint
+from spam_classifier.serving import addresses
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
 
@@ -27,7 +28,9 @@ EXAMPLES = """examples:
   curl http://127.0.0.1:8000/health
 
 Ctrl-C and SIGTERM answer pending requests, then end the server."""
+PASSED_ON = ["allow_origin", "root_path", "forwarded_allow_ips", "access_log", "metrics"]  # to the service
 KEY_VARIABLE = "SPAM_CLASSIFIER_API_KEY"
+LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 LIMITS = {  # the most of each: default, unit, and help
     "max_body": (4 * 2**20, "BYTES", "bytes of a request or file (default: 4 MiB)"),
     "max_texts": (1_000, "N", "texts of a request (default: 1,000)"),
@@ -46,9 +49,45 @@ def parse() -> argparse.Namespace:
     add_accelerator_flag(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000; 0 takes a free one)")
+    parser.add_argument(
+        "--allow_host",
+        action="append",
+        default=[],
+        type=addresses.host_name,
+        metavar="NAME",
+        help="a further name that the server may be called by, as at a proxy; may be repeated (default: "
+        f"{', '.join(LOCAL_NAMES)}, or any name with --host)",
+    )
+    parser.add_argument(
+        "--allow_origin",
+        action="append",
+        default=[],
+        type=addresses.origin,
+        metavar="ORIGIN",
+        help="another site whose pages may use the API, as in https://app.example.com; may be repeated (default: none)",
+    )
+    parser.add_argument(
+        "--root_path",
+        type=addresses.prefix,
+        metavar="PATH",
+        help="prefix of the addresses, as in /spam; a proxy that removes it needs no flag (default: none)",
+    )
+    parser.add_argument(
+        "--forwarded_allow_ips",
+        action="append",
+        default=[],
+        type=addresses.network,
+        metavar="ADDRESS",
+        help="a proxy, or a network of them, whose X-Forwarded-For is believed in the access log; may be repeated "
+        "(default: none)",
+    )
+    parser.add_argument("--access_log", action="store_true", help="print a line for each request")
+    parser.add_argument("--metrics", action="store_true", help="answer Prometheus at /metrics")
     for name, (default, unit, meaning) in LIMITS.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, metavar=unit, help=meaning)
     arguments = parser.parse_args()
+    if arguments.forwarded_allow_ips and not arguments.access_log:
+        parser.error("--forwarded_allow_ips has no effect without --access_log")
     for name in LIMITS:
         if not getattr(arguments, name) > 0:
             parser.error(f"argument --{name}: must be more than 0")
@@ -66,15 +105,21 @@ def _serve(arguments: argparse.Namespace) -> None:
     try:
         with importing():
             from spam_classifier.inference.classifier import chosen_device, load_classifier
+
+            if arguments.metrics:
+                import prometheus_client  # noqa: F401
+            from spam_classifier.serving.server import say_stopped
             from spam_classifier.serving.web_app import Service, http_server
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is missing: {hints.install('serve')}") from error
+        extra = "metrics" if error.name == "prometheus_client" else "serve"
+        raise UserError(f"{error.name} is missing: {hints.install(extra)}") from error
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
     device = chosen_device(arguments.accelerator)
     local = arguments.host in ("127.0.0.1", "localhost", "::1")
     service = Service(
         api_key=os.environ.get(KEY_VARIABLE) or None,
-        host_names=["127.0.0.1", "localhost", "[::1]"] if local else None,
+        host_names=[*LOCAL_NAMES, *arguments.allow_host] if local or arguments.allow_host else None,
+        **{name: getattr(arguments, name) for name in PASSED_ON},
         **{name: getattr(arguments, name) for name in LIMITS},
     )
     if not local and service.api_key is None:
@@ -99,20 +144,15 @@ def _serve(arguments: argparse.Namespace) -> None:
         f"serving on http://{shown}:{port} (Ctrl-C ends it), loading the model",
         flush=True,
     )
+    former = {number: signal.signal(number, say_stopped) for number in (signal.SIGTERM, signal.SIGINT)}
     threading.Thread(target=load, daemon=True).start()
-    former = signal.signal(signal.SIGTERM, _say_stopped)  # the server calls it once requests are answered
     try:
-        server.run(sockets=[listening])
+        server.run(sockets=[listening])  # it sends itself the signal again once requests are answered
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
     if failures:
         raise failures[0]
-
-
-def _say_stopped(signum: int, frame: object) -> None:
-    os.write(2, b"stopped\n")
-    signal.signal(signum, signal.SIG_DFL)
-    signal.raise_signal(signum)
 
 
 def _listen(host: str, port: int) -> socket.socket:

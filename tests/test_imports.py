@@ -35,7 +35,8 @@ OF_EXTRAS = {  # the modules that need an extra
     "baseline": ["comparing.baselines"],
     "export": ["exporting.onnx_export"],
     "parquet": ["data.parquet", "judging.parquet_output"],
-    "serve": ["serving.request_limits", "serving.schema", "serving.web_app"],
+    "metrics": ["serving.metrics"],
+    "serve": [f"serving.{name}" for name in ("bad_texts", "pages", "request_limits", "schema", "server", "web_app")],
 }
 LIGHT = ["__main__", "train", "predict", "serve", "export", "experiments", "baseline", "rerun"]
 

@@ -34,6 +34,9 @@ class Batcher:
         predict: Returns a prediction for each text, in order.
         most_texts: Texts of a batch; a larger request is divided.
         most_waiting: Texts in the queue.
+
+    Attributes:
+        texts_waiting: Texts in the queue now.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class Batcher:
     ) -> None:
         self._predict, self._most_texts, self._most_waiting = predict, most_texts, most_waiting
         self._queue: asyncio.Queue[Piece] = asyncio.Queue()
-        self._texts_waiting = 0
+        self.texts_waiting = 0
         self._thread = ThreadPoolExecutor(1, "model")
 
     @contextlib.asynccontextmanager
@@ -60,9 +63,9 @@ class Batcher:
         Raises:
             TooManyWaiting: The queue is full.
         """
-        if self._texts_waiting and self._texts_waiting + len(texts) > self._most_waiting:
+        if self.texts_waiting and self.texts_waiting + len(texts) > self._most_waiting:
             raise TooManyWaiting
-        self._texts_waiting += len(texts)
+        self.texts_waiting += len(texts)
         loop, step = asyncio.get_running_loop(), self._most_texts
         pieces = [Piece(texts[at : at + step], loop.create_future()) for at in range(0, len(texts), step)]
         for piece in pieces:
@@ -86,7 +89,7 @@ class Batcher:
                     held = following
                 else:
                     batch.append(following)
-            self._texts_waiting -= sum(len(piece.texts) for piece in batch)
+            self.texts_waiting -= sum(len(piece.texts) for piece in batch)
             wanted = [piece for piece in batch if not piece.predictions.done()]
             if wanted:
                 await self._compute(wanted)

@@ -1,12 +1,15 @@
 """The JSON of requests and responses."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 THRESHOLD = "Probability of the second of two classes from which it is the label. Default: the model's own."
 PROBABILITY = "Calibrated probability of the second of two classes (spam); with more classes that of the label."
 Threshold = Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False, description=THRESHOLD)]
+
+
+Text = Annotated[Any, WithJsonSchema({"type": "string"})]  # others are refused with their places
 
 
 class Request(BaseModel):
@@ -18,8 +21,14 @@ class Request(BaseModel):
 class PredictRequest(Request):
     """Texts to classify."""
 
-    texts: Annotated[list[str], Field(min_length=1, examples=[["You have won a prize, call now", "See you at seven?"]])]
+    texts: Annotated[
+        list[Text], Field(min_length=1, examples=[["You have won a prize, call now", "See you at seven?"]])
+    ]
     threshold: Threshold = None
+    allow_bad_texts: Annotated[
+        bool,
+        Field(description="Answer a text that can't be labelled with label null and the reason. Default: refuse all."),
+    ] = False
 
 
 class PredictFileQuery(Request):
@@ -61,6 +70,13 @@ class TextPrediction(BaseModel):
     truncated: Annotated[bool, Field(description="Whether the text was longer than the model reads.", examples=[False])]
 
 
+class RejectedText(BaseModel):
+    """A text that has no label, if the request allows bad texts."""
+
+    label: None
+    reason: Annotated[str, Field(examples=["no text"])]
+
+
 class RowPrediction(TextPrediction):
     """The label of a row's text."""
 
@@ -79,7 +95,7 @@ class PredictResponse(BaseModel):
     """A prediction for each text, in the same order."""
 
     threshold: Threshold
-    predictions: list[TextPrediction]
+    predictions: list[TextPrediction | RejectedText]
 
 
 class PredictFileResponse(BaseModel):

@@ -5,60 +5,43 @@ import contextlib
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
 import uvicorn
 from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from spam_classifier.data.columns import Layout
-from spam_classifier.data.rows import Input, Rejected, Row, checked_row
+from spam_classifier.data.rows import Input, Rejected, Row
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.inference.classifier import Classifier, Prediction
 from spam_classifier.judging.inputs import open_upload
 from spam_classifier.runs.find import run_directory
 from spam_classifier.serving import schema
 from spam_classifier.serving.about import about
+from spam_classifier.serving.addresses import is_host_name
+from spam_classifier.serving.bad_texts import reasons_of, refusal
 from spam_classifier.serving.batching import Batcher, TooManyWaiting
+from spam_classifier.serving.pages import HEADERS, UnderPrefix, add_pages
 from spam_classifier.serving.request_limits import BodyLimits, with_header_deadline
+from spam_classifier.serving.server import Server, log_requests
 
-DESCRIPTION = """Labels texts with a fine-tuned GPT-2. To try it by hand, open [the page](/).
+DESCRIPTION = """Labels texts with a fine-tuned GPT-2. To try it by hand, open [the page](./).
 
 Texts of concurrent requests are computed together. Every refusal has a `detail` that says what is wrong."""
 TAGS = [
     {"name": "classify", "description": "Label texts, and see which words pushed a label."},
     {"name": "server", "description": "The model that is served, and whether it is ready."},
 ]
-PAGE = {  # files of the package by their URLs
-    "/": "serving/page/index.html",
-    "/page.css": "serving/page/page.css",
-    "/page.js": "serving/page/page.js",
-    "/palette.css": "palette.css",
-}
-NOT_FOUND = "there is nothing at this address: the page is at /, the API's documentation at /docs"
-NOT_FOUND_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Not found</title><link rel="stylesheet" href="/palette.css"><link rel="stylesheet" href="/page.css"></head>
-<body><main><section class="card"><h1>Not found</h1>
-<p>There is nothing at this address.</p>
-<p><a href="/">Classify messages</a>, or read <a href="/docs">the API's documentation</a>.</p>
-</section></main></body></html>
-"""
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
 REPORT_FILE = "report.html"
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"  # no script
 FILE_TYPE = Literal["application/octet-stream"]  # a type that CORS keeps pages of other sites from sending
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 CLOSING_SECONDS = 30  # for pending responses at shutdown
 MOST_CONNECTIONS = 1_000
 RETRY_SECONDS = "2"
@@ -81,12 +64,20 @@ class Service:
     Attributes:
         api_key: Key that requests must send; None if they need none.
         host_names: Names that a Host header may have; None for any.
+        allow_origin: Other sites whose pages may use it.
+        root_path: Prefix of its addresses at a proxy, as in /spam.
+        forwarded_allow_ips: Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
         max_waiting: Texts in the queue.
         classifier: None until it is loaded.
     """
 
     api_key: str | None = None
     host_names: list[str] | None = None
+    allow_origin: list[str] = field(default_factory=list)
+    root_path: str | None = None
+    forwarded_allow_ips: list[str] = field(default_factory=list)
+    access_log: bool = False
+    metrics: bool = False
     max_body: int = 4 * 2**20
     max_texts: int = 1_000
     max_rows: int = 20_000
@@ -106,21 +97,33 @@ class Service:
 
 def http_server(service: Service) -> uvicorn.Server:
     """A server that ends at SIGINT or SIGTERM, after it has answered pending requests."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            web_app(service),
-            http=with_header_deadline(service.read_timeout),
-            ws="none",
-            log_level="warning",
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_graceful_shutdown=CLOSING_SECONDS,
-        )
+    config = uvicorn.Config(
+        web_app(service),
+        http=with_header_deadline(service.read_timeout),
+        ws="none",
+        log_level="warning",
+        proxy_headers=bool(service.forwarded_allow_ips),
+        forwarded_allow_ips=service.forwarded_allow_ips,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=CLOSING_SECONDS,
     )
+    if service.access_log:
+        log_requests()  # after uvicorn has configured the logger
+    return Server(config)
 
 
 def web_app(service: Service) -> FastAPI:
     """The API, its documentation and the page."""
-    batcher = Batcher(lambda texts: service.loaded().predict(texts), service.batch, service.max_waiting)
+
+    def predict_batch(texts: Sequence[str]) -> list[Prediction]:
+        return service.loaded().predict(texts)
+
+    if service.metrics:
+        from spam_classifier.serving.metrics import CountRequests, Metrics  # its package is an extra
+
+        metrics = Metrics(lambda: batcher.texts_waiting)
+    counted = metrics.counted(predict_batch) if service.metrics else predict_batch
+    batcher = Batcher(counted, service.batch, service.max_waiting)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -128,9 +131,11 @@ def web_app(service: Service) -> FastAPI:
             yield
 
     async def check_host(request: HttpRequest) -> None:  # another site can point a name of its own at this machine
-        name = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
+        name = re.sub(r":\d*$", "", request.headers.get("host", "")).lower().removesuffix(".")
         if service.host_names is not None and name not in service.host_names:
-            raise HTTPException(400, f"the Host header names another server: use {', '.join(service.host_names)}")
+            known = ", ".join(service.host_names)
+            remedy = f", or start the server with --allow_host {name}" if is_host_name(name) else ""
+            raise HTTPException(400, f"the Host header names another server: use {known}{remedy}")
 
     app = FastAPIOffline(
         title="spam_classifier",
@@ -138,12 +143,14 @@ def web_app(service: Service) -> FastAPI:
         lifespan=lifespan,
         dependencies=[Depends(check_host)],
         openapi_tags=TAGS,
+        docs_url=None,
         redoc_url=None,
-        favicon_url=None,
+        redirect_slashes=False,  # it would redirect to an address without a proxy's prefix
+        servers=[{"url": "."}],  # relative to the address of openapi.json
+        root_path_in_servers=False,
     )
     _refuse_in_one_line(app)
-    app.add_middleware(BodyLimits, most_bytes=service.max_body, seconds=service.read_timeout)
-    _add_page(app)
+    add_pages(app)
 
     loading: dict[int | str, dict] = {503: {"description": "The model is loading."}}
 
@@ -206,12 +213,19 @@ def web_app(service: Service) -> FastAPI:
         classifier.check_threshold(request.threshold)
         if len(request.texts) > service.max_texts:
             raise HTTPException(413, f"{len(request.texts):,} texts are more than {service.max_texts:,}: send fewer")
-        for number, text in enumerate(request.texts, start=1):
-            _check_text(text, f"text {number}", service.max_characters)
-        predictions = await predicted(request.texts, request.threshold)
+        reasons = reasons_of(request.texts, service.max_characters)
+        if reasons and not request.allow_bad_texts:
+            raise refusal(reasons, service.max_characters)
+        good = [text for place, text in enumerate(request.texts) if place not in reasons]
+        predictions = iter(await predicted(good, request.threshold))
         return schema.PredictResponse(
             threshold=classifier.threshold if request.threshold is None else request.threshold,
-            predictions=[schema.TextPrediction(**prediction._asdict()) for prediction in predictions],
+            predictions=[
+                schema.RejectedText(label=None, reason=reasons[place])
+                if place in reasons
+                else schema.TextPrediction(**next(predictions)._asdict())
+                for place in range(len(request.texts))
+            ],
         )
 
     @app.post("/predict_file", **of_messages, summary="Label a file")
@@ -253,7 +267,8 @@ def web_app(service: Service) -> FastAPI:
         The text is classified again without each word, so this costs as much as up to 65 texts.
         """
         classifier = service.loaded()
-        _check_text(request.text, "the text", service.max_characters)
+        if reasons := reasons_of([request.text], service.max_characters):
+            raise refusal(reasons, service.max_characters)
         if request.label is not None and request.label not in classifier.labels:
             raise HTTPException(422, f"there is no class {request.label!r}, only {', '.join(classifier.labels)}")
         found = await in_time(batcher.in_thread(lambda: classifier.explain(request.text, request.label)))
@@ -270,15 +285,22 @@ def web_app(service: Service) -> FastAPI:
             raise HTTPException(404, "this run has no report: python -m spam_classifier.train test writes one")
         return FileResponse(path, headers={**HEADERS, "Content-Security-Policy": REPORT_POLICY})
 
+    # each sees requests before those above it
+    app.add_middleware(BodyLimits, most_bytes=service.max_body, seconds=service.read_timeout)
+    if service.allow_origin:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.allow_origin,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
+    if service.metrics:
+        app.get("/metrics", dependencies=[Depends(check_key)], include_in_schema=False)(metrics.page)
+        app.add_middleware(CountRequests, metrics=metrics, routes={getattr(route, "path", "") for route in app.routes})
+    if service.root_path:
+        app.add_middleware(UnderPrefix, root_path=service.root_path)
     return app
-
-
-def _check_text(text: str, name: str, max_characters: int) -> None:
-    if len(text) > max_characters:
-        raise HTTPException(413, f"{name} has {len(text):,} characters, more than {max_characters:,}: shorten it")
-    row = checked_row(name, text, [], [])
-    if isinstance(row, Rejected):
-        raise HTTPException(422, f"{name}: {row.reason}")
 
 
 def _read_rows(
@@ -316,22 +338,6 @@ def _refuse_in_one_line(app: FastAPI) -> None:
     async def refused(_: HttpRequest, error: UserError) -> JSONResponse:
         return JSONResponse({"detail": one_line(str(error))}, 422)
 
-    @app.exception_handler(404)
-    async def not_found(request: HttpRequest, error: HTTPException) -> Response:
-        if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(NOT_FOUND_PAGE, 404, {**HEADERS, "Content-Security-Policy": PAGE_POLICY})
-        return JSONResponse({"detail": NOT_FOUND if error.detail == "Not Found" else error.detail}, 404)
-
     @app.exception_handler(Exception)
     async def failed(_: HttpRequest, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": "the server failed; its log says why"}, 500)
-
-
-def _add_page(app: FastAPI) -> None:
-    package = Path(str(files("spam_classifier")))
-    for route, name in PAGE.items():
-
-        def file(path: Path = package / name) -> FileResponse:
-            return FileResponse(path, headers={**HEADERS, "Content-Security-Policy": PAGE_POLICY})
-
-        app.get(route, include_in_schema=False)(file)

@@ -1,86 +1,31 @@
 """The web page in a browser, served by the real server with a small stand-in for the model."""
 
 import csv
-import re
-import shutil
-import socket
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spam_classifier import Prediction
-from spam_classifier.inference.classifier import Explanation
-from spam_classifier.inference.word_influence import Part
-
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("fastapi", reason="fastapi is not installed")
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Page, expect  # noqa: E402
 
 from spam_classifier.runs.metrics import update_metrics  # noqa: E402
-from spam_classifier.serving.web_app import Service, http_server  # noqa: E402
+from spam_classifier.serving.web_app import Service  # noqa: E402
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 HOSTILE = "<img src=x onerror=alert(1)>"
-
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
-
-
-class Model:
-    """Stands in for a classifier: the probability of spam is the number a text ends with, in per cent, else 50%."""
-
-    max_length = 120
-    checkpoint = Path("version_0/checkpoints/last.ckpt")
-
-    def __init__(self) -> None:
-        self.labels = ["ham", "spam"]
-        self.threshold: float | None = 0.5
-        self.seconds = 0.0
-        self.texts: list[str] = []
-
-    def check_threshold(self, threshold: float | None) -> None:
-        pass
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        time.sleep(self.seconds)
-        self.texts += texts
-        return [self.prediction(text) for text in texts]
-
-    def prediction(self, text: str) -> Prediction:
-        found = re.search(r"(\d+)\s*$", text)
-        second = int(found[1]) / 100 if found else 0.5
-        rest = (1 - second) / (len(self.labels) - 1)
-        probabilities = {label: second if label == self.labels[1] else rest for label in self.labels}
-        label = max(reversed(self.labels), key=lambda name: probabilities[name])
-        return Prediction(label, probabilities[label], probabilities, self.threshold, len(text) > 100)
-
-    def explain(self, text: str, label: str) -> Explanation:
-        found = re.findall(r"\s+|\S+", text)
-        parts = [Part(part, None if part.isspace() else 2.0 if part.isupper() else -0.5) for part in found]
-        return Explanation(self.prediction(text), label, parts)
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[Service, str]]:
-    service = Service(classifier=Model())  # type: ignore[arg-type]
-    server = http_server(service)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield service, f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+def server(served: Callable[..., tuple[Service, int]]) -> tuple[Service, int]:
+    return served()
 
 
 @pytest.fixture
-def service(served: tuple[Service, str]) -> Service:
-    served[0].__init__(classifier=Model(), max_characters=200)  # type: ignore[misc, arg-type]  # as new
-    return served[0]
+def service(server: tuple[Service, int], stand_in: type) -> Service:
+    server[0].__init__(classifier=stand_in(), max_characters=200)  # type: ignore[misc]  # as new
+    return server[0]
 
 
 @pytest.fixture
@@ -88,28 +33,11 @@ def model(service: Service) -> Any:
     return service.classifier
 
 
-@pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, headless=True, args=FLAGS)
-        context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 800})
-        context.set_default_timeout(5_000)
-        yield context
-        browser.close()
-
-
 @pytest.fixture
-def page(context: BrowserContext, service: Service, served: tuple[Service, str]) -> Iterator[Page]:
-    """The page; the test fails if a script of it fails or breaks the content security policy."""
-    complaints: list[object] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(error))
-    page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
-    page.goto(served[1])
-    expect(page.locator("#state")).to_have_text("Ready")
-    yield page
-    page.close()
-    assert complaints == []
+def page(new_page: Page, service: Service, server: tuple[Service, int]) -> Page:
+    new_page.goto(f"http://127.0.0.1:{server[1]}")
+    expect(new_page.locator("#state")).to_have_text("Ready")
+    return new_page
 
 
 def paste(page: Page, *lines: str) -> None:
@@ -142,7 +70,7 @@ def test_pasted_lines_get_labels(page: Page) -> None:
     assert [row[3] for row in rows(page)] == ["see you 3"]
 
 
-def test_whole_box_is_one_message(page: Page, model: Model) -> None:
+def test_whole_box_is_one_message(page: Page, model: Any) -> None:
     page.get_by_text("The whole box is one message").click()
     page.get_by_role("textbox", name="One message").fill("two lines,\n\none message 80" + " " * 90)
     page.get_by_role("button", name="Classify").click()
@@ -150,7 +78,7 @@ def test_whole_box_is_one_message(page: Page, model: Model) -> None:
     assert model.texts == ["two lines,\n\none message 80" + " " * 90]
 
 
-def test_threshold_moves_without_another_request(page: Page, model: Model) -> None:
+def test_threshold_moves_without_another_request(page: Page, model: Any) -> None:
     paste(page, "a 20", "b 50", "c 70")
     expect(page.locator("#tiles")).to_have_text("3all1ham2spam")
     slider = page.get_by_role("slider")
@@ -255,7 +183,7 @@ def test_keyboard_is_enough(page: Page) -> None:
     expect(page.locator(".words .word.towards").first).to_have_text("WIN")
 
 
-def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Model) -> None:
+def test_file_is_dropped_and_its_labels_are_downloaded(page: Page, model: Any) -> None:
     table = '\ufeffid,WORDS\r\n1,"one, ""two""\r\nand 90"\r\n2,\r\n3,plain 5\r\n'
     page.evaluate(
         """table => {
@@ -304,7 +232,7 @@ def test_unknown_and_too_large_files_are_refused(page: Page, service: Service) -
     expect(page.get_by_role("alert")).to_contain_text("51 bytes, and this server takes 50")
 
 
-def test_cancel_ends_the_work(page: Page, service: Service, model: Model) -> None:
+def test_cancel_ends_the_work(page: Page, service: Service, model: Any) -> None:
     service.batch, model.seconds = 5, 0.3
     paste(page, *(f"message {number}" for number in range(100)))
     page.get_by_role("button", name="Cancel").click()
@@ -346,7 +274,7 @@ def test_page_waits_for_the_model(page: Page, service: Service, model: Any) -> N
     expect(page.locator("#about")).to_contain_text("up to 120 tokens of a message, about 90 words")
 
 
-def test_more_classes_have_no_threshold(page: Page, model: Model) -> None:
+def test_more_classes_have_no_threshold(page: Page, model: Any) -> None:
     model.labels, model.threshold = ["arts", "sport", HOSTILE], None
     page.reload()
     paste(page, "goal 90", "play 2")

@@ -1,5 +1,6 @@
 """``python -m spam_classifier.serve``."""
 
+import contextlib
 import json
 import os
 import re
@@ -61,6 +62,45 @@ def test_server_answers_until_it_is_stopped(
         asked(f"{url}/health")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_ctrl_c_ends_it_without_a_traceback(
+    trained: Callable[..., Classifier], forked: Callable, wait_until: Callable, tmp_path: Path, times: int
+) -> None:
+    """The first waits for the requests, the second does not."""
+    server = forked("spam_classifier.serve", "--port", 0, "--ckpt_path", trained().checkpoint, cwd=tmp_path, fresh=True)
+    wait_until(lambda: "ready" in server.out.read_text())
+    url = re.findall(r"http://127\.0\.0\.1:\d+", server.out.read_text())[0]
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        head = (
+            "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n"
+        )
+        answer = b""
+        connection.sendall(head.encode() + b'{"texts":')  # the request is under way until the rest arrives
+        time.sleep(0.2)
+        for _ in range(times):
+            os.kill(server.pid, signal.SIGINT)
+            time.sleep(0.05)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b' ["a"]}')
+            answer = connection.recv(100)
+    assert answer.startswith(b"HTTP/1.1 200") == (times == 1)
+    assert server.wait(timeout=10) == 130
+    assert server.err.read_text() == "stopped\n"
+
+
+def test_addresses_are_brought_into_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = (
+        "--allow_host Spam.Example.com. --allow_host localhost --root_path spam/ --allow_origin HTTPS://A.example:443/"
+    )
+    monkeypatch.setattr(sys, "argv", ["serve", *given.split(), "--allow_origin", "http://b.example:8080"])
+    arguments = serve.parse()
+    assert arguments.allow_host == ["spam.example.com", "localhost"]
+    assert arguments.root_path == "/spam"
+    assert arguments.allow_origin == ["https://a.example", "http://b.example:8080"]
+
+
 def test_mistakes_end_in_one_line(
     trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable
 ) -> None:
@@ -74,6 +114,14 @@ def test_mistakes_end_in_one_line(
             (1, "--port", [*own, "--port", 99_999]),
             (1, "--accelerator", [*own, "--accelerator", "abacus"]),
             (2, "--timeout", [*own, "--timeout", 0]),
+            (2, "give it alone, as in spam.example.com", [*own, "--allow_host", "https://spam.example.com"]),
+            (2, "give it alone, as in spam.example.com", [*own, "--allow_host", "*"]),
+            (2, "give one as in https://app.example.com", [*own, "--allow_origin", "app.example.com"]),
+            (2, "give one as in https://app.example.com", [*own, "--allow_origin", "https://app.example.com/a"]),
+            (2, "give one as in https://app.example.com", [*own, "--allow_origin", "*"]),
+            (2, "give one as in /spam", [*own, "--root_path", "a b"]),
+            (2, "give one as in 127.0.0.1", [*own, "--access_log", "--forwarded_allow_ips", "*"]),
+            (2, "has no effect without --access_log", [*own, "--forwarded_allow_ips", "127.0.0.1"]),
             (1, "not a checkpoint", ["--ckpt_path", tmp_path / "no.ckpt"]),
         ):
             done = call(serve.main, *arguments)
@@ -81,23 +129,26 @@ def test_mistakes_end_in_one_line(
             assert error in done.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("missing", "package"), [("uvicorn", "fastapi"), ("prometheus_client", r"(prometheus-client|\[metrics\])")]
+)
 def test_without_the_extra_it_says_what_to_install(
-    trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch, call: Callable
+    trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch, call: Callable, missing: str, package: str
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("spam_classifier.serving")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    done = call(serve.main, "--ckpt_path", trained().checkpoint)
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = call(serve.main, "--metrics", "--ckpt_path", trained().checkpoint)
     assert done.code == 1
-    assert "uvicorn is missing: " in done.err
-    assert " -m pip install fastapi" in done.err
+    assert f"{missing} is missing: " in done.err
+    assert re.search(rf" -m pip install .*{package}", done.err)
 
 
 def test_server_answers_the_documented_requests(
     trained: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = Path(__file__).parents[2].joinpath("docs/serving.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^python -m spam_classifier\.serve.*", page, flags=re.MULTILINE)
+    command = re.findall(r"^python -m spam_classifier\.serve.*", page, flags=re.MULTILINE)[0]
     monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])
     arguments = serve.parse()
     requests = [shlex.split(line)[1:] for line in re.findall(r"^curl .*", page, flags=re.MULTILINE)]

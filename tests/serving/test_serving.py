@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from spam_classifier import Classifier, Prediction
-from spam_classifier.serving.web_app import PAGE, Service, web_app
+from spam_classifier import Classifier, Prediction, serve
+from spam_classifier.serving.pages import PAGE
+from spam_classifier.serving.web_app import Service, web_app
 
 TEXTS = [f"{'call now ' * (number % 9)}message {number}" for number in range(40)]
 FILE = {"content-type": "application/octet-stream"}
@@ -166,14 +167,19 @@ def test_health_tells_loading_from_ready(trained: Callable[..., Classifier]) -> 
         (b"[" * 50_000, 400, "body"),
         (b"[1, 2]", 422, "the body"),
         (b'{"texts": []}', 422, "texts"),
-        (b'{"texts": [1]}', 422, "texts.0"),
+        (b'{"texts": [1, null]}', 422, "text 1: the text is not a string; text 2: no text"),
         (b'{"texts": ["a"], "treshold": 0.5}', 422, "treshold"),
         (b'{"texts": ["a"], "threshold": 2}', 422, "threshold"),
         (b'{"texts": ["a"], "threshold": NaN}', 422, "threshold"),
-        (b'{"texts": ["a", " \\n "]}', 422, "text 2: no text"),
-        (b'{"texts": ["\\ud800"]}', 422, ""),
+        (b'{"texts": ["a", " \\n ", "b", ""]}', 422, "texts 2 and 4: no text"),
+        (b'{"texts": ["\\ud800"]}', 422, "text 1: "),
+        (
+            json.dumps({"texts": [""] * 40 + ["b" * 1_001]}).encode(),
+            422,
+            "9, 10 and 30 more: no text; text 41: more than 1",
+        ),
         (json.dumps({"texts": ["a"] * 51}).encode(), 413, "51 texts"),
-        (json.dumps({"texts": ["a", "b" * 1_001]}).encode(), 413, "text 2 has 1,001 characters"),
+        (json.dumps({"texts": ["a", "b" * 1_001]}).encode(), 413, "text 2: more than 1,000 characters"),
         (json.dumps({"texts": ["a" * 100_000]}).encode(), 413, "100,000 bytes"),
     ],
 )
@@ -233,7 +239,9 @@ def test_unknown_addresses_say_where_to_go(client: TestClient) -> None:
     refused(client.get("/nothing"), 404, "the page is at /, the API's documentation at /docs")
     page = client.get("/nothing", headers={"accept": "text/html,*/*"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert 'href="/docs"' in page.text
+    assert 'href="./docs"' in page.text
+    for path, home in (("/a/b/c", "../../"), ("/a/", "../"), ("/a%2Fb/c", "../"), ("/docs/", "../")):
+        assert f'href="{home}docs"' in client.get(path, headers={"accept": "text/html"}).text
 
 
 def test_report_of_the_run_needs_the_key(tmp_path: Path) -> None:
@@ -262,6 +270,129 @@ def test_pages_elsewhere_can_not_use_it(trained: Callable[..., Classifier]) -> N
         refused(client.post("/predict", content=body, headers=headers), 400, "127.0.0.1")
         preflight = {"origin": "http://evil.example", "access-control-request-method": "POST"}
         assert "access-control-allow-origin" not in client.options("/predict", headers=preflight).headers
+
+
+def test_bad_texts_are_answered_in_place_if_the_request_allows_them(client: TestClient) -> None:
+    texts = ["", TEXTS[0], None, "x" * 1_001, TEXTS[1], 7]
+    answer = client.post("/predict", json={"texts": texts, "allow_bad_texts": True}).json()["predictions"]
+    good = classify(client, TEXTS[0], TEXTS[1]).json()["predictions"]
+    assert [answer[1], answer[4]] == good
+    assert [answer[place] for place in (0, 2, 3, 5)] == [
+        {"label": None, "reason": "no text"},
+        {"label": None, "reason": "no text"},
+        {"label": None, "reason": "more than 1,000 characters"},
+        {"label": None, "reason": "the text is not a string"},
+    ]
+    none = client.post("/predict", json={"texts": [" "], "allow_bad_texts": True, "threshold": 0.4})
+    assert none.json()["predictions"] == [{"label": None, "reason": "no text"}]
+
+
+@pytest.mark.parametrize("host", ["spam.example.com", "SPAM.Example.com.", "spam.example.com.:8443", "127.0.0.1:1"])
+def test_server_goes_by_the_names_it_was_given(host: str) -> None:
+    with client_of(Spy(), host_names=["127.0.0.1", "spam.example.com"]) as client:
+        assert client.get("/health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "remedy"),
+    [
+        ("localhost.localdomain:80", "start the server with --allow_host localhost.localdomain"),
+        ("[FE80::1]:8000", "start the server with --allow_host [fe80::1]"),
+        ("xn--bcher-kva.example", "start the server with --allow_host xn--bcher-kva.example"),
+        ("a b; rm -rf", "use 127.0.0.1"),
+        ("", "use 127.0.0.1"),
+    ],
+)
+def test_refused_name_is_the_one_to_allow(host: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with client_of(Spy(), host_names=["127.0.0.1"]) as client:
+        answer = client.get("/health", headers={"host": host})
+    refused(answer, 400, remedy)
+    if "--allow_host" in remedy:  # it can be typed
+        monkeypatch.setattr("sys.argv", ["serve", *remedy.split()[-2:]])
+        assert serve.parse().allow_host == [remedy.split()[-1]]
+    else:
+        assert "--allow_host" not in answer.json()["detail"]
+
+
+def test_only_named_origins_may_use_it() -> None:
+    asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    with client_of(Spy(), allow_origin=["https://app.example.com"], max_body=100) as client:
+        own, other = ({"origin": f"https://{name}.example.com"} for name in ("app", "evil"))
+        allowed = client.options("/predict", headers={**own, **asks})
+        assert allowed.status_code == 200
+        assert allowed.headers["access-control-allow-origin"] == "https://app.example.com"
+        for body in ({"texts": ["a"]}, {"texts": ["a" * 200]}):  # answers and refusals can be read
+            answer = client.post("/predict", json=body, headers=own)
+            assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+        assert answer.status_code == 413
+        assert "access-control-allow-origin" not in client.options("/predict", headers={**other, **asks}).headers
+        assert "access-control-allow-origin" not in classify(client, "a").headers
+        assert client.post("/predict", content=b"{}", headers={**own, "content-type": "text/plain"}).status_code == 422
+    with client_of(Spy()) as client:
+        assert client.options("/predict", headers={**own, **asks}).status_code == 405
+
+
+def test_addresses_under_a_prefix() -> None:
+    with client_of(Spy(), root_path="/spam") as client:
+        for path in (
+            "/health",
+            "/spam/health",
+            "/",
+            "/spam/",
+            "/spam/docs",
+            "/spam/static-offline-docs/swagger-ui.css",
+        ):
+            assert client.get(path).status_code == 200
+        refused(client.get("/spam/nothing"), 404, "the page is at /spam/, the API's documentation at /spam/docs")
+        for path in ("/spam", "/spam/a/b", "/a"):
+            assert 'href="/spam/docs"' in client.get(path, headers={"accept": "text/html"}).text
+        assert client.get("/spammer/health").status_code == client.get("/spam/spam/health").status_code == 404
+
+
+def test_metrics() -> None:
+    pytest.importorskip("prometheus_client")
+    spy = Spy(0.3)
+    key = {"authorization": "Bearer open sesame"}
+
+    def metrics(client: TestClient) -> dict[str, float]:
+        lines = client.get("/metrics", headers=key).text.splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+    def ask(*texts: str) -> Any:
+        return client.post("/predict", json={"texts": texts}, headers=key)
+
+    settings = {"metrics": True, "api_key": "open sesame", "root_path": "/spam"}
+    with client_of(spy, **settings) as client, ThreadPoolExecutor(2) as threads:
+        refused(client.get("/metrics"), 401, "key")
+        first = threads.submit(ask, "first")
+        spy.begun.wait()
+        second = threads.submit(ask, "a", "b", "c")
+        while not (found := metrics(client))["spam_classifier_queue_texts"]:
+            time.sleep(0.01)
+        assert found["spam_classifier_queue_texts"] == 3
+        assert first.result().status_code == second.result().status_code == 200
+        assert ask("").status_code == 422
+        assert ask("poison").status_code == 500
+        assert ask("a" * 100_000).status_code == 413
+        for name in ("a", "b"):
+            client.get(f"/{name}")
+        found = metrics(client)
+    requests = {name: value for name, value in found.items() if "requests_total" in name and "/metrics" not in name}
+    assert requests == {
+        'spam_classifier_requests_total{route="/predict",status="200"}': 2,
+        'spam_classifier_requests_total{route="/predict",status="422"}': 1,
+        'spam_classifier_requests_total{route="/predict",status="500"}': 1,
+        'spam_classifier_requests_total{route="/predict",status="413"}': 1,
+        'spam_classifier_requests_total{route="other",status="404"}': 2,
+    }
+    assert found['spam_classifier_texts_total{label="ham"}'] == 4
+    assert found["spam_classifier_queue_texts"] == 0
+    assert found['spam_classifier_batch_texts_bucket{le="2.0"}'] == 2  # first and poison
+    assert (found["spam_classifier_batch_texts_count"], found["spam_classifier_batch_texts_sum"]) == (3, 5)
+    assert found['spam_classifier_request_seconds_count{route="/predict"}'] == 5
+    assert found['spam_classifier_request_seconds_bucket{le="0.25",route="/predict"}'] == 2  # 422 and 413
+    with client_of(Spy()) as client:
+        assert client.get("/metrics").status_code == 404
 
 
 def test_page_and_documentation_need_nothing_from_elsewhere(client: TestClient) -> None:

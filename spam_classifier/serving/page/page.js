@@ -89,8 +89,8 @@ async function waitForModel() {
   };
   while (!model.ready) {
     try {
-      const health = await fetch("/health");
-      const answer = health.ok && (await fetch("/model"));
+      const health = await fetch("health");
+      const answer = health.ok && (await fetch("model"));
       if (answer.ok) {
         Object.assign(model, await answer.json(), { ready: true });
         break;
@@ -174,7 +174,7 @@ async function classify() {
     const query = new URLSearchParams({ name: sent.name });
     if (file && at("column").value.trim()) query.set("text_column", at("column").value.trim());
     if (file && at("encoding").value.trim()) query.set("encoding", at("encoding").value.trim());
-    const answer = await asked(`/predict_file?${query}`, "application/octet-stream", content, running.signal);
+    const answer = await asked(`predict_file?${query}`, "application/octet-stream", content, running.signal);
     const { predictions: results, rejected, unit } = answer;
     const notes = file ? answer.notes : "";
     Object.assign(shown, { results, rejected, unit, notes, name: sent.name, label: null, most: ROWS_SHOWN });
@@ -342,7 +342,7 @@ async function showExplanation(panel, result) {
   panel.replaceChildren(words, note);
   try {
     const question = { text: result.text, label: inTwo() ? model.labels[1] : result.label };
-    const explanation = await asked("/explain", "application/json", JSON.stringify(question));
+    const explanation = await asked("explain", "application/json", JSON.stringify(question));
     panel.replaceChildren(...explained(result, explanation));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
