@@ -329,7 +329,7 @@ def run() -> None:
             SpamCLI(resumed, typed, launched)
         except SystemExit as ended:
             sys.exit(signalled(ended) or ended.code)
-        except (UserError, OSError):
+        except UserError:
             raise
         except torch.OutOfMemoryError as error:
             raise UserError(

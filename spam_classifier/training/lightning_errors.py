@@ -5,10 +5,12 @@ import re
 import traceback
 
 import lightning.pytorch as pl
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from spam_classifier.training.logger import RunLogger
+
 OF_MISTAKES = (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError)
-LOGGERS = "lightning.pytorch.loggers."
 OF_TRAINER = frozenset(inspect.signature(pl.Trainer).parameters)
 DEVICES = re.compile("accelerator|device|strategy|FSDP|GPU|CUDA|MPS|TPU", re.IGNORECASE)
 PYTHON = {"None": "null", "True": "true", "False": "false"}  # as a flag has them
@@ -21,10 +23,12 @@ def refusal(error: Exception) -> str | None:
     """
     while isinstance(error.__cause__, Exception):  # jsonargparse wraps those of the classes that it makes
         error = error.__cause__
-    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    if any(module.startswith(LOGGERS) for module in modules):
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    objects = [frame.f_locals.get("self") for frame in frames]
+    if any(isinstance(one, Logger) and not isinstance(one, RunLogger) for one in objects):
         return f"the logger fails: {error} (--trainer.logger true logs to TensorBoard alone)"
-    if not isinstance(error, OF_MISTAKES) or not modules or modules[-1].partition(".")[0] != "lightning":
+    raised_in = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+    if not isinstance(error, OF_MISTAKES) or raised_in.partition(".")[0] != "lightning":
         return None
     text = re.sub(r"`(\w+)(?:=(\w+))?`", _as_flag, str(error))
     remedy = " (--trainer.accelerator auto and --trainer.devices auto take what this machine has)"

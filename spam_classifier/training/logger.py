@@ -1,5 +1,6 @@
 """The run directory, whatever logs, and the TensorBoard logs in it."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -122,9 +123,11 @@ def beside_the_runs(loggers: Sequence[Logger], directory: RunDirectory, session:
         if isinstance(logger, TensorBoardLogger | CSVLogger) and logger._version is None:
             among_the_runs = Path(logger.root_dir).resolve() == directory.runs_directory.resolve()
             if among_the_runs and isinstance(logger, TensorBoardLogger):
-                rank_zero_info("TensorBoardLogger is left out: the run logs to TensorBoard in this directory anyway")
+                if not session:
+                    rank_zero_info("TensorBoardLogger is left out: the run logs to TensorBoard in its directory anyway")
                 continue
-            if among_the_runs:
+            if among_the_runs:  # it warns that it removes older files, and here there are none of its own
+                warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
                 vars(logger)["_get_next_version"] = lambda: str(Path(directory.path.name, session))
         kept.append(logger)
     return kept
