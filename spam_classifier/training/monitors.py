@@ -24,9 +24,12 @@ class CheckMonitors(Callback):
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        validates = bool(trainer.limit_val_batches)
+        watchers = list(watched(trainer))
+        if not watchers:
+            return
+        validates = bool(trainer.limit_val_batches) and not trainer.datamodule.splits[VALIDATION].empty  # type: ignore[attr-defined]
         logged = [*(validation_names(trainer) if validates else []), *OF_EPOCHS, *OF_STEPS, *rates(trainer)]
-        for watcher, name in watched(trainer):
+        for watcher, name in watchers:
             known = [*logged, *(("epoch", "step") if isinstance(watcher, ModelCheckpoint) else ())]
             who = type(watcher).__name__
             if name not in known:
