@@ -204,7 +204,7 @@ def test_ctrl_c_in_a_real_run(forked: Callable, wait_until: Callable, tmp_path: 
     wait_until(last.exists)
     os.kill(running.pid, signal.SIGINT)
     stopped = running.outcome()
-    assert stopped.code == 1
+    assert stopped.code == 130
     assert "Traceback" not in stopped.err
     assert f"continue with: {hints.command_line('fit', '--ckpt_path', 'last')}" in stopped.err
     stopped_at = torch.load(last, weights_only=True)["global_step"]

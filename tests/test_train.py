@@ -18,7 +18,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from spam_classifier import hints, load_classifier
-from spam_classifier.training.logger import RunLogger
+from spam_classifier.training.logger import RunDirectory, RunLogger
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RUN = Path("lightning_logs/version_0")
@@ -188,7 +188,7 @@ def test_interrupted_run_continues_exactly(train: Callable, fit_topics: list[str
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("spam_classifier.training.module.StopAtNaN", lambda: StopAt(step))
         stopped = train(*fit_topics)
-    assert stopped.code == 1
+    assert stopped.code == 130
     assert f"continue with: {hints.command_line('fit', '--ckpt_path', 'last')}" in stopped.err
     assert load(LAST)["global_step"] == step + 1
 
@@ -216,17 +216,18 @@ def test_error_after_training_leaves_the_last_checkpoint_alone(
             raise KeyboardInterrupt
 
     monkeypatch.setattr("spam_classifier.training.module.SpamClassifier.on_predict_epoch_end", fail)
-    assert train(*fit_topics, "--trainer.max_epochs", 2).code == 1
+    assert train(*fit_topics, "--trainer.max_epochs", 2).code == 130
     assert LAST.read_bytes() == written[0]
 
 
-def test_a_run_without_a_directory_writes_no_files(fit: Callable, tmp_path: Path) -> None:
+def test_a_run_leaves_the_users_own_files_alone(fit: Callable, tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("my own\n")
     (tmp_path / "config.yaml").write_text("trainer: {}\n")
     before = sorted(tmp_path.iterdir())
     fit(1, "--trainer.logger", "false", "--trainer.enable_checkpointing", "false", "--config", "config.yaml")
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "lightning_logs"])
     assert (tmp_path / "train.csv").read_text() == "my own\n"
+    assert not list(tmp_path.rglob("*.ckpt"))
 
 
 @pytest.mark.slow
@@ -303,7 +304,7 @@ def test_a_decision_of_other_weights_is_named(done: Callable, fit: Callable) -> 
 
 
 def test_runs_that_start_together_get_a_directory_each(tmp_path: Path) -> None:
-    loggers = [RunLogger(tmp_path / "lightning_logs", run=None, evaluated_step=None) for _ in range(3)]
+    loggers = [RunLogger(RunDirectory(tmp_path / "lightning_logs")) for _ in range(3)]
     assert len({logger.log_dir for logger in loggers}) == 3
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch.distributed
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import CheckpointIO
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from typing_extensions import override
 
 from spam_classifier.data.datamodule import SpamDataModule
@@ -26,17 +27,25 @@ from spam_classifier.evaluation.text_tables import duration
 from spam_classifier.evaluation.thresholds import fitted_on_few
 from spam_classifier.hints import relative
 from spam_classifier.models.gpt2_classifier import reads_whole_row
-from spam_classifier.runs.find import LAST_CHECKPOINT, RUNS_DIRECTORY
+from spam_classifier.runs.find import RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.runs.provenance import peak_memory
 from spam_classifier.training.chatter import quieten
 from spam_classifier.training.curves import LearningCurves
 from spam_classifier.training.evaluate_run import RunEvaluation
 from spam_classifier.training.interruption import StopCleanly
-from spam_classifier.training.keep_checkpoints import WholeCheckpoints, best_checkpoint, last_checkpoint
+from spam_classifier.training.keep_checkpoints import (
+    OwnCheckpoints,
+    WholeCheckpoints,
+    best_checkpoint,
+    last_checkpoint,
+    last_path,
+)
 from spam_classifier.training.keep_settings import KeepProvenance, KeepSettings
-from spam_classifier.training.logger import RunLogger, run_directory
+from spam_classifier.training.lightning_errors import refusal
+from spam_classifier.training.logger import RunDirectory, RunLogger, beside_the_runs, run_directory
 from spam_classifier.training.module import SpamClassifier
+from spam_classifier.training.monitors import CheckMonitors
 from spam_classifier.training.next_commands import next_commands
 from spam_classifier.training.parser import SEED, OneLineParser, add_settings
 from spam_classifier.training.processes import Launched, ending_together
@@ -109,30 +118,24 @@ class SpamCLI(LightningCLI):
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         flags = self._get(self.config_init, "trainer")
-        self.run_time = RunTime()
-        given = flags.callbacks if isinstance(flags.callbacks, list) else [flags.callbacks] if flags.callbacks else []
+        self.run_time, self.best = RunTime(), best_checkpoint()
+        given = as_list(flags.callbacks)
         callbacks = [*given, LearningCurves(), self.run_time, *self._progress(given, flags, kwargs)]
         model = self._get(self.config, "model")
         if flags.logger is not False and (model.schedule != "constant" or model.warmup_steps):
             callbacks.append(LearningRateMonitor("step"))
-        plugins = flags.plugins if isinstance(flags.plugins, list) else [flags.plugins] if flags.plugins else []
+        plugins = as_list(flags.plugins)
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, WholeCheckpoints()]
         if not flags.fast_dev_run:
             seed = self._get(self.config, "seed_everything")
-            callbacks += [KeepProvenance(self.typed, seed), StopCleanly(new_run=self.run is None)]
+            callbacks += [KeepProvenance(self.typed, seed), StopCleanly(new_run=self.run is None), OwnCheckpoints()]
             if flags.enable_checkpointing is not False:
-                callbacks += [best_checkpoint(), last_checkpoint()]
-        logger = flags.logger
-        if logger in (None, True):
-            logger = self._new_logger(Path(flags.default_root_dir or "."))
-        try:
-            trainer = super().instantiate_trainer(callbacks=callbacks, logger=logger, plugins=plugins, **kwargs)
-        except (ValueError, ModuleNotFoundError, MisconfigurationException) as error:
-            raise UserError(
-                f"the Trainer refuses its flags: {error} (--trainer.accelerator auto and --trainer.devices auto "
-                "take what this machine has)"
-            ) from error
+                callbacks += [self.best, last_checkpoint()]
+        directory = self._run_directory(Path(flags.default_root_dir or "."))
+        callbacks += [directory, CheckMonitors()]
+        logger = self._loggers(flags.logger, directory)
+        trainer = super().instantiate_trainer(callbacks=callbacks, logger=logger, plugins=plugins, **kwargs)
         self.launched.watch(trainer.strategy)
         return trainer
 
@@ -145,11 +148,20 @@ class SpamCLI(LightningCLI):
         options["enable_progress_bar"] = flags.enable_progress_bar is not False and sys.stderr.isatty()
         return [StageBars(), lines] if options["enable_progress_bar"] else [lines]
 
-    def _new_logger(self, root: Path) -> RunLogger:
+    def _run_directory(self, root: Path) -> RunDirectory:
         if self.run is None:
-            return RunLogger(root.resolve() / RUNS_DIRECTORY, run=None)
+            return RunDirectory(root.resolve() / RUNS_DIRECTORY)
+        return RunDirectory(self.run.directory.parent, self.run.directory.name)
+
+    def _loggers(self, given: Any, directory: RunDirectory) -> list[Logger]:
+        """The run's own logger, unless none is to log, and those of the user."""
+        if given is False:
+            return []
+        if self.run is None:
+            return [RunLogger(directory), *beside_the_runs(as_list(given), directory)]
         step = {"evaluated_step" if self.run.evaluates else "continued_step": self.run.step}
-        return RunLogger(self.run.directory.parent, self.run.directory.name, **step)
+        others = beside_the_runs(as_list(given), directory, f"{self.subcommand}_step_{self.run.step}")
+        return [RunLogger(directory, **step), *others]
 
     @override
     def after_instantiate_classes(self) -> None:
@@ -187,17 +199,16 @@ class SpamCLI(LightningCLI):
         if directory is not None:
             log_final_metrics(self.trainer, metrics)
         took = duration(seconds) + (f" ({duration(of_session)} of them in this session)" if self.run else "")
-        following = next_commands(directory, checkpoint, self.datamodule, tested=False)
+        following = next_commands(
+            directory, checkpoint, self.datamodule, tested=False, logged=bool(self.trainer.loggers)
+        )
         notes = how_fitted(metrics[VALIDATION]) + fitted_on_few(metrics[VALIDATION], self.datamodule.label_names)
         print("\n" + fit_summary(self.trainer, directory, took, metrics, checkpoint, notes, following))
 
     def _kept_checkpoint(self) -> str:
         """The best checkpoint, else the last one, else ""."""
-        keeper = self.trainer.checkpoint_callback
-        if not isinstance(keeper, ModelCheckpoint):
-            return ""
-        last = Path(keeper.dirpath or ".") / LAST_CHECKPOINT
-        return keeper.best_model_path or (str(last) if last.is_file() else "")
+        last = last_path(self.trainer)
+        return self.best.best_model_path or (str(last) if last is not None and last.is_file() else "")
 
     def _evaluation(self, checkpoint: str, directory: Path | None) -> RunEvaluation:
         return RunEvaluation(self.trainer, self.model, self.datamodule, checkpoint, directory)
@@ -244,7 +255,7 @@ class SpamCLI(LightningCLI):
                 mistakes=mistakes_table(predictions, texts, classes, shutil.get_terminal_size((120, 24)).columns),
                 notes=notes,
                 report=directory / REPORT_FILE if directory and whole else None,
-                following=next_commands(self.run.directory, checkpoint, self.datamodule, tested=True),
+                following=next_commands(self.run.directory, checkpoint, self.datamodule, tested=True, logged=False),
             )
         )
 
@@ -254,6 +265,13 @@ class SpamCLI(LightningCLI):
         if reads_whole_row(self.model.hparams):
             names.append("padded_length")
         return all(self.model.hparams[name] == run.hyper_parameters[name] for name in names)
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value of a flag that takes one object or a list of them; empty for None and True, the defaults."""
+    if value is None or value is True:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def how_fitted(figures: Mapping[str, Any]) -> list[str]:
@@ -274,7 +292,7 @@ def same_classifier(metrics: Mapping[str, Any], figures: Mapping[str, Any]) -> d
 
 def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -> None:
     """Log the settings that are not the defaults, and the kept checkpoint's figures, to TensorBoard's table of runs."""
-    if isinstance(trainer.logger, TensorBoardLogger):
+    if isinstance(trainer.logger, RunLogger):
         figures = {f"val/best_{name}": metrics[VALIDATION][name] for name in ("loss", "acc")}
         settings: dict[str, Any] = {}
         for part in (trainer.lightning_module, trainer.datamodule):  # type: ignore[attr-defined]
@@ -283,6 +301,18 @@ def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -
             settings |= {name: value for name, value in known.items() if value != flags[name].default}
         trainer.logger.log_hyperparams(settings, figures, trainer.global_step)
         trainer.logger.save()
+
+
+def signalled(ended: SystemExit) -> int | None:
+    """The exit status of a command that a signal has ended, as shells have it; None if none did.
+
+    Lightning's own would be 1 after Ctrl-C, and 0 after SIGTERM, as if the training were complete.
+    """
+    if isinstance(ended, SIGTERMException):
+        return 128 + signal.SIGTERM
+    if isinstance(ended.__context__, KeyboardInterrupt):
+        return 128 + next(iter(ended.__context__.args), signal.SIGINT)
+    return None
 
 
 def run() -> None:
@@ -297,12 +327,18 @@ def run() -> None:
         sys.argv[1:], resumed = with_run_settings(for_lightning(typed))
         try:
             SpamCLI(resumed, typed, launched)
-        except MisconfigurationException as error:
-            raise UserError(str(error)) from error
+        except SystemExit as ended:
+            sys.exit(signalled(ended) or ended.code)
+        except UserError:
+            raise
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"{GPU_IS_FULL}: lower --data.batch_size (--trainer.accumulate_grad_batches makes up for it), or set "
                 "--model.gradient_checkpointing true or --trainer.precision bf16-mixed"
             ) from error
+        except Exception as error:
+            if (said := refusal(error)) is None:
+                raise
+            raise UserError(said) from error
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -3,17 +3,17 @@
 import shutil
 import signal
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from typing_extensions import override
 
 from spam_classifier import hints
 from spam_classifier.errors import Diverged, UserError
-from spam_classifier.runs.find import LAST_CHECKPOINT, flags_for
+from spam_classifier.runs.find import flags_for
+from spam_classifier.training.keep_checkpoints import last_path
 from spam_classifier.training.logger import first_process_directory
 from spam_classifier.training.processes import end_at_sigterm
 from spam_classifier.training.progress import say
@@ -37,6 +37,7 @@ class StopCleanly(Callback):
     def __init__(self, new_run: bool) -> None:
         self.new_run = new_run
         self._requested = False
+        self._signal: int = signal.SIGINT
         self._agreed = False
         self._last_is_current = True  # until training starts there is nothing newer to save
         self._former_handler: Any = None
@@ -62,8 +63,8 @@ class StopCleanly(Callback):
     def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
         if self._requested:
             self._last_is_current = True
-            raise KeyboardInterrupt
-        self._requested = True
+            raise KeyboardInterrupt(signum)
+        self._requested, self._signal = True, signum
         say("stopping after this step; Ctrl-C again stops at once, back at the last checkpoint")
 
     def _is_requested(self, trainer: pl.Trainer) -> bool:
@@ -77,7 +78,7 @@ class StopCleanly(Callback):
     ) -> None:
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0  # else gradients would be lost
         if stepped and batch_idx + 1 < trainer.num_training_batches and self._is_requested(trainer):
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(self._signal)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -105,7 +106,7 @@ class StopCleanly(Callback):
         signal.signal(signal.SIGINT, self._former_handler)
         end_at_sigterm(trainer.world_size)
         if self._requested:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(self._signal)
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -116,10 +117,9 @@ class StopCleanly(Callback):
             if directory is not None:
                 shutil.rmtree(directory, ignore_errors=True)
             return
-        keeper = trainer.checkpoint_callback
-        if not isinstance(keeper, ModelCheckpoint) or keeper.dirpath is None:
+        last = last_path(trainer)
+        if last is None:
             return
-        last = Path(keeper.dirpath) / LAST_CHECKPOINT
         if isinstance(exception, Diverged):  # resumed from this state, training would diverge again
             if last.is_file():
                 say(f"the last good checkpoint is kept: {last}")

@@ -4,17 +4,50 @@ import os
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from typing_extensions import override
 
+from spam_classifier.errors import UserError
 from spam_classifier.files import atomic_write, writing
-from spam_classifier.runs.find import BEST_PREFIX, LAST_CHECKPOINT
+from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT
+from spam_classifier.training.logger import run_directory
+
+OWN_CHECKPOINTS = "own_checkpoints"
+
+
+class OwnCheckpoints(Callback):
+    """Keeps the files of the user's own checkpoint callbacks apart from those of the run.
+
+    Among them they could be taken for the run's best or last checkpoint. So callbacks that name no directory write to
+    ``own_checkpoints`` in the run directory.
+    """
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        directory = run_directory(trainer)
+        for callback in trainer.checkpoint_callbacks:  # their own setup comes later
+            if directory is None or isinstance(callback, RunCheckpoint) or not isinstance(callback, ModelCheckpoint):
+                continue
+            if callback.dirpath is None:
+                callback.dirpath = str(directory / OWN_CHECKPOINTS)
+            elif Path(callback.dirpath).resolve() == (directory / CHECKPOINTS_DIRECTORY).resolve():
+                raise UserError(
+                    f"{type(callback).__name__} would write among the run's own checkpoints: leave its dirpath out, or "
+                    "give another directory"
+                )
 
 
 class RunCheckpoint(ModelCheckpoint):
     """Keeps checkpoints in the run directory, which may be moved between two trainings."""
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        directory = run_directory(trainer)
+        self.dirpath = None if directory is None else str(directory / CHECKPOINTS_DIRECTORY)
+        super().setup(trainer, pl_module, stage)
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -46,6 +79,14 @@ def last_checkpoint() -> RunCheckpoint:
     return RunCheckpoint(
         filename=LAST_CHECKPOINT.removesuffix(".ckpt"), save_on_train_epoch_end=True, enable_version_counter=False
     )
+
+
+def last_path(trainer: pl.Trainer) -> Path | None:
+    """Where the run's last checkpoint is, or would be; None for a run that keeps none."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, RunCheckpoint) and callback.dirpath is not None:
+            return Path(callback.dirpath) / LAST_CHECKPOINT
+    return None
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -10,7 +10,9 @@ from spam_classifier.errors import escape_control
 from spam_classifier.runs.find import flags_for
 
 
-def next_commands(directory: Path | None, checkpoint: str, data: SpamDataModule, *, tested: bool) -> list[str]:
+def next_commands(
+    directory: Path | None, checkpoint: str, data: SpamDataModule, *, tested: bool, logged: bool
+) -> list[str]:
     """Commands for the run, to be typed in the current directory.
 
     Args:
@@ -18,6 +20,7 @@ def next_commands(directory: Path | None, checkpoint: str, data: SpamDataModule,
         checkpoint: Path of the checkpoint that was evaluated; "" where none was kept.
         data: The run's data.
         tested: Whether test or validate has just run, not fit.
+        logged: Whether the run has new logs for TensorBoard.
     """
     if directory is None:
         return []
@@ -28,7 +31,8 @@ def next_commands(directory: Path | None, checkpoint: str, data: SpamDataModule,
         if not tested:
             commands.insert(0, ("test",))
         following = [hints.command_line(*command, *flags) for command in commands]
-    board = [] if tested else [f"{hints.tensorboard()} --logdir {hints.quoted(hints.relative(directory.parent))}"]
+    logs = hints.quoted(hints.relative(directory.parent))
+    board = [f"{hints.tensorboard()} --logdir {logs}"] if logged else []
     return [*following, *board]
 
 

@@ -105,7 +105,8 @@ def add_settings(parser: LightningArgumentParser) -> None:
         # (--trainer.limit_test_batches 1) would become 1.0, which means all
         parts = get_args(getattr(action, "_typehint", None))
         if int in parts and float in parts:
-            vars(action)["_typehint"] = reduce(or_, sorted(parts, key=lambda part: part is float))
+            # and a text last, or a quarter of an epoch (--trainer.val_check_interval 0.25) would be a text
+            vars(action)["_typehint"] = reduce(or_, sorted(parts, key=lambda part: [int, float, part].index(part)))
 
 
 @cache
