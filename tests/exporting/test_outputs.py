@@ -9,7 +9,7 @@ from spam_classifier.exporting.outputs import whole_directory, whole_files
 
 
 def write_directory(directory: Path, text: str, *, overwrite: bool = False) -> None:
-    with whole_directory(directory, ("a.txt", "b.txt"), overwrite=overwrite) as written:
+    with whole_directory(directory, ("a.txt", "b.txt", "sub", "sub/c.txt"), overwrite=overwrite) as written:
         (written / "a.txt").write_text(text)
         if text == "fails":
             raise OSError(28, "no space left", "a.txt")
