@@ -31,16 +31,17 @@ KINDS = {
 and with AutoModelForSequenceClassification. Neither needs this package, and the export does not need
 transformers. Call the pipeline with truncation=True: otherwise it does not cut texts, and fails on those
 longer than the run cuts texts to. Where onnx, onnxscript and onnxruntime are installed, onnx/model.onnx is
-written too, for optimum and transformers.js; the end of the command says whether it was. LoRA is merged into the weights. The temperature and the head's bias have no
-place in transformers and are folded into the weights exactly. A model that transformers cannot run the same
-way is refused.""",
+written too, for optimum and transformers.js; the end of the command says whether it was. LoRA is merged into
+the weights. The temperature and the head's bias have no place in transformers and are folded into the weights
+exactly. A model that transformers cannot run the same way is refused.""",
     ),
     "onnx": (
         "FILE.onnx",
-        """Write a graph from input_ids and attention_mask, both int64 [batch, tokens], to logits and probabilities, both
-float [batch, classes]. The file's metadata holds the labels, the threshold and what a caller needs to
-prepare texts. The mask is 1 for tokens, then 0 for padding, whose id does not matter. The graph fails on
-other masks, unknown ids and texts that were not cut. Above 2 GB the weights go to FILE.onnx.data. The card is FILE.onnx.md.
+        """Write a graph from input_ids and attention_mask, both int64 [batch, tokens], to logits and
+probabilities, both float [batch, classes]. The file's metadata holds the labels, the threshold and what a
+caller needs to prepare texts. The mask is 1 for tokens, then 0 for padding, whose id does not matter. The
+graph fails on other masks, unknown ids and texts that were not cut. Above 2 GB the weights go to
+FILE.onnx.data. The card is FILE.onnx.md.
 
 The graph is run once and compared with the checkpoint. Needs onnx, onnxscript and onnxruntime.""",
     ),

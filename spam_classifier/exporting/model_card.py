@@ -32,9 +32,7 @@ CORPORA = {"corpus": "corpus", "validation_corpus": "validation split", "test_co
 SPLITS = {"validation": "validation", "test": "test", "natural": "test, classes in their natural shares"}
 
 
-def model_card(
-    classifier: Classifier, kind: str, name: str, notes: Sequence[str], *, has_graph: bool = False
-) -> str:
+def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str], *, has_graph: bool = False) -> str:
     """The card as Markdown, with the front matter of the Hugging Face hub.
 
     Names from the user's data are escaped. The card holds no path of this machine.

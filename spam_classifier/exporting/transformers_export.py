@@ -23,8 +23,8 @@ CONFIG_FILE = "config.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "onnx/model.onnx"  # where optimum and transformers.js look
-WRITTEN = (WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, CARD_FILE)
-WRITTEN += ("onnx", ONNX_FILE, f"{ONNX_FILE}.data")
+WRITTEN = [WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, CARD_FILE]
+WRITTEN += ["onnx", ONNX_FILE, f"{ONNX_FILE}.data"]
 TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 
 

@@ -100,7 +100,7 @@ def test_the_metadata_is_complete(exported: tuple[Classifier, Path]) -> None:
     assert facts["tokenizer"] == "gpt2"
     graph = onnx.load(file).graph
     axes = {x.name: [d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] for x in graph.input}
-    assert axes == dict.fromkeys(("input_ids", "attention_mask"), ["batch", model.fixed_length or "tokens"])
+    assert axes == {name: ["batch", model.fixed_length or "tokens"] for name in onnx_export.INPUTS}
     onnx.checker.check_model(file, full_check=True)
     padded = re.search(r"pads every row to (\d+) tokens", file.with_name(f"{file.name}.md").read_text())
     assert (padded.group(1) if padded else "") == facts["padded_length"]
@@ -115,7 +115,9 @@ def reader(trained: Callable[..., Classifier], tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mask", [[0, 0, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [2, 1, 0], [3, 0, 0], [-1, 0, 0]], ids=str)
+@pytest.mark.parametrize(
+    "mask", [[0, 0, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [2, 1, 0], [3, 0, 0], [-1, 0, 0]], ids=str
+)
 def test_other_masks_are_refused(reader: Reader, mask: list[int]) -> None:
     rule = "each_row_of_attention_mask_must_be_1_to_24_ones_then_zeros"
     with pytest.raises(InvalidArgument, match=rule):

@@ -111,20 +111,19 @@ def test_the_code_on_the_card_works_in_other_tools(with_graph: tuple[Classifier,
         pytest.skip(f"SPAM_CLASSIFIER_{tool.upper()} names none")
     card = (directory / "README.md").read_text()
     texts = [text for text in TEXTS if text.strip()]
-    written = {"optimum": "```python
-", "node": "```javascript
-"}[tool]
+    written = {"optimum": "```python\n", "node": "```javascript\n"}[tool]
     code = card.split(written)[-1].split("```")[0].replace("'", '"')
-    code = code.replace('["You have won a prize, call now", "See you at seven?"]', json.dumps(texts))
+    code = code.replace(
+        '["You have won a prize, call now", "See you at seven?"]', json.dumps(texts, ensure_ascii=False)
+    )
     command = [installed, "-"]
     if tool == "node":
-        code = "const log = console.log; console.log = (shown) => log(JSON.stringify(shown));
-" + code
+        code = "const log = console.log; console.log = (shown) => log(JSON.stringify(shown));\n" + code
         command = ["node", "--input-type=module"]
         (directory.parent / "node_modules").symlink_to(Path(installed, "node_modules"))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        command, input=code, cwd=directory.parent, env=environment, capture_output=True, text=True, check=False
+        command, input=code, cwd=directory.parent, env=environment, capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stderr
     rows = [{score["label"]: score["score"] for score in row} for row in ast.literal_eval(done.stdout)]
@@ -201,9 +200,9 @@ def test_padding_on_the_left_changes_probabilities_as_the_card_says(
     trained: Callable[..., Classifier], tmp_path: Path
 ) -> None:
     notes = export_to_transformers(trained(), tmp_path / "exported")
+    assert any("truncation=True, max_length=24:" in note for note in notes)
     for said in (" ".join(notes), (tmp_path / "exported/README.md").read_text()):
         assert "Padding on the left changes the probabilities" in said
-        assert f"truncation=True, max\\_length={trained().max_length}" in said.replace("x_", "x\\_").replace("\\\\", "\\")
     classify = pipeline("text-classification", model=str(tmp_path / "exported"), device="cpu")
     assert classify.tokenizer.padding_side == "right"
     alone = classify(TEXTS[:2], truncation=True)
