@@ -109,7 +109,7 @@ def write_graph(classifier: Classifier, model: GPT2Classifier, path: Path) -> st
             f"the graph's probabilities differ from the checkpoint's by {difference:.1e}: nothing was kept; "
             "constraints.txt names versions of torch and onnx that agree"
         )
-    return f"{path.name}, run by onnxruntime, has the checkpoint's probabilities to {difference:.1e}."
+    return f"Run by onnxruntime, the probabilities of {path.name} differ from the checkpoint's by {difference:.1e} at most."
 
 
 def _save(classifier: Classifier, graph: Graph, path: Path) -> None:
