@@ -109,7 +109,8 @@ def write_graph(classifier: Classifier, model: GPT2Classifier, path: Path) -> st
             f"the graph's probabilities differ from the checkpoint's by {difference:.1e}: nothing was kept; "
             "constraints.txt names versions of torch and onnx that agree"
         )
-    return f"Run by onnxruntime, the probabilities of {path.name} differ from the checkpoint's by {difference:.1e} at most."
+    name = path.name
+    return f"Run by onnxruntime, the probabilities of {name} differ from the checkpoint's by {difference:.1e} at most."
 
 
 def _save(classifier: Classifier, graph: Graph, path: Path) -> None:
