@@ -9,8 +9,8 @@ from spam_classifier.errors import escape_control, importing, one_line_errors
 from spam_classifier.runs.find import find_checkpoint
 
 DESCRIPTION = """Export a trained run to other tools, with a model card:
-  transformers DIRECTORY   weights, configuration and tokenizer for transformers' text-classification pipeline
-  onnx FILE.onnx           a graph from token ids and lengths to probabilities, for onnxruntime and others
+  transformers DIRECTORY   for the text-classification pipelines of transformers, optimum and transformers.js
+  onnx FILE.onnx           a graph from token ids and their mask to probabilities, for onnxruntime and others
 
 Both give the run's calibrated probabilities. Neither format has a threshold, so the caller applies it. Other
 differences are printed at the end and listed in the card."""
@@ -30,16 +30,18 @@ KINDS = {
 
 and with AutoModelForSequenceClassification. Neither needs this package, and the export does not need
 transformers. Call the pipeline with truncation=True: otherwise it does not cut texts, and fails on those
-longer than the model's context. LoRA is merged into the weights. The temperature and the head's bias have no
-place in transformers and are folded into the weights exactly. A model that transformers cannot run the same
-way is refused.""",
+longer than the run cuts texts to. Where onnx, onnxscript and onnxruntime are installed, onnx/model.onnx is
+written too, for optimum and transformers.js; the end of the command says whether it was. LoRA is merged into
+the weights. The temperature and the head's bias have no place in transformers and are folded into the weights
+exactly. A model that transformers cannot run the same way is refused.""",
     ),
     "onnx": (
         "FILE.onnx",
-        """Write a graph from input_ids, int64 [batch, tokens], and lengths, int64 [batch], the real tokens of each
-row, to probabilities, float [batch, classes], for any batch and length. The file's metadata holds the
-labels, the threshold and what a caller needs to prepare texts. Pad rows on the right with any id, unless
-the end of the command says otherwise. Above 2 GB the weights go to FILE.onnx.data. The card is FILE.onnx.md.
+        """Write a graph from input_ids and attention_mask, both int64 [batch, tokens], to logits and
+probabilities, both float [batch, classes]. The file's metadata holds the labels, the threshold and what a
+caller needs to prepare texts. The mask is 1 for tokens, then 0 for padding, whose id does not matter. The
+graph fails on other masks, unknown ids and texts that were not cut. Above 2 GB the weights go to
+FILE.onnx.data. The card is FILE.onnx.md.
 
 The graph is run once and compared with the checkpoint. Needs onnx, onnxscript and onnxruntime.""",
     ),

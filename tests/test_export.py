@@ -73,7 +73,8 @@ def test_book_model_is_refused_in_one_line_and_goes_to_onnx(train: Callable, exp
 
 
 @pytest.mark.parametrize(
-    ("words", "taught"), [((), "DIRECTORY"), (("transformers",), "truncation=True"), (("onnx",), "lengths, int64")]
+    ("words", "taught"),
+    [((), "DIRECTORY"), (("transformers",), "truncation=True"), (("onnx",), "attention_mask, both")],
 )
 def test_help_teaches(export: Callable, words: tuple[str, ...], taught: str) -> None:
     code, out, _ = export(*words, "--help")

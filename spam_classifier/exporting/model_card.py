@@ -32,7 +32,7 @@ CORPORA = {"corpus": "corpus", "validation_corpus": "validation split", "test_co
 SPLITS = {"validation": "validation", "test": "test", "natural": "test, classes in their natural shares"}
 
 
-def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str]) -> str:
+def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str], *, has_graph: bool = False) -> str:
     """The card as Markdown, with the front matter of the Hugging Face hub.
 
     Names from the user's data are escaped. The card holds no path of this machine.
@@ -42,6 +42,7 @@ def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str
         kind: ``transformers`` or ``onnx``.
         name: Name of the exported directory or file.
         notes: Plain sentences for its users.
+        has_graph: Whether the exported directory holds an ONNX graph.
     """
     model, metrics = classifier.model, read_metrics(run_directory(classifier.checkpoint))
     settings = {**model.settings, "fixed_length": model.fixed_length}
@@ -66,6 +67,7 @@ def model_card(classifier: Classifier, kind: str, name: str, notes: Sequence[str
         decision=model.decision,
         kind=kind,
         name=json.dumps(name),
+        has_graph=has_graph,
         notes=notes,
         weights=Path(settings["weights"]).name,
         is_published=settings["weights"] in PUBLISHED_SHAPES,

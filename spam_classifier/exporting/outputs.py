@@ -15,7 +15,8 @@ OVERWRITE = "name another place, or add --overwrite"
 def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary directory that is renamed at the end, and removed after an error.
 
-    With ``overwrite`` it replaces a former export, but no directory that holds other files than ``replaceable``.
+    With ``overwrite`` it replaces a former export, but no directory that holds others than ``replaceable``, which are
+    paths in it, at most two names long.
 
     Raises:
         UserError: The name is taken by something that must not be replaced.
@@ -26,7 +27,8 @@ def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite:
             raise UserError(f"{directory} exists already: {OVERWRITE}")
         if not target.is_dir():
             raise UserError(f"{directory} is not a directory: name another place")
-        for other in sorted({path.name for path in target.iterdir()} - set(replaceable)):
+        held = {path.relative_to(target).as_posix() for path in (*target.glob("*"), *target.glob("*/*"))}
+        for other in sorted(held - set(replaceable)):
             raise UserError(f"{directory} holds {other}, which is not of an export: name another place")
     with _staging(target) as staging:
         written = staging / "written"

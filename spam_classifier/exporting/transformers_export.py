@@ -2,7 +2,6 @@
 
 import copy
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +15,98 @@ from spam_classifier.errors import UserError
 from spam_classifier.exporting.model_card import CARD_FILE, model_card, threshold_notes
 from spam_classifier.exporting.outputs import whole_directory
 from spam_classifier.inference.classifier import Classifier
+from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.lora import merge_lora
 from spam_classifier.models.pretrained import TRANSPOSED, WEIGHTS_FILE
 
 CONFIG_FILE = "config.json"
-TOKENIZER_FILE = "tokenizer_config.json"
-VOCABULARY_FILES = {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}  # installed name: transformers' name
-WRITTEN = (WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE, CARD_FILE, *VOCABULARY_FILES.values())
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+TOKENIZER_FILE = "tokenizer.json"
+ONNX_FILE = "onnx/model.onnx"  # where optimum and transformers.js look
+WRITTEN = [WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, CARD_FILE]
+WRITTEN += ["onnx", ONNX_FILE, f"{ONNX_FILE}.data"]
 TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 
 
 def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite: bool = False) -> list[str]:
     """Write weights, configuration, tokenizer and model card, without transformers itself.
 
+    With the packages of the extra ``export``, an ONNX graph is written, too.
+
     Returns:
-        How the pipeline differs from the classifier, a sentence each.
+        How the pipeline differs from the classifier, and whether there is a graph, a sentence each.
 
     Raises:
         UserError: transformers has no such model, or the directory exists.
     """
     _refuse_what_transformers_lacks(classifier)
+    model = without_bias(classifier.model)
     notes = _notes(classifier)
     with whole_directory(directory, WRITTEN, overwrite=overwrite) as written:
+        of_onnx = _write_onnx(classifier, model, written / ONNX_FILE)
         try:
-            save_file(transformers_weights(classifier), written / WEIGHTS_FILE, metadata={"format": "pt"})
+            save_file(transformers_weights(model), written / WEIGHTS_FILE, metadata={"format": "pt"})
         except SafetensorError as error:  # the disk is full or read-only
             raise UserError(
                 f"cannot write {directory} ({error}): check its directory and the free space there"
             ) from error
         _write_json(written / CONFIG_FILE, _config(classifier))
-        _write_json(written / TOKENIZER_FILE, _tokenizer_config(classifier))
+        _write_json(written / TOKENIZER_CONFIG_FILE, _tokenizer_config(classifier))
+        _write_json(written / TOKENIZER_FILE, _tokenizer())
         (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors makes it private
-        for installed, name in VOCABULARY_FILES.items():
-            shutil.copyfile(vocabulary_directory() / installed, written / name)
-        card = model_card(classifier, "transformers", directory.resolve().name, notes)
+        has_graph = (written / ONNX_FILE).exists()
+        name = directory.resolve().name
+        card = model_card(classifier, "transformers", name, [*notes, of_onnx], has_graph=has_graph)
         (written / CARD_FILE).write_text(card, encoding="utf-8")
-    return notes
+    return [*notes, of_onnx]
 
 
-def transformers_weights(classifier: Classifier) -> dict[str, Tensor]:
-    """The weights of ``GPT2ForSequenceClassification`` by their names there, float32.
+def without_bias(model: GPT2Classifier) -> GPT2Classifier:
+    """A copy on the CPU in float32 with the same probabilities, whose head has neither bias nor temperature.
 
-    Its head has neither bias nor temperature, so both go into the weights.
+    Both go into the weights, as transformers has no place for them. LoRA is merged.
 
     Raises:
         UserError: The head's bias cannot be expressed.
     """
-    model = classifier.model
-    assert model.backbone is not None
-    assert model.head is not None
-    backbone = copy.deepcopy(model.backbone).float()
-    merge_lora(backbone)
-    weights = {name: value.detach() for name, value in backbone.state_dict().items()}
-    head, bias = model.head.weight.detach().double(), model.head.bias.detach().double()
-    weights["ln_f.bias"] = (weights["ln_f.bias"].double() + bias_as_shift(head, bias)).float()
+    copied = copy.deepcopy(model).cpu().float()
+    merge_lora(copied.backbone)
+    head, bias = copied.head.weight.detach().double(), copied.head.bias.detach().double()
+    final = copied.backbone.ln_f
+    with torch.no_grad():
+        final.bias.copy_(final.bias.double() + bias_as_shift(head, bias))
+        copied.head.weight.copy_(head / copied.decision.temperature.double())
+        copied.head.bias.zero_()
+        copied.decision.temperature.fill_(1)
+    return copied
+
+
+def transformers_weights(model: GPT2Classifier) -> dict[str, Tensor]:
+    """The weights of ``GPT2ForSequenceClassification`` by their names there.
+
+    Positions are kept up to the length that texts are cut to: a longer one then fails, rather than get probabilities
+    that the run never gives.
+
+    Args:
+        model: What ``without_bias`` gives.
+    """
+    weights = {name: value.detach() for name, value in model.backbone.state_dict().items()}
+    weights["wpe.weight"] = weights["wpe.weight"][: model.settings["max_length"]]
     named = {
-        f"transformer.{name}": (value.T if TRANSPOSED.fullmatch(name) else value).float().contiguous()
+        f"transformer.{name}": (value.T if TRANSPOSED.fullmatch(name) else value).contiguous()
         for name, value in weights.items()
     }
-    named["score.weight"] = (head / model.decision.temperature.double()).float().contiguous()
-    return named
+    return {**named, "score.weight": model.head.weight.detach()}
+
+
+def _write_onnx(classifier: Classifier, model: GPT2Classifier, path: Path) -> str:
+    """Write the graph, and say in a sentence whether there is one."""
+    try:
+        from spam_classifier.exporting.onnx_export import write_graph
+    except UserError as error:
+        return f"{ONNX_FILE} was not written, which optimum and transformers.js need. {error}"
+    path.parent.mkdir()
+    return write_graph(classifier, model, path)
 
 
 def bias_as_shift(head: Tensor, bias: Tensor) -> Tensor:
@@ -114,11 +145,21 @@ def _refuse_what_transformers_lacks(classifier: Classifier) -> None:
 
 def _notes(classifier: Classifier) -> list[str]:
     most = classifier.max_length
-    notes = [f"Call the pipeline with truncation=True: it keeps {most} tokens, as in training, and else cuts no text."]
+    notes = [
+        f"Call the pipeline with truncation=True, and a tokenizer with truncation=True, max_length={most}: longer "
+        "texts are cut as in training, and fail otherwise.",
+        "Pad on the right, as the tokenizer does by itself. Padding on the left changes the probabilities in "
+        "transformers without a warning; the ONNX graph refuses it.",
+    ]
     if classifier.keep == "both":
         notes.append(
             f"Texts of more than {most} tokens get other probabilities in the pipeline: it keeps their head only, "
             "training kept head and tail."
+        )
+    if classifier.keep == "tail":
+        notes.append(
+            f"Texts of more than {most} tokens get other probabilities in transformers.js: it keeps their head, "
+            "training kept their tail."
         )
     return [*notes, *threshold_notes(classifier, "The pipeline")]
 
@@ -133,7 +174,7 @@ def _config(classifier: Classifier) -> dict[str, Any]:
         "id2label": {str(number): label for number, label in labels.items()},
         "label2id": {label: number for number, label in labels.items()},
         "vocab_size": PADDING_ID + 1,
-        "n_positions": settings["context"],
+        "n_positions": classifier.max_length,
         "n_embd": settings["width"],
         "n_layer": settings["layers"],
         "n_head": settings["heads"],
@@ -142,6 +183,7 @@ def _config(classifier: Classifier) -> dict[str, Any]:
         **{f"{name}_pdrop": 0.0 for name in ("resid", "embd", "attn")},
         **{f"{name}_token_id": PADDING_ID for name in ("bos", "eos", "pad")},
         "dtype": "float32",
+        "transformers.js_config": {"dtype": "fp32"},  # in browsers it looks for a quantized graph otherwise
     }
     if classifier.threshold is not None:
         config["decision_threshold"] = classifier.threshold  # of the second class; for readers, transformers ignores it
@@ -158,6 +200,37 @@ def _tokenizer_config(classifier: Classifier) -> dict[str, Any]:
         "split_special_tokens": True,  # <|endoftext|> in a text is plain text
         "clean_up_tokenization_spaces": False,
         **{f"{name}_token": ENDOFTEXT for name in ("bos", "eos", "pad", "unk")},
+    }
+
+
+def _tokenizer() -> dict[str, Any]:
+    """GPT-2's tokenizer as the library tokenizers writes it, and transformers.js and other servers read it.
+
+    ``<|endoftext|>`` is no added token, so that it is plain text there, too.
+    """
+    directory = vocabulary_directory()
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    merges = (directory / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]  # after a line with the version
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": byte_level,
+        "post_processor": None,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": "",
+            "end_of_word_suffix": "",
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "vocab": json.loads((directory / "encoder.json").read_text(encoding="utf-8")),
+            "merges": merges,
+        },
     }
 
 

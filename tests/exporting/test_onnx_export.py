@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from spam_classifier import Classifier, SpamDataModule
 from spam_classifier.data.encoding import gpt2_tokenizer
@@ -44,17 +45,19 @@ class Reader:
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         self.facts = self.session.get_modelmeta().custom_metadata_map
 
-    def probabilities(self, texts: list[str], padding_id: int | None = None) -> np.ndarray:
+    def probabilities(self, texts: list[str], padding_id: int = 50256) -> np.ndarray:
         most, keep = int(self.facts["max_length"]), self.facts["keep"]
         rows = [gpt2_tokenizer().encode_ordinary(text) for text in texts]
         ends = {"head": (most, 0), "tail": (0, most), "both": ((most + 1) // 2, most // 2)}[keep]
         rows = [row if len(row) <= most else row[: ends[0]] + row[len(row) - ends[1] :] for row in rows]
         width = int(self.facts["padded_length"] or max(map(len, rows)))
-        if padding_id is None or self.facts["padded_length"]:
-            padding_id = 50256
-        ids = np.array([row + [padding_id] * (width - len(row)) for row in rows], np.int64)
-        lengths = np.array([len(row) for row in rows], np.int64)
-        return self.session.run(["probabilities"], {"input_ids": ids, "lengths": lengths})[0]
+        ids = [row + [padding_id] * (width - len(row)) for row in rows]
+        return self.run(ids, [[1] * len(row) + [0] * (width - len(row)) for row in rows])[1]
+
+    def run(self, ids: Sequence, mask: Sequence) -> list[np.ndarray]:
+        """Logits and probabilities."""
+        feed = {"input_ids": np.array(ids, np.int64), "attention_mask": np.array(mask, np.int64)}
+        return self.session.run(["logits", "probabilities"], feed)
 
 
 @pytest.fixture(
@@ -83,8 +86,8 @@ def test_same_probabilities_in_any_batch(exported: tuple[Classifier, Path]) -> N
     assert abs(together - expected).max() < 1e-4
     alone = np.concatenate([reader.probabilities([text]) for text in TEXTS])
     assert abs(alone - together).max() < 1e-6
-    if classifier.model.settings["attention"] == "causal":
-        assert abs(reader.probabilities(TEXTS, padding_id=7) - together).max() < 1e-6
+    for other in (7, -100, 10**9):
+        assert abs(reader.probabilities(TEXTS, padding_id=other) - together).max() < 1e-6
 
 
 def test_the_metadata_is_complete(exported: tuple[Classifier, Path]) -> None:
@@ -97,10 +100,64 @@ def test_the_metadata_is_complete(exported: tuple[Classifier, Path]) -> None:
     assert facts["tokenizer"] == "gpt2"
     graph = onnx.load(file).graph
     axes = {x.name: [d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] for x in graph.input}
-    assert axes == {"input_ids": ["batch", "tokens"], "lengths": ["batch"]}
+    assert axes == {name: ["batch", model.fixed_length or "tokens"] for name in onnx_export.INPUTS}
     onnx.checker.check_model(file, full_check=True)
     padded = re.search(r"pads every row to (\d+) tokens", file.with_name(f"{file.name}.md").read_text())
     assert (padded.group(1) if padded else "") == facts["padded_length"]
+
+
+@pytest.fixture(scope="module")
+def reader(trained: Callable[..., Classifier], tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Of a graph that takes up to 24 tokens."""
+    file = tmp_path_factory.mktemp("exports") / "exported.onnx"
+    export_to_onnx(trained(), file)
+    return Reader(file)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mask", [[0, 0, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [2, 1, 0], [3, 0, 0], [-1, 0, 0]], ids=str
+)
+def test_other_masks_are_refused(reader: Reader, mask: list[int]) -> None:
+    rule = "each_row_of_attention_mask_must_be_1_to_24_ones_then_zeros"
+    with pytest.raises(InvalidArgument, match=rule):
+        reader.run([[5, 6, 7], [7, 6, 5]], [[1, 1, 1], mask])
+    with pytest.raises(InvalidArgument, match=rule):
+        reader.run([[7, 6, 5]], [mask])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("token", [-1, -50257, 50257, 10**9])
+def test_unknown_ids_are_refused(reader: Reader, token: int) -> None:
+    with pytest.raises(InvalidArgument, match="out of data bounds"):
+        reader.run([[5, token, 7]], [[1, 1, 0]])
+
+
+@pytest.mark.slow
+def test_texts_that_were_not_cut_are_refused(reader: Reader) -> None:
+    assert reader.run([[5] * 40], [[1] * 24 + [0] * 16])[1].sum() == pytest.approx(1)
+    with pytest.raises(InvalidArgument, match="1_to_24_ones"):
+        reader.run([[5] * 25], [[1] * 25])
+
+
+@pytest.mark.slow
+def test_probabilities_are_those_of_the_logits(reader: Reader) -> None:
+    logits, probabilities = reader.run([[5, 6, 7], [5, 6, 7]], [[1, 1, 1], [1, 0, 0]])
+    assert logits.dtype == np.float32
+    assert abs(torch.from_numpy(logits).softmax(-1).numpy() - probabilities).max() < 1e-6
+    assert reader.run(np.zeros((0, 3)), np.zeros((0, 3)))[0].shape == (0, 2)
+
+
+@pytest.mark.slow
+def test_another_width_is_refused_where_padding_matters(exported: tuple[Classifier, Path]) -> None:
+    reader, width = Reader(exported[1]), exported[0].model.fixed_length
+    if width is None:
+        assert reader.run([[5]], [[1]])[1].sum() == pytest.approx(1)
+        return
+    assert reader.run([[5] * width], [[1] + [0] * (width - 1)])[1].sum() == pytest.approx(1)
+    for other in (width - 1, width + 1):
+        with pytest.raises(InvalidArgument, match=f"Expected: {width}"):
+            reader.run([[5] * other], [[1] * other])
 
 
 def test_the_code_on_the_card_works(
@@ -133,7 +190,7 @@ def test_large_weights_get_a_file_of_their_own(
 def test_a_graph_with_other_numbers_is_not_kept(
     trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_export, "_write_graph", lambda _, path: path.touch())
+    monkeypatch.setattr(onnx_export, "_save", lambda _classifier, _graph, path: path.touch())
     monkeypatch.setattr(onnx_export, "_largest_difference", lambda *_: float("nan"))
     with pytest.raises(UserError, match="nothing was kept"):
         export_to_onnx(trained(), tmp_path / "m.onnx")

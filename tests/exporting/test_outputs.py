@@ -9,7 +9,7 @@ from spam_classifier.exporting.outputs import whole_directory, whole_files
 
 
 def write_directory(directory: Path, text: str, *, overwrite: bool = False) -> None:
-    with whole_directory(directory, ("a.txt", "b.txt"), overwrite=overwrite) as written:
+    with whole_directory(directory, ("a.txt", "b.txt", "sub", "sub/c.txt"), overwrite=overwrite) as written:
         (written / "a.txt").write_text(text)
         if text == "fails":
             raise OSError(28, "no space left", "a.txt")
@@ -48,10 +48,17 @@ def test_directory_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "y/thesis.tex").touch()
     with pytest.raises(UserError, match=r"holds thesis.tex, which is not of an export"):
         write_directory(tmp_path / "y", "new", overwrite=True)
+    write_directory(tmp_path / "z", "former")
+    (tmp_path / "z/sub").mkdir()
+    (tmp_path / "z/sub/own.onnx").touch()
+    with pytest.raises(UserError, match=r"holds sub/own.onnx, which is not of an export"):
+        write_directory(tmp_path / "z", "new", overwrite=True)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is not a directory"):
         write_directory(tmp_path / "file", "new", overwrite=True)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "thesis.tex", "y"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        *("a.txt", "file", "own.onnx", "sub", "thesis.tex", "y", "z")
+    ]
 
 
 @pytest.mark.parametrize("write", [write_directory, write_files])

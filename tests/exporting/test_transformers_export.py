@@ -1,19 +1,30 @@
-"""transformers opens the export and gives any text the classifier's probabilities."""
+"""transformers opens the export and gives any text the classifier's probabilities, as do optimum and transformers.js.
 
+The last two are tried where environment variables name them: SPAM_CLASSIFIER_OPTIMUM, a Python interpreter with
+optimum-onnx, and SPAM_CLASSIFIER_NODE, a directory in which npm installed @huggingface/transformers.
+"""
+
+import ast
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from spam_classifier import Classifier, load_classifier
 from spam_classifier.data.encoding import gpt2_tokenizer
 from spam_classifier.errors import UserError
+from spam_classifier.exporting import transformers_export
 from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers
 
 TEXTS = [
@@ -40,6 +51,15 @@ def scores_of(directory: Path, texts: list[str], **options: object) -> Tensor:
     return torch.tensor([[row[index] for index in range(len(row))] for row in rows])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_graph() -> Iterator[Callable]:
+    """Leave out the ONNX graph, which takes longer than the rest. Give the function that writes it."""
+    write = transformers_export._write_onnx
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transformers_export, "_write_onnx", lambda *_: "No graph.")
+        yield write
+
+
 @pytest.fixture(scope="module", params=WAYS, ids=str)
 def exported(
     request: pytest.FixtureRequest,
@@ -52,7 +72,81 @@ def exported(
     return classifier, directory
 
 
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.fixture(scope="module", params=["lora", pytest.param("three classes", marks=pytest.mark.ci)])
+def with_graph(
+    request: pytest.FixtureRequest,
+    trained: Callable[..., Classifier],
+    tmp_path_factory: pytest.TempPathFactory,
+    no_graph: Callable,
+) -> tuple[Classifier, Path]:
+    classifier = trained(**WAYS[request.param])
+    directory = tmp_path_factory.mktemp("exports") / "exported"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transformers_export, "_write_onnx", no_graph)
+        export_to_transformers(classifier, directory)
+    return classifier, directory
+
+
+@pytest.mark.slow
+def test_the_graph_is_the_model(with_graph: tuple[Classifier, Path]) -> None:
+    """It takes what the tokenizer gives, in the names and types that optimum and transformers.js hand on."""
+    classifier, directory = with_graph
+    session = onnxruntime.InferenceSession(directory / "onnx/model.onnx", providers=["CPUExecutionProvider"])
+    inputs = {put.name: put.type for put in session.get_inputs()}
+    assert inputs == dict.fromkeys(("input_ids", "attention_mask"), "tensor(int64)")
+    batch = AutoTokenizer.from_pretrained(directory)(TEXTS, truncation=True, padding=True, return_tensors="pt")
+    (found,) = session.run(["logits"], {name: batch[name].numpy() for name in inputs})
+    with torch.no_grad():
+        logits = AutoModelForSequenceClassification.from_pretrained(directory)(**batch).logits
+    assert (torch.from_numpy(found) - logits).abs().max() < 1e-5
+    assert (torch.from_numpy(found).softmax(-1) - classifier.probabilities(TEXTS)).abs().max() < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["optimum", "node"])
+def test_the_code_on_the_card_works_in_other_tools(with_graph: tuple[Classifier, Path], tool: str) -> None:
+    classifier, directory = with_graph
+    installed = os.environ.get(f"SPAM_CLASSIFIER_{tool.upper()}")
+    if not installed:
+        pytest.skip(f"SPAM_CLASSIFIER_{tool.upper()} names none")
+    card = (directory / "README.md").read_text()
+    texts = [text for text in TEXTS if text.strip()]
+    written = {"optimum": "```python\n", "node": "```javascript\n"}[tool]
+    code = card.split(written)[-1].split("```")[0].replace("'", '"')
+    code = code.replace(
+        '["You have won a prize, call now", "See you at seven?"]', json.dumps(texts, ensure_ascii=False)
+    )
+    command = [installed, "-"]
+    if tool == "node":
+        code = "const log = console.log; console.log = (shown) => log(JSON.stringify(shown));\n" + code
+        command = ["node", "--input-type=module"]
+        (directory.parent / "node_modules").symlink_to(Path(installed, "node_modules"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, input=code, cwd=directory.parent, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [{score["label"]: score["score"] for score in row} for row in ast.literal_eval(done.stdout)]
+    found = torch.tensor([[row[label] for label in classifier.labels] for row in rows])
+    assert (found - classifier.probabilities(texts)).abs().max() < 1e-5
+
+
+def test_without_the_extra_there_is_no_graph_and_a_line_says_so(
+    trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_graph: Callable
+) -> None:
+    monkeypatch.setattr(transformers_export, "_write_onnx", no_graph)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.delitem(sys.modules, "spam_classifier.exporting.onnx_export", raising=False)
+    *_, note = export_to_transformers(trained(), tmp_path / "exported")
+    assert note.startswith("onnx/model.onnx was not written")
+    assert "pip install onnx onnxruntime onnxscript" in note
+    assert not (tmp_path / "exported/onnx").exists()
+    card = (tmp_path / "exported/README.md").read_text()
+    assert "was not written" in card
+    assert "ORTModelForSequenceClassification" not in card
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
 def test_pipeline_gives_the_calibrated_probabilities(exported: tuple[Classifier, Path], batch_size: int) -> None:
     classifier, directory = exported
     expected = classifier.probabilities(TEXTS)
@@ -85,6 +179,39 @@ def tokenizer(trained: Callable[..., Classifier], tmp_path_factory: pytest.TempP
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.lists(st.sampled_from(TEXTS)).map("".join))
 def test_tokens_are_ours(tokenizer: Callable, text: str) -> None:
     assert tokenizer(text)["input_ids"] == gpt2_tokenizer().encode_ordinary(text)
+
+
+def test_the_tokenizer_file_alone_gives_our_tokens(exported: tuple[Classifier, Path]) -> None:
+    alone = Tokenizer.from_file(str(exported[1] / "tokenizer.json"))
+    for text in TEXTS:
+        assert alone.encode(text).ids == gpt2_tokenizer().encode_ordinary(text)
+        assert alone.decode(alone.encode(text).ids) == text
+
+
+def test_a_text_that_was_not_cut_fails(exported: tuple[Classifier, Path]) -> None:
+    classifier, directory = exported
+    classify = pipeline("text-classification", model=str(directory), device="cpu")
+    assert classify.tokenizer.model_max_length == classifier.max_length
+    with pytest.raises(IndexError):
+        classify([TEXTS[-1]])
+
+
+def test_padding_on_the_left_changes_probabilities_as_the_card_says(
+    trained: Callable[..., Classifier], tmp_path: Path
+) -> None:
+    notes = export_to_transformers(trained(), tmp_path / "exported")
+    assert any("truncation=True, max_length=24:" in note for note in notes)
+    for said in (" ".join(notes), (tmp_path / "exported/README.md").read_text()):
+        assert "Padding on the left changes the probabilities" in said
+    classify = pipeline("text-classification", model=str(tmp_path / "exported"), device="cpu")
+    assert classify.tokenizer.padding_side == "right"
+    alone = classify(TEXTS[:2], truncation=True)
+    assert [row["score"] for row in classify(TEXTS[:2], truncation=True, batch_size=2)] == pytest.approx(
+        [row["score"] for row in alone], abs=1e-5
+    )
+    classify.tokenizer.padding_side = "left"
+    changed = classify(TEXTS[:2], truncation=True, batch_size=2)
+    assert max(abs(one["score"] - other["score"]) for one, other in zip(changed, alone, strict=True)) > 1e-4
 
 
 @given(st.integers(2, 5), st.integers(0, 2**32 - 1))
