@@ -23,6 +23,7 @@ from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, reso
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_misfit_data, refuse_other_checkpoint
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 from spam_classifier.training.divergence import StopAtNaN
+from spam_classifier.training.interruption import StopCleanly
 from spam_classifier.training.reuse import ReuseFrozenStates
 from spam_classifier.training.schedule import Schedule, scheduled, take_over_rates
 from spam_classifier.training.seen_logits import SeenLogits
@@ -293,6 +294,13 @@ class SpamClassifier(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         self._conclude(fit_decision=self.trainer.state.fn == "fit" and not self.trainer.sanity_checking)
         self._log_figures("val")
+
+    @override
+    def on_validation_end(self) -> None:
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, StopCleanly):
+                    callback.stop_after_validation(self.trainer)
 
     @override
     def on_test_epoch_end(self) -> None:
