@@ -1,5 +1,7 @@
 """How exactly products of float32 matrices are computed, which a user's PyTorch settings decide."""
 
+from typing import Any
+
 import torch
 
 
@@ -8,5 +10,6 @@ def float32_products() -> dict[str, str]:
 
     ``torch.set_float32_matmul_precision`` sets both. Its getter raises an error if they were set one by one.
     """
-    settings = {"CPU": torch.backends.mkldnn.matmul, "CUDA": torch.backends.cuda.matmul}
+    backends: Any = torch.backends
+    settings = {"CPU": backends.mkldnn.matmul, "CUDA": backends.cuda.matmul}
     return {name: str(matmul.fp32_precision).replace("none", "ieee") for name, matmul in settings.items()}

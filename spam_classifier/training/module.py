@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Accuracy, MeanMetric, Metric
@@ -22,8 +22,10 @@ from spam_classifier.models.gpt2_classifier import SIZES, Attention, GPT2Classif
 from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, resolve_shape, weights_sha256
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_misfit_data, refuse_other_checkpoint
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
+from spam_classifier.training.averaging import AVERAGING, AverageLearning, average_of
 from spam_classifier.training.divergence import StopAtNaN
 from spam_classifier.training.interruption import StopCleanly
+from spam_classifier.training.refused_callbacks import refuse_callbacks
 from spam_classifier.training.reuse import ReuseFrozenStates
 from spam_classifier.training.schedule import Schedule, scheduled, take_over_rates
 from spam_classifier.training.seen_logits import SeenLogits
@@ -186,7 +188,14 @@ class SpamClassifier(pl.LightningModule):
     @override
     def configure_callbacks(self) -> list[Callback]:
         """Reuse of frozen states and the stop at NaN, for any Trainer; none that it already has."""
-        known = [type(callback) for callback in self.trainer.callbacks]  # type: ignore[attr-defined]
+        trainer: Any = self.trainer
+        refuse_callbacks(trainer.callbacks)
+        # in its own place: it has to act before a callback that stops the training
+        trainer.callbacks = [
+            AverageLearning(callback) if isinstance(callback, WeightAveraging) else callback
+            for callback in trainer.callbacks
+        ]
+        known = [type(callback) for callback in trainer.callbacks]
         return [callback for callback in (self.reuse, StopAtNaN()) if type(callback) not in known]
 
     @override
@@ -343,6 +352,8 @@ class SpamClassifier(pl.LightningModule):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write the network's own state dict, without what is read from elsewhere, and the metrics of the epoch."""
+        if averaging := average_of(self.trainer):
+            averaging.put_into(self.trainer, checkpoint)
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name.removeprefix(NET): value for name, value in state.items()}
         weights = self.hparams["weights"]
@@ -359,6 +370,9 @@ class SpamClassifier(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved, self.loaded_step = checkpoint["hyper_parameters"], checkpoint["global_step"]
         refuse_other_checkpoint(self.hparams, self.label_names, saved)
+        resumes = self._trainer is not None and self.trainer.state.fn == "fit"
+        if resumes and AVERAGING in checkpoint and average_of(self.trainer) is None:
+            raise UserError("the training averages weights, and can't go on without: leave its callbacks as they were")
         take_over_rates(checkpoint, self.hparams)
         self._epoch_so_far = dict(checkpoint.get("metrics_of_the_epoch", {}))
         if not self.label_names:

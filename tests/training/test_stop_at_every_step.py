@@ -62,7 +62,13 @@ def state_of(run: Path) -> dict[str, Any]:
     kept["logged"] = {tag: sorted([e.step, e.value] for e in events.Scalars(tag)) for tag in events.Tags()["scalars"]}
     for path in (run / "checkpoints").iterdir():
         checkpoint = torch.load(path, weights_only=True)
-        names = {"state_dict", "optimizer_states", "lr_schedulers", "global_step"} & checkpoint.keys()
+        names = {
+            "state_dict",
+            "optimizer_states",
+            "lr_schedulers",
+            "global_step",
+            "weight_averaging",
+        } & checkpoint.keys()
         kept[path.name] = {name: checkpoint[name] for name in names}
     return kept
 
@@ -112,3 +118,11 @@ def test_a_stop_at_any_step_of_an_epoch_changes_nothing(train: Callable, number:
 @pytest.mark.ci
 def test_a_stop_while_gradients_are_accumulated(train: Callable, step: int) -> None:
     assert_resumes_exactly(train, step, signal.SIGINT, "--trainer.accumulate_grad_batches", "2")
+
+
+@pytest.mark.parametrize("step", [12, 14])
+@pytest.mark.usefixtures("corpus")
+@pytest.mark.ci
+def test_a_stop_while_weights_are_averaged(train: Callable, step: int) -> None:
+    averaging = ["--trainer.callbacks+", "EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"]
+    assert_resumes_exactly(train, step, signal.SIGINT, *averaging)
