@@ -27,7 +27,13 @@ from spam_classifier.training.divergence import StopAtNaN
 from spam_classifier.training.interruption import StopCleanly
 from spam_classifier.training.refused_callbacks import refuse_callbacks
 from spam_classifier.training.reuse import ReuseFrozenStates
-from spam_classifier.training.schedule import Schedule, scheduled, take_over_rates
+from spam_classifier.training.schedule import (
+    Schedule,
+    accumulation_by_epoch,
+    scheduled,
+    take_over_rates,
+    total_steps,
+)
 from spam_classifier.training.seen_logits import SeenLogits
 
 VOCABULARY = 50257
@@ -213,7 +219,7 @@ class SpamClassifier(pl.LightningModule):
             optimizer,
             self.hparams["schedule"],
             self.hparams["warmup_steps"],
-            total_steps=lambda: self.trainer.estimated_stepping_batches,
+            total_steps=lambda: total_steps(self.trainer),
         )
 
     # Training
@@ -244,6 +250,8 @@ class SpamClassifier(pl.LightningModule):
                 setattr(self.metrics[name], part, value.to(self.device))
         self._epoch_so_far = {}
         self._epoch_is_logged = False
+        if accumulation := accumulation_by_epoch(self.trainer):  # its own hook is not called where an epoch is resumed
+            accumulation.on_train_epoch_start(self.trainer, self)
 
     @override
     def on_train_epoch_start(self) -> None:

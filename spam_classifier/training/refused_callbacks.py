@@ -15,8 +15,8 @@ from spam_classifier.errors import UserError
 
 IN_PYTHON = "find it once in Python, see docs/training.md, and give it as"
 ALWAYS: dict[type[Callback], str] = {
-    StochasticWeightAveraging: "averages only after the last validation, so figures and best checkpoint would not be of "
-    "the average: use WeightAveraging (all steps alike) or EMAWeightAveraging",
+    StochasticWeightAveraging: "averages after the last validation only, so figures and best checkpoint would not be "
+    "of the average: use WeightAveraging (all steps alike) or EMAWeightAveraging",
     BaseFinetuning: "freezes and unfreezes layers against --model.trainable, and such a run can't be resumed: choose "
     "the layers with --model.trainable",
 }

@@ -1,10 +1,13 @@
 """What a flag of the Trainer or a callback of Lightning promises takes effect, or is refused in one line."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
+
+from spam_classifier.runs.metrics import read_metrics
 
 RUN = Path("lightning_logs/version_0")
 SMALL = [
@@ -55,3 +58,38 @@ def test_overfit_batches_are_the_same_in_each_epoch(done: Callable, seen: Seen, 
     assert len(seen.rows[0]) == 2
     assert all(rows == seen.rows[0] for rows in seen.rows.values())
     assert max(seen.losses[-2:]) < 0.01 < min(seen.losses[:2])
+
+
+@pytest.mark.parametrize(
+    ("callback", "options", "instead"),
+    [
+        ("LearningRateFinder", [], r"and give it as --model\.learning_rate"),
+        ("BatchSizeFinder", [], r"and give it as --data\.batch_size"),
+        (
+            "StochasticWeightAveraging",
+            ["--trainer.callbacks.swa_lrs", "0.001"],
+            "use WeightAveraging .* or EMAWeightAveraging",
+        ),
+        ("BackboneFinetuning", [], r"choose the layers with --model\.trainable"),
+    ],
+)
+def test_callbacks_that_can_not_keep_their_promise_are_refused(
+    train: Callable, callback: str, options: list[str], instead: str
+) -> None:
+    refused = train(*SMALL, "--trainer.callbacks+", callback, *options)
+    assert refused.code == 1
+    (line,) = refused.err.splitlines()
+    assert re.match(rf"error: {callback} .*{instead}", line)
+    assert not Path(RUN).exists()
+
+
+def test_the_schedule_knows_how_accumulation_changes(train: Callable) -> None:
+    flags = ["--trainer.callbacks+", "GradientAccumulationScheduler", "--trainer.callbacks.scheduling", '{"0":1,"1":3}']
+    flags += ["--model.schedule", "cosine", "--trainer.limit_train_batches", "12", "--trainer.max_epochs", "3"]
+    done = train(*SMALL, *flags)
+    assert done.code == 0
+    assert "epoch 3/3, step 20/20: " in done.err
+    rates = [rate for _, rate in read_metrics(RUN)["curves"]["learning_rate"]]
+    assert len(rates) == 20
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
