@@ -146,6 +146,10 @@ class SpamClassifier(pl.LightningModule):
 
     @override
     def setup(self, stage: str) -> None:
+        if self._compiler_ctx:
+            raise UserError(
+                "torch.compile can't trace this module, which keeps metrics: give the Trainer the module itself"
+            )
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             refuse_misfit_data(self.hparams, data.description, data.padding)
@@ -193,13 +197,14 @@ class SpamClassifier(pl.LightningModule):
 
     @override
     def configure_callbacks(self) -> list[Callback]:
-        """Reuse of frozen states and the stop at NaN, for any Trainer; none that it already has."""
+        """Reuse of this model's frozen states, and the stop at NaN, for any Trainer."""
         trainer: Any = self.trainer
         refuse_callbacks(trainer.callbacks)
         # in its own place: it has to act before a callback that stops the training
         trainer.callbacks = [
             AverageLearning(callback) if isinstance(callback, WeightAveraging) else callback
             for callback in trainer.callbacks
+            if not isinstance(callback, ReuseFrozenStates)  # of another model that the Trainer has trained
         ]
         known = [type(callback) for callback in trainer.callbacks]
         return [callback for callback in (self.reuse, StopAtNaN()) if type(callback) not in known]
@@ -241,7 +246,20 @@ class SpamClassifier(pl.LightningModule):
                 f"--model.threshold {self.hparams['threshold']} is fitted on the validation split: leave "
                 "--trainer.limit_val_batches out, or give a number"
             )
+        self._refuse_unreachable_minimum()
         self._seed = torch.initial_seed()
+
+    def _refuse_unreachable_minimum(self) -> None:
+        trainer: Any = self.trainer
+        if trainer.fast_dev_run:
+            return
+        epochs, steps = trainer.max_epochs, total_steps(trainer)
+        for name, least, most in (("epochs", trainer.min_epochs, epochs), ("steps", trainer.min_steps, steps)):
+            if least and most not in (None, -1) and least > most:
+                raise UserError(
+                    f"--trainer.min_{name} {least} can't be reached: training ends after {int(most)} {name}; raise "
+                    f"--trainer.max_epochs, or leave --trainer.min_{name} out"
+                )
 
     @override
     def on_train_start(self) -> None:

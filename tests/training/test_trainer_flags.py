@@ -6,7 +6,10 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
+import torch
 
+from spam_classifier import SpamClassifier, SpamDataModule
+from spam_classifier.errors import UserError
 from spam_classifier.runs.metrics import read_metrics
 
 RUN = Path("lightning_logs/version_0")
@@ -93,3 +96,66 @@ def test_the_schedule_knows_how_accumulation_changes(train: Callable) -> None:
     assert len(rates) == 20
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--trainer.barebones", "true"], "barebones .* leave it out"),
+        (["--trainer.min_epochs", "4"], r"min_epochs 4 can't be reached: training ends after 3 epochs; raise"),
+        (["--trainer.min_steps", "50"], r"min_steps 50 can't be reached: training ends after 36 steps; raise"),
+    ],
+)
+def test_flags_that_can_not_be_kept_are_refused(train: Callable, flags: list[str], said: str) -> None:
+    refused = train(*SMALL, "--trainer.limit_train_batches", "12", "--trainer.max_epochs", "3", *flags)
+    assert refused.code == 1
+    assert re.match(f"error: .*{said}", refused.err.splitlines()[-1])
+    assert not RUN.exists()
+
+
+def test_minimum_epochs_keep_early_stopping_away(train: Callable) -> None:
+    stops = ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"]
+    stops += ["--trainer.callbacks.min_delta", "100", "--trainer.callbacks.patience", "1"]
+    flags = ["--trainer.limit_train_batches", "3", "--trainer.max_epochs", "5", "--trainer.min_epochs", "4", *stops]
+    assert train(*SMALL, *flags).code == 0
+    assert read_metrics(RUN)["run"]["epochs"] == 4
+
+
+TINY = {"layers": 2, "width": 16, "context": 128, "learning_rate": 0.01, "token_position": "last_real"}
+
+
+def small() -> tuple[SpamClassifier, SpamDataModule]:
+    pl.seed_everything(3)
+    return SpamClassifier("random", **TINY), SpamDataModule("sample", padding="batch")
+
+
+def test_trainings_of_one_process_do_not_touch_each_other(trainer: Callable) -> None:
+    """With a Trainer each, or one after the other with the same Trainer."""
+    options = {"max_steps": 4, "max_epochs": -1, "limit_val_batches": 2, "val_check_interval": 2}
+    models = []
+    for run in (trainer(**options), trainer(**options)):
+        model, data = small()
+        run.fit(model, data)
+        models.append(model)
+    other, data = small()
+    run.fit_loop.epoch_loop.max_steps = 8  # the Trainer counts on
+    run.fit(other, data)
+    assert other.reuse in run.callbacks
+    assert models[-1].reuse not in run.callbacks
+    assert run.global_step == 8
+    for name, value in models[0].state_dict().items():
+        assert torch.equal(value, models[1].state_dict()[name]), name
+
+
+def test_a_compiled_module_is_refused(trainer: Callable) -> None:
+    model, data = small()
+    with pytest.raises(UserError, match="give the Trainer the module itself"):
+        trainer(max_steps=1).fit(torch.compile(model, backend="eager"), data)
+
+
+def test_a_barebones_trainer_of_the_users_own_trains(tmp_path: Path) -> None:
+    model, data = small()
+    run = pl.Trainer(barebones=True, max_steps=3, accelerator="cpu", default_root_dir=tmp_path)
+    run.fit(model, data)
+    assert run.global_step == 3
+    assert not list(tmp_path.iterdir())
