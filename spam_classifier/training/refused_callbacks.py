@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import (
     BatchSizeFinder,
     Callback,
     LearningRateFinder,
+    ModelPruning,
     StochasticWeightAveraging,
 )
 from lightning.pytorch.cli import SaveConfigCallback
@@ -19,6 +20,7 @@ ALWAYS: dict[type[Callback], str] = {
     "of the average: use WeightAveraging (all steps alike) or EMAWeightAveraging",
     BaseFinetuning: "freezes and unfreezes layers against --model.trainable, and such a run can't be resumed: choose "
     "the layers with --model.trainable",
+    ModelPruning: "renames the weights in checkpoints, which then can't be read: leave it out",
 }
 OF_A_KEPT_RUN: dict[type[Callback], str] = {
     LearningRateFinder: f"finds a rate that config.yaml and rerun would not know: {IN_PYTHON} --model.learning_rate",

@@ -7,6 +7,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.tuner import Tuner
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.errors import UserError
@@ -73,6 +74,7 @@ def test_overfit_batches_are_the_same_in_each_epoch(done: Callable, seen: Seen, 
             ["--trainer.callbacks.swa_lrs", "0.001"],
             "use WeightAveraging .* or EMAWeightAveraging",
         ),
+        ("ModelPruning", ["--trainer.callbacks.pruning_fn", "l1_unstructured"], "leave it out"),
         ("BackboneFinetuning", [], r"choose the layers with --model\.trainable"),
     ],
 )
@@ -158,4 +160,26 @@ def test_a_barebones_trainer_of_the_users_own_trains(tmp_path: Path) -> None:
     run = pl.Trainer(barebones=True, max_steps=3, accelerator="cpu", default_root_dir=tmp_path)
     run.fit(model, data)
     assert run.global_step == 3
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("profiler", ["simple", "pytorch"])
+def test_a_profiler_sees_the_training_and_no_more(
+    train: Callable, caplog: pytest.LogCaptureFixture, profiler: str
+) -> None:
+    flags = ["--trainer.limit_train_batches", "3", "--trainer.max_epochs", "1", "--trainer.profiler", profiler]
+    with caplog.at_level("INFO"):
+        done = train(*SMALL, *flags)
+    assert done.code == 0, done.err
+    assert "FIT Profiler Report" in caplog.text
+    assert "PREDICT Profiler Report" not in caplog.text
+
+
+def test_rate_and_batch_size_are_found_in_python(tmp_path: Path) -> None:
+    """As docs/training.md says."""
+    model, data = small()
+    tuner = Tuner(pl.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, default_root_dir=tmp_path))
+    rate = tuner.lr_find(model, datamodule=data, num_training=20).suggestion()
+    assert 1e-8 <= rate <= 1
+    assert tuner.scale_batch_size(model, datamodule=data, max_trials=3) == data.batch_size == 8
     assert not list(tmp_path.iterdir())
