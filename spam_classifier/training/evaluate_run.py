@@ -67,7 +67,8 @@ class RunEvaluation:
         Returns:
             The figures of both splits.
         """
-        self.trainer.profiler = PassThroughProfiler()  # the training alone is profiled, and its table is printed
+        trainer: Any = self.trainer
+        trainer.profiler = PassThroughProfiler()  # the training alone is profiled, and its table is printed
         figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
         self._keep({**figures, "run": run}, outdated=(TEST, LEFT_OVER, NATURAL, PADDING))
         return figures
