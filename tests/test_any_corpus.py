@@ -99,7 +99,7 @@ def test_what_was_assumed_is_said_once_and_kept_in_the_run(train: Callable) -> N
     refused = train("fit", *SMALL, "--data.corpus", "spam.csv")
     assert refused.code == 1
     assert "spam.csv has 2 bad rows: line 63: no text; line 64: no label; correct them, or leave such" in refused.err
-    assert not list(Path().glob("lightning_logs/*"))
+    assert not Path("lightning_logs").exists()
     fitted = train("fit", *SMALL, "--data.corpus", "spam.csv", "--data.bad_rows", "skip", "--trainer.max_epochs", 1)
     assert fitted.code == 0, fitted.err
     note = (

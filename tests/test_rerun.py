@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from spam_classifier.comparing.reproduce import differences, other_versions, refuse_other_sources, same_weights
+from spam_classifier.comparing.reproduce import (
+    differences,
+    other_products,
+    other_versions,
+    refuse_other_sources,
+    same_weights,
+)
 from spam_classifier.data.corpora import corpus_sha256
 from spam_classifier.errors import UserError
 from spam_classifier.rerun import main
-from spam_classifier.runs.provenance import git_revision, versions
+from spam_classifier.runs.provenance import PRODUCTS, git_revision, versions
 
 SMALL = [
     *("--model.weights", "random", "--model.layers", "2", "--model.width", "16", "--model.heads", "2"),
@@ -52,6 +58,28 @@ def test_versions_that_differ_are_said() -> None:
     made_with = {"versions": {**versions(), "torch": "0.1"}, "git": git_revision()}
     (line,) = other_versions(made_with)
     assert line.startswith("torch was 0.1, is ")
+
+
+def test_products_of_an_earlier_version_are_not_known() -> None:
+    made_with, again = ({"versions": {PRODUCTS: said} if said else {}} for said in ("", "ieee on CPU"))
+    assert other_products(made_with, again) == other_products(again, again) == []
+
+
+@pytest.mark.slow
+def test_products_that_were_computed_otherwise_are_said(
+    train: Callable, forked_runs: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")  # as a user's callback may do
+        assert train("fit", *SMALL, "--data.corpus", "sample", "--trainer.limit_train_batches", "3").code == 0
+    finally:
+        torch.set_float32_matmul_precision(before)
+    monkeypatch.setattr(sys, "argv", ["rerun.py"])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().out
+    assert f"not as in the run: {PRODUCTS} were bf16 on CPU, tf32 on CUDA, are ieee on CPU, ieee on CUDA" in said
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from spam_classifier.models.pretrained import fetch_weights, weights_sha256
 from spam_classifier.runs import find
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.metrics import METRICS_FILE, read_metrics
-from spam_classifier.runs.provenance import PROVENANCE, git_revision, versions
+from spam_classifier.runs.provenance import PRODUCTS, PROVENANCE, git_revision, versions
 from spam_classifier.training.parser import check_settings
 
 DIFFERS_ANYWAY = ("seconds", "peak_memory")
@@ -48,7 +48,10 @@ def reproduce(run: Path, flags: Sequence[str]) -> bool:
     again = launch_fit(config, None, flags, root)
     if TEST in metrics:
         launch_test(root)
-    same, other = same_weights(run, again), list(differences(metrics, read_metrics(again)))
+    metrics_again = read_metrics(again)
+    for line in other_products(metrics[PROVENANCE], metrics_again[PROVENANCE]):
+        print(f"not as in the run: {line}")
+    same, other = same_weights(run, again), list(differences(metrics, metrics_again))
     print(f"{again}: {'the same weights, bit for bit' if same else 'other weights'}")
     print("\n".join(other) if other else "all figures are the same")
     return same and not other
@@ -71,7 +74,14 @@ def other_versions(made_with: Mapping[str, Any]) -> list[str]:
     """Versions that differ from the run's, a line each: they may change the last digits."""
     now = {**versions(), "git": git_revision()}
     then = {**made_with["versions"], "git": made_with["git"]}
-    return [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
+    names = [name for name in now if name != PRODUCTS]  # those of the training's own process count
+    return [f"{name} was {then.get(name)}, is {now[name]}" for name in names if then.get(name) != now[name]]
+
+
+def other_products(made_with: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """A line if products of float32 matrices were computed otherwise in the second run; earlier versions kept none."""
+    then, now = made_with["versions"].get(PRODUCTS), again["versions"][PRODUCTS]
+    return [] if then in (None, now) else [f"{PRODUCTS} were {then}, are {now}"]
 
 
 def differences(first: object, second: object, name: str = "") -> Iterator[str]:

@@ -376,6 +376,7 @@ class SpamDataModule(pl.LightningDataModule):
         order = EpochOrder(len(messages), seed)
         if self.batch_by_length:
             order = BucketedOrder(messages.lengths, seed, self.batch_size * (trainer.world_size if trainer else 1))
+        order.always_first = trainer is not None and trainer.overfit_batches > 0  # type: ignore[attr-defined]
         loader = self._loader(
             TRAIN,
             order,

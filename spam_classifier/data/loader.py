@@ -15,16 +15,21 @@ BUCKET = 50  # batches of messages that are sorted by length together
 
 
 class EpochOrder:
-    """The order of a split's rows in each epoch: shuffled by the seed, or in place if it is None."""
+    """The order of a split's rows in each epoch: shuffled by the seed, or in place if it is None.
+
+    Attributes:
+        always_first: Set it to keep the order of the first epoch in all epochs.
+    """
 
     def __init__(self, rows: int, seed: int | None) -> None:
         self.rows = rows
         self.seed = seed
         self.epoch = 0
+        self.always_first = False
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; the Trainer calls this as each one begins."""
-        self.epoch = epoch
+        self.epoch = 0 if self.always_first else epoch
 
     def row_numbers(self) -> Tensor:
         """The rows of the chosen epoch in order, int64 [rows]."""

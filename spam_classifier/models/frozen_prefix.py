@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from spam_classifier.batch import Batch
 from spam_classifier.files import UNFINISHED
+from spam_classifier.models.float32_products import float32_products
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import states_before_block
 
@@ -66,6 +67,7 @@ class FrozenPrefix:
         self.blocks = blocks
         self._versions: list[tuple[int, int]] = []
         self._digest: list[int] = []
+        self._products: dict[str, str] = {}
 
     @property
     def covers_all_blocks(self) -> bool:
@@ -78,8 +80,12 @@ class FrozenPrefix:
             return self.net.head(states[:, 0])
         return self.net.logits_from(states, batch.lengths, self.blocks)
 
-    def weights_changed(self) -> bool:
-        """Whether a frozen weight holds other numbers than at the last call."""
+    def has_changed(self) -> bool:
+        """Whether a frozen weight holds other numbers than at the last call, or products are computed otherwise."""
+        products, self._products = self._products, float32_products()
+        return self._weights_changed() or products != self._products
+
+    def _weights_changed(self) -> bool:
         backbone = self.net.backbone
         modules: list[nn.Module] = [backbone.wte, backbone.wpe, *backbone.h[: self.blocks]]
         if self.covers_all_blocks:

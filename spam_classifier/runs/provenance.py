@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 
+from spam_classifier.models.float32_products import float32_products
+
 PROVENANCE = "provenance"  # in metrics.json
+PRODUCTS = "float32 products"
 PACKAGES = ("spam_classifier", "torch", "lightning", "tiktoken", "torchmetrics", "pandas", "numpy")
 
 
@@ -31,12 +34,13 @@ def _git(directory: Path, *words: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that affect the numbers, the machine and the threads."""
+    """Versions of Python and of the packages that affect the numbers, the machine, the threads, the products."""
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}",
         "threads": str(torch.get_num_threads()),
+        PRODUCTS: ", ".join(f"{precision} on {backend}" for backend, precision in float32_products().items()),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.profilers import PassThroughProfiler
 
 from spam_classifier.data.audit import leaked_rows
 from spam_classifier.data.datamodule import SpamDataModule
@@ -66,6 +67,8 @@ class RunEvaluation:
         Returns:
             The figures of both splits.
         """
+        trainer: Any = self.trainer
+        trainer.profiler = PassThroughProfiler()  # the training alone is profiled, and its table is printed
         figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
         self._keep({**figures, "run": run}, outdated=(TEST, LEFT_OVER, NATURAL, PADDING))
         return figures

@@ -25,9 +25,9 @@ class StopCleanly(Callback):
     """On Ctrl-C finish the step, save a checkpoint and say how to resume; on an exception save one if it is exact.
 
     A KeyboardInterrupt in the middle of an optimizer step would leave weights that no step count describes. So the
-    first Ctrl-C only asks to stop: KeyboardInterrupt is raised after the step, or after the epoch if that was its last
-    step. The second one stops at once and leaves the last checkpoint as it was. SIGTERM to one of several processes
-    counts as Ctrl-C; a single process leaves SIGTERM to the Trainer, which does the same.
+    first Ctrl-C only asks to stop: KeyboardInterrupt is raised after the step and the validation that is due then, or
+    after the epoch if that was its last step. The second one stops at once and leaves the last checkpoint as it was.
+    SIGTERM counts as Ctrl-C: the Trainer's own handler would break off a validation, which is never made up for.
 
     Args:
         new_run: Whether this training created the run directory; it is then removed if training fails before the
@@ -40,14 +40,13 @@ class StopCleanly(Callback):
         self._signal: int = signal.SIGINT
         self._agreed = False
         self._last_is_current = True  # until training starts there is nothing newer to save
-        self._former_handler: Any = None
+        self._former_handlers: dict[int, Any] = {}
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._last_is_current = False
-        self._former_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
-        if trainer.world_size > 1:
-            signal.signal(signal.SIGTERM, self._ask_to_stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former_handlers[number] = signal.signal(number, self._ask_to_stop)
 
     @override
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -76,9 +75,22 @@ class StopCleanly(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0  # else gradients would be lost
-        if stepped and batch_idx + 1 < trainer.num_training_batches and self._is_requested(trainer):
+        loop = trainer.fit_loop
+        if loop.epoch_loop._should_check_val_fx(loop._data_fetcher):  # type: ignore[arg-type]
+            return  # SpamClassifier.on_validation_end stops, once the validation's checkpoint is kept
+        if self._may_stop(trainer):
+            trainer._logger_connector.update_train_step_metrics()  # comes after this hook, and would be left out
             raise KeyboardInterrupt(self._signal)
+
+    def stop_after_validation(self, trainer: pl.Trainer) -> None:
+        """Stop between two steps of an epoch, if asked to; call it after the callbacks' ``on_validation_end``."""
+        if self._may_stop(trainer):
+            raise KeyboardInterrupt(self._signal)
+
+    def _may_stop(self, trainer: pl.Trainer) -> bool:
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        stepped = done % trainer.accumulate_grad_batches == 0  # else gradients would be lost
+        return stepped and done < trainer.num_training_batches and self._is_requested(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -103,7 +115,8 @@ class StopCleanly(Callback):
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        signal.signal(signal.SIGINT, self._former_handler)
+        for number, handler in self._former_handlers.items():
+            signal.signal(number, handler)
         end_at_sigterm(trainer.world_size)
         if self._requested:
             raise KeyboardInterrupt(self._signal)
@@ -116,6 +129,8 @@ class StopCleanly(Callback):
             directory = first_process_directory(trainer) if trainer.is_global_zero else None
             if directory is not None:
                 shutil.rmtree(directory, ignore_errors=True)
+                with suppress(OSError):  # it holds other runs
+                    directory.parent.rmdir()
             return
         last = last_path(trainer)
         if last is None:

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Accuracy, MeanMetric, Metric
@@ -22,9 +22,18 @@ from spam_classifier.models.gpt2_classifier import SIZES, Attention, GPT2Classif
 from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, resolve_shape, weights_sha256
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_misfit_data, refuse_other_checkpoint
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
+from spam_classifier.training.averaging import AVERAGING, AverageLearning, average_of
 from spam_classifier.training.divergence import StopAtNaN
+from spam_classifier.training.interruption import StopCleanly
+from spam_classifier.training.refused_callbacks import refuse_callbacks
 from spam_classifier.training.reuse import ReuseFrozenStates
-from spam_classifier.training.schedule import Schedule, scheduled, take_over_rates
+from spam_classifier.training.schedule import (
+    Schedule,
+    accumulation_by_epoch,
+    scheduled,
+    take_over_rates,
+    total_steps,
+)
 from spam_classifier.training.seen_logits import SeenLogits
 
 VOCABULARY = 50257
@@ -137,6 +146,10 @@ class SpamClassifier(pl.LightningModule):
 
     @override
     def setup(self, stage: str) -> None:
+        if self._compiler_ctx:
+            raise UserError(
+                "torch.compile can't trace this module, which keeps metrics: give the Trainer the module itself"
+            )
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             refuse_misfit_data(self.hparams, data.description, data.padding)
@@ -184,8 +197,16 @@ class SpamClassifier(pl.LightningModule):
 
     @override
     def configure_callbacks(self) -> list[Callback]:
-        """Reuse of frozen states and the stop at NaN, for any Trainer; none that it already has."""
-        known = [type(callback) for callback in self.trainer.callbacks]  # type: ignore[attr-defined]
+        """Reuse of this model's frozen states, and the stop at NaN, for any Trainer."""
+        trainer: Any = self.trainer
+        refuse_callbacks(trainer.callbacks)
+        # in its own place: it has to act before a callback that stops the training
+        trainer.callbacks = [
+            AverageLearning(callback) if isinstance(callback, WeightAveraging) else callback
+            for callback in trainer.callbacks
+            if not isinstance(callback, ReuseFrozenStates)  # of another model that the Trainer has trained
+        ]
+        known = [type(callback) for callback in trainer.callbacks]
         return [callback for callback in (self.reuse, StopAtNaN()) if type(callback) not in known]
 
     @override
@@ -203,7 +224,7 @@ class SpamClassifier(pl.LightningModule):
             optimizer,
             self.hparams["schedule"],
             self.hparams["warmup_steps"],
-            total_steps=lambda: self.trainer.estimated_stepping_batches,
+            total_steps=lambda: total_steps(self.trainer),
         )
 
     # Training
@@ -225,7 +246,20 @@ class SpamClassifier(pl.LightningModule):
                 f"--model.threshold {self.hparams['threshold']} is fitted on the validation split: leave "
                 "--trainer.limit_val_batches out, or give a number"
             )
+        self._refuse_unreachable_minimum()
         self._seed = torch.initial_seed()
+
+    def _refuse_unreachable_minimum(self) -> None:
+        trainer: Any = self.trainer
+        if trainer.fast_dev_run:
+            return
+        epochs, steps = trainer.max_epochs, total_steps(trainer)
+        for name, least, most in (("epochs", trainer.min_epochs, epochs), ("steps", trainer.min_steps, steps)):
+            if least and most not in (None, -1) and least > most:
+                raise UserError(
+                    f"--trainer.min_{name} {least} can't be reached: training ends after {int(most)} {name}; raise "
+                    f"--trainer.max_epochs, or leave --trainer.min_{name} out"
+                )
 
     @override
     def on_train_start(self) -> None:
@@ -234,6 +268,8 @@ class SpamClassifier(pl.LightningModule):
                 setattr(self.metrics[name], part, value.to(self.device))
         self._epoch_so_far = {}
         self._epoch_is_logged = False
+        if accumulation := accumulation_by_epoch(self.trainer):  # its own hook is not called where an epoch is resumed
+            accumulation.on_train_epoch_start(self.trainer, self)
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -295,6 +331,13 @@ class SpamClassifier(pl.LightningModule):
         self._log_figures("val")
 
     @override
+    def on_validation_end(self) -> None:
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, StopCleanly):
+                    callback.stop_after_validation(self.trainer)
+
+    @override
     def on_test_epoch_end(self) -> None:
         self._conclude()
         self._log_figures("test")
@@ -335,6 +378,8 @@ class SpamClassifier(pl.LightningModule):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write the network's own state dict, without what is read from elsewhere, and the metrics of the epoch."""
+        if averaging := average_of(self.trainer):
+            averaging.put_into(self.trainer, checkpoint)
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name.removeprefix(NET): value for name, value in state.items()}
         weights = self.hparams["weights"]
@@ -351,6 +396,9 @@ class SpamClassifier(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved, self.loaded_step = checkpoint["hyper_parameters"], checkpoint["global_step"]
         refuse_other_checkpoint(self.hparams, self.label_names, saved)
+        resumes = self._trainer is not None and self.trainer.state.fn == "fit"
+        if resumes and AVERAGING in checkpoint and average_of(self.trainer) is None:
+            raise UserError("the training averages weights, and can't go on without: leave its callbacks as they were")
         take_over_rates(checkpoint, self.hparams)
         self._epoch_so_far = dict(checkpoint.get("metrics_of_the_epoch", {}))
         if not self.label_names:

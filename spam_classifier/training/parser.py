@@ -102,11 +102,10 @@ def add_settings(parser: LightningArgumentParser) -> None:
     parser.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
     for action in parser._actions:
         # typing caches unions whatever their order: where another package wrote float | int first, one batch
-        # (--trainer.limit_test_batches 1) would become 1.0, which means all
+        # (--trainer.limit_test_batches 1) would become 1.0, which means all; before a text, or 0.25 would be one
         parts = get_args(getattr(action, "_typehint", None))
         if int in parts and float in parts:
-            # and a text last, or a quarter of an epoch (--trainer.val_check_interval 0.25) would be a text
-            vars(action)["_typehint"] = reduce(or_, sorted(parts, key=lambda part: [int, float, part].index(part)))
+            vars(action)["_typehint"] = reduce(or_, sorted(parts, key=lambda part: {int: 0, float: 1}.get(part, 2)))
 
 
 @cache

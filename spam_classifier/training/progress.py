@@ -8,7 +8,6 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 from typing_extensions import override
 
@@ -16,6 +15,7 @@ from spam_classifier.data.loader import BatchLoader
 from spam_classifier.evaluation.text_tables import duration, percent
 from spam_classifier.hints import relative
 from spam_classifier.training.logger import first_process_directory
+from spam_classifier.training.schedule import total_steps
 
 BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {elapsed}, {remaining} to go{postfix}"
 
@@ -232,10 +232,7 @@ def epoch_name(trainer: pl.Trainer) -> str:
 
 def step_name(trainer: pl.Trainer) -> str:
     """The optimizer steps so far, of all sessions, and their total if it is known, as ``262/524``."""
-    try:
-        total = trainer.estimated_stepping_batches
-    except MisconfigurationException:  # gradients are accumulated over a changing number of batches
-        total = math.inf
+    total = total_steps(trainer)
     return f"{trainer.global_step:,}{f'/{int(total):,}' if math.isfinite(total) else ''}"
 
 

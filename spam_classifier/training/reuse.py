@@ -22,14 +22,14 @@ from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.training.logger import run_directory
 
 GIGABYTE = 1e9
-Key = tuple[int, int, int | None]
+Key = tuple[int, int, int | None, str]
 
 
 class ReuseFrozenStates(Callback):
     """Computes the hidden states of a split once, and gives the model its logits from them.
 
-    States are kept while they are valid: for the same messages at the same length, and the same frozen weights. Every
-    process runs every hook: each computes its share of the states, and all get the whole.
+    States are kept while they are valid: for the same messages at the same length, the same frozen weights and the same
+    precision. Every process runs every hook: each computes its share of the states, and all get the whole.
 
     Args:
         enabled: Whether to keep states at all.
@@ -111,16 +111,17 @@ class ReuseFrozenStates(Callback):
     def _leave(self, stage: str, loader: Any, trainer: pl.Trainer) -> None:
         self._stages.pop(stage, None)
         if trainer.state.fn != "fit" and isinstance(loader, BatchLoader):
-            self._kept.pop(self._key(loader), None)  # this split is not visited again
+            self._kept.pop(self._key(loader, trainer), None)  # this split is not visited again
 
-    def _key(self, loader: BatchLoader) -> Key:
+    def _key(self, loader: BatchLoader, trainer: pl.Trainer) -> Key:
         padding_matters = self.prefix is not None and self.prefix.net.padding_matters
-        return id(loader.messages), loader.max_length, loader.padded_length if padding_matters else None
+        padded_length = loader.padded_length if padding_matters else None
+        return id(loader.messages), loader.max_length, padded_length, trainer.precision
 
     def _states_of(self, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
-        if prefix.weights_changed():
+        if prefix.has_changed():
             self._kept = {}
-        key = self._key(loader)
+        key = self._key(loader, trainer)
         if key not in self._kept:  # the messages are kept, too: no other object can get their id
             # inference tensors could not be saved for backward, should training read these states
             with torch.inference_mode(mode=False), torch.no_grad():

@@ -4,13 +4,36 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 from spam_classifier.errors import UserError
 
 Schedule = Literal["constant", "cosine"]
 LEARNING_RATE = "train/learning_rate"  # what it is logged as
+
+
+def total_steps(trainer: pl.Trainer) -> float:
+    """Optimizer steps of the whole training, infinite if there is no end.
+
+    The Trainer's own estimate takes the gradients of this epoch to be accumulated as in all others.
+    """
+    estimate, epochs = trainer.estimated_stepping_batches, trainer.max_epochs
+    accumulation = accumulation_by_epoch(trainer)
+    if accumulation is None or epochs in (None, -1):
+        return estimate
+    assert epochs is not None
+    factors = map(accumulation.get_accumulate_grad_batches, range(epochs))
+    steps = sum(math.ceil(trainer.num_training_batches / factor) for factor in factors)
+    return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
+
+
+def accumulation_by_epoch(trainer: pl.Trainer) -> GradientAccumulationScheduler | None:
+    """The callback that changes over how many batches gradients are accumulated, if the Trainer has one."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    return next((callback for callback in callbacks if isinstance(callback, GradientAccumulationScheduler)), None)
 
 
 def scheduled(

@@ -23,6 +23,11 @@ def refuse_unused(typed: Collection[str], settings: Mapping[str, Any], *, trains
         settings: All settings, by group and name.
         trains: Whether the command trains.
     """
+    if settings.get("trainer", {}).get("barebones"):
+        raise UserError(
+            "--trainer.barebones trains without logs and checkpoints, which are what this command keeps: leave it out, "
+            "or give barebones=True to a Trainer of your own"
+        )
     unused = [*_unused(settings["model"], settings["data"])]
     if not trains:
         unused += [(group, names, "this command does not train") for group, names in OF_TRAINING.items()]

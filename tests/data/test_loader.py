@@ -56,6 +56,14 @@ def test_epochs_and_seeds_differ_and_leave_the_global_random_state() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_the_first_order_may_be_kept() -> None:
+    order = EpochOrder(50, seed=3)
+    first = order.row_numbers()
+    order.always_first = True
+    order.set_epoch(4)
+    assert torch.equal(order.row_numbers(), first)
+
+
 def test_without_a_seed_rows_stay_in_place() -> None:
     order = EpochOrder(7, None)
     order.set_epoch(3)

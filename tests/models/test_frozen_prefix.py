@@ -200,6 +200,27 @@ def test_changed_weights_messages_or_lengths_make_new_states(tmp_path: Path) -> 
     assert states_of(other.each_once("test")) is not changed
 
 
+def test_another_precision_of_products_makes_new_states(tmp_path: Path) -> None:
+    states_of = reused_states(network(2), 1, tmp_path)
+    data = SpamDataModule("sample", max_length=30, padding="batch")
+    data.setup("test")
+    loader = data.each_once("validation")
+    first = states_of(loader)
+    assert states_of(loader) is first
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        rough = states_of(loader)
+        assert rough is not first
+        torch.backends.mkldnn.matmul.fp32_precision = "tf32"  # the backend's own setting
+        assert states_of(loader) is not rough
+    finally:
+        torch.set_float32_matmul_precision(before)
+    again = states_of(loader)
+    assert again is not rough
+    assert torch.equal(again.tokens, first.tokens)
+
+
 def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
     net = network(3)
     data = SpamDataModule("sample", max_length=50, padding="batch")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from spam_classifier.runs import provenance
-from spam_classifier.runs.provenance import git_revision, peak_of_process
+from spam_classifier.runs.provenance import PRODUCTS, git_revision, peak_of_process, versions
 
 
 def test_peak_grows_with_what_is_held() -> None:
@@ -59,3 +60,16 @@ def test_no_revision_of_a_package_below_another_checkout(package: Path) -> None:
 def test_no_revision_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert git_revision() is None
+
+
+def test_how_products_are_computed_is_recorded() -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("highest")
+        assert versions()[PRODUCTS] == "ieee on CPU, ieee on CUDA"
+        torch.set_float32_matmul_precision("medium")
+        assert versions()[PRODUCTS] == "bf16 on CPU, tf32 on CUDA"
+        torch.backends.mkldnn.matmul.fp32_precision = "tf32"  # PyTorch's own getter now raises an error
+        assert versions()[PRODUCTS] == "tf32 on CPU, tf32 on CUDA"
+    finally:
+        torch.set_float32_matmul_precision(before)

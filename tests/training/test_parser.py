@@ -9,7 +9,7 @@ import pytest
 
 from spam_classifier.errors import UserError
 from spam_classifier.runs.find import read_settings
-from spam_classifier.training.parser import check_settings, plainly, settings_of
+from spam_classifier.training.parser import check_settings, plainly, settings_of, settings_parser
 from spam_classifier.training.unused_flags import refuse_unused
 
 
@@ -121,3 +121,9 @@ def test_settings_are_checked_before_a_training() -> None:
     ):
         with pytest.raises(UserError, match=said):
             check_settings([{"data": {"corpus": "sample"}}], flags)
+
+
+@pytest.mark.parametrize(("typed", "value"), [("0.25", 0.25), ("30", 30), ("00:00:01:00", "00:00:01:00")])
+def test_a_validation_interval_is_a_share_a_number_or_a_time(typed: str, value: object) -> None:
+    found = settings_parser().parse_args(["--trainer.val_check_interval", typed]).trainer.val_check_interval
+    assert (found, type(found)) == (value, type(value))
