@@ -89,7 +89,7 @@ def assert_resumes_exactly(train: Callable, step: int, number: int, *flags: str)
         assert train(*FIT, *flags, "--trainer.default_root_dir", "whole").code == 0
     shutil.rmtree("lightning_logs", ignore_errors=True)
     stopped = train_with(Signal(step, number), train, *FIT, *flags)
-    assert stopped.code == 1
+    assert stopped.code == 128 + number
     assert "stopped; continue with" in stopped.err
     resumed = train("fit", "--ckpt_path", "last")
     assert resumed.code == 0, resumed.err
