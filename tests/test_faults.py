@@ -153,4 +153,4 @@ def test_training_stops_at_nan_and_keeps_the_last_good_checkpoint(
 def test_no_run_is_kept_if_it_begins_with_nan(train: Callable, poison: Callable) -> None:
     poison("loss", 1)
     assert "the loss of step 1 (epoch 1)" in one_line(train(*FIT))
-    assert not list(Path("lightning_logs").iterdir())
+    assert not Path("lightning_logs").exists()

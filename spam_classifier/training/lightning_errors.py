@@ -12,7 +12,7 @@ from spam_classifier.training.logger import RunLogger
 
 OF_MISTAKES = (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError)
 OF_TRAINER = frozenset(inspect.signature(pl.Trainer).parameters)
-DEVICES = re.compile("accelerator|device|strategy|FSDP|GPU|CUDA|MPS|TPU", re.IGNORECASE)
+DEVICES = re.compile("accelerator|device|strategy|FSDP|GPU|CUDA|MPS|TPU|XLA", re.IGNORECASE)
 PYTHON = {"None": "null", "True": "true", "False": "false"}  # as a flag has them
 
 
