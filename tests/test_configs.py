@@ -46,3 +46,14 @@ def test_recommended_reads_the_last_real_token(settings: Callable) -> None:
     recommended = settings("--config", CONFIGS / "recommended.yaml")
     assert recommended["model"]["token_position"] == "last_real"
     assert recommended["data"]["padding"] == "batch"
+
+
+def test_emails_keeps_both_ends_of_long_mails(settings: Callable) -> None:
+    emails = settings("--config", CONFIGS / "emails.yaml")
+    assert emails["model"]["weights"] == "random"
+    assert emails["model"]["attention"] == "full"
+    assert emails["model"]["token_position"] == "mean"
+    assert emails["data"]["keep"] == "both"
+    assert emails["data"]["padding"] == "longest"
+    assert emails["data"]["max_length"] == 512 <= emails["model"]["context"]
+    assert emails["data"]["deduplicate"] == "near"
