@@ -12,6 +12,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from typing_extensions import override
 
 from spam_classifier.data.corpora import SAMPLE, UCI
+from spam_classifier.errors import UserError
 from spam_classifier.files import UNFINISHED, atomic_write
 from spam_classifier.models.pretrained import HUB_REVISIONS, RANDOM
 from spam_classifier.runs.find import CHECKPOINTS_DIRECTORY, CONFIG_FILE
@@ -51,8 +52,14 @@ class KeepSettings(SaveConfigCallback):
         directory.mkdir(parents=True, exist_ok=True)
         remove_unfinished(directory)
         with atomic_write(directory / CONFIG_FILE) as unfinished:
-            # the False, to keep nulls, has had two names
-            self.parser.save(self.config, unfinished, "parser_mode", False, overwrite=True, multifile=False)
+            try:
+                # the False, to keep nulls, has had two names
+                self.parser.save(self.config, unfinished, "parser_mode", False, overwrite=True, multifile=False)
+            except ValueError as error:  # YAML has no such value
+                raise UserError(
+                    f"config.yaml can't hold a setting of your callbacks ({error.__cause__ or error}): leave that "
+                    "callback out (--trainer.max_time does what Timer does)"
+                ) from error
 
 
 def remove_unfinished(run: Path) -> None:

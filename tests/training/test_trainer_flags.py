@@ -88,6 +88,13 @@ def test_callbacks_that_can_not_keep_their_promise_are_refused(
     assert not Path(RUN).exists()
 
 
+def test_a_callback_that_config_yaml_can_not_hold_is_refused(train: Callable) -> None:
+    refused = train(*SMALL, "--trainer.callbacks+", "Timer", "--trainer.callbacks.duration", "00:00:01:00")
+    assert refused.code == 1
+    assert "--trainer.max_time does what Timer does" in refused.err.splitlines()[-1]
+    assert not Path(RUN).exists()
+
+
 def test_the_schedule_knows_how_accumulation_changes(train: Callable) -> None:
     flags = ["--trainer.callbacks+", "GradientAccumulationScheduler", "--trainer.callbacks.scheduling", '{"0":1,"1":3}']
     flags += ["--model.schedule", "cosine", "--trainer.limit_train_batches", "12", "--trainer.max_epochs", "3"]
