@@ -21,7 +21,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY configs configs
 COPY spam_classifier spam_classifier
-RUN pip install --no-cache-dir --constraint constraints.txt ".[serve,parquet]"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[metrics,parquet,serve]"
 
 USER app
 WORKDIR /home/app
