@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 CONSOLE_SCRIPT = "spam-classifier"
@@ -37,14 +38,24 @@ def command_line(command: str, *words: object) -> str:
 
 
 def same_command(*flags: str) -> str:
-    """The command that runs now, with further flags; the flags alone where it is none of this package's."""
-    started = sys.orig_argv[1:]
+    """The command that runs now, with these flags and values; they alone where it is none of this package's."""
+    started = list(_without(sys.orig_argv[1:], flags[::2]))
     words: list[str] = []
     if started[:1] == ["-m"] and started[1:2] and started[1].partition(".")[0] == PACKAGE:
         words = [python(), *started]
     elif started and Path(started[0]).stem == CONSOLE_SCRIPT:
         words = [*package_program().split(" "), *started[1:]]
     return " ".join([*words[:1], *(quoted(word) for word in [*words[1:], *flags])])
+
+
+def _without(words: Sequence[str], flags: Sequence[str]) -> Iterator[str]:
+    """The words without these flags and their values."""
+    is_value = False
+    for word in words:
+        if is_value or word.partition("=")[0] in flags:
+            is_value = not is_value and "=" not in word
+        else:
+            yield word
 
 
 def quoted(word: str) -> str:

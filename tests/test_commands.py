@@ -14,7 +14,13 @@ from spam_classifier.errors import UserError, did_you_mean
 from spam_classifier.find_config import find_config, packaged_folder, packaged_names
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-EXTRAS = {"serve": "uvicorn", "export": "onnx", "parquet": "pyarrow", "baseline": "scikit-learn"}
+EXTRAS = {
+    "metrics": "prometheus-client",
+    "serve": "uvicorn",
+    "export": "onnx",
+    "parquet": "pyarrow",
+    "baseline": "scikit-learn",
+}
 
 
 def test_the_package_lists_and_runs_its_commands(call: Callable) -> None:
@@ -76,6 +82,15 @@ def test_hints_are_quoted(started: Callable) -> None:
     started("-m", "spam_classifier.train", on_path=True)
     line = hints.command_line("predict", "see you, at 7?", 'a "b"', "--root", "runs")
     assert line == """python -m spam_classifier.predict "see you, at 7?" 'a "b"' --root runs"""
+
+
+def test_the_same_command_with_other_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["-m", "spam_classifier.predict", "--text_column", "3", "--input", "a b.csv", "--text_column=4"]
+    monkeypatch.setattr(sys, "orig_argv", ["python", *words])
+    typed = hints.same_command("--text_column", "was said")
+    assert typed == f'{hints.python()} -m spam_classifier.predict --input "a b.csv" --text_column "was said"'
+    monkeypatch.setattr(sys, "orig_argv", ["python", "notebook.py"])
+    assert hints.same_command("--text_column", "was said") == '--text_column "was said"'
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
