@@ -26,6 +26,7 @@ HEADINGS = ("subject", "title", "headline")  # columns that may belong to the te
 UNNAMED = re.compile(r"(Unnamed: \d+)?")  # as pandas writes it
 MOST_NAMES = 12  # columns that a message lists
 LONGEST_LABEL = 40  # characters of a cell that may be a label
+LEAST_ROWS = 4  # that show a first row with a label of its own to be a header
 MOST_LABELS = 50  # different cells of a column that may be labels
 
 
@@ -191,7 +192,7 @@ def _is_header(rows: Sequence[Sequence[str]], texts: Sequence[int], label: int |
     if label is None:
         return False
     own, others = rows[0][label].strip(), [row[label].strip() for row in rows[1:] if len(row) > label]
-    return own not in others and 0 < 2 * len(set(others)) <= len(others)
+    return own not in others and LEAST_ROWS <= len(others) and 2 * len(set(others)) <= len(others)
 
 
 def _columns_without_header(rows: Sequence[Sequence[str]], layout: Layout, tabs: bool) -> Columns | None:

@@ -373,7 +373,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(written=st.lists(st.tuples(tsv_field, tsv_field), min_size=1), line_end=st.sampled_from(["\n", "\r\n"]))
 def test_any_tsv_reads_back(scratch: Path, written: list[tuple[str, str]], line_end: str) -> None:
-    content = "".join(f"{label}\t{text}{line_end}" for label, text in written)
+    content = "".join(f"{label}\t{text}{line_end}" for label, text in [("label", "text"), *written])
     assert rows(scratch / "a.tsv", content) == [(label.strip(), text) for label, text in written]
 
 
