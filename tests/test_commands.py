@@ -120,7 +120,7 @@ def test_all_configs_have_names() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nope", "no such file or packaged config; packaged are book, emails, from_scratch, quickstart, recommended, exp"),
+        ("nope", "no such file or packaged config; packaged are book, emails, from_scratch, quickstart, recommended, "),
         ("recomended", "did you mean recommended?"),
         ("experiments/03_head", "did you mean experiments/03_head_only?"),
         ("experiments", "is a folder: name a config in it, one of experiments/01"),

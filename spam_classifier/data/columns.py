@@ -192,7 +192,7 @@ def _is_header(rows: Sequence[Sequence[str]], texts: Sequence[int], label: int |
     if label is None:
         return False
     own, others = rows[0][label].strip(), [row[label].strip() for row in rows[1:] if len(row) > label]
-    return own not in others and LEAST_ROWS <= len(others) and 2 * len(set(others)) <= len(others)
+    return own not in others and len(others) >= LEAST_ROWS and 2 * len(set(others)) <= len(others)
 
 
 def _columns_without_header(rows: Sequence[Sequence[str]], layout: Layout, tabs: bool) -> Columns | None:
