@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from spam_classifier.data.charsets import MARKS, decoded, guess
-from spam_classifier.data.mailboxes import SUFFIXES, split_mails
+from spam_classifier.data.mailboxes import MAILBOXES, SUFFIXES, split_mails
 from spam_classifier.data.mails import COLUMNS, LONGEST_HEADER, looks_like_mail, mail_row
 from spam_classifier.data.rows import LONGEST, Input, Notes, Rejected, Row, Rows, checked_row, has_surrogate
 from spam_classifier.errors import UserError
 
 TEXT = ".txt"
-MAILBOXES = (".mbox", ".mbx")
 SNIFFED = 20  # files that are all .txt but begin like mails, for all to be read as mails
 READABLE = "make it a readable file or move it"
 

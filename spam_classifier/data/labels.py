@@ -84,7 +84,7 @@ def refuse_swapped_columns(counts: Mapping[str, int], label_column: str, text_co
 
 
 def refuse_other_labels(messages: pd.DataFrame, labels: Sequence[str], first: Mapping[str, str]) -> None:
-    """Refuse messages with a label that is none of ``labels``; ``first`` is where each label occurs first."""
+    """Refuse messages with other labels than ``labels``. ``first`` has the place of each label's first message."""
     counts = messages["label"].value_counts()
     for label in map(str, counts.index):
         if label not in labels:

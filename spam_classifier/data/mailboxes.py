@@ -10,7 +10,8 @@ from typing import IO
 from spam_classifier.data.mails import COLUMNS, ENVELOPE, MOST_BYTES, mail_row
 from spam_classifier.data.rows import Input, Notes, Rows, Source
 
-SUFFIXES = (".eml", ".mbox", ".mbx")
+MAILBOXES = (".mbox", ".mbx")
+SUFFIXES = (".eml", *MAILBOXES)
 START = b"From "
 LONGEST_LINE = 2**16  # bytes read at once
 AT_ONCE = 2**20
