@@ -1,6 +1,7 @@
 """``python -m spam_classifier.serve``."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -12,7 +13,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,11 +50,13 @@ def test_server_answers_until_it_is_stopped(
     status, answer = asked(f"{url}/predict", body, **key)
     assert status == 200
     assert [own["label"] for own in answer["predictions"]] == [own.label for own in classifier.predict(body["texts"])]
-    with ThreadPoolExecutor(6) as clients:
-        answers = [clients.submit(asked, f"{url}/predict", body, **key) for _ in range(6)]
-        next(as_completed(answers))  # so the others have arrived
-        os.kill(server.pid, signal.SIGTERM)
-        assert [answer.result()[0] for answer in answers] == [200] * 6
+    address = urlsplit(url)
+    connections = [http.client.HTTPConnection(str(address.hostname), address.port, timeout=30) for _ in range(6)]
+    for connection in connections:
+        connection.request("POST", "/predict", json.dumps(body), {"content-type": "application/json", **key})
+    assert connections[0].getresponse().status == 200  # every request had been sent before the first was answered
+    os.kill(server.pid, signal.SIGTERM)
+    assert [connection.getresponse().status for connection in connections[1:]] == [200] * 5
     assert server.wait(timeout=10) in (0, -signal.SIGTERM)
     assert server.out.read_text().endswith("ready\n")
     assert server.err.read_text() == "stopped\n"
