@@ -46,21 +46,24 @@ class DataDescription(NamedTuple):
 
 
 CPU_BATCH_TOKENS = 768  # the activations of about this many tokens stay in a processor's cache
+CPU_BATCH_TOKENS_BFLOAT16 = 1536  # faster products: fewer tokens don't pay for reading the weights
 GPU_BATCH_TOKENS = 8192  # fewer leave a large GPU idle, more are no faster
 
 
-def batches_by_length(row_lengths: Tensor, device: torch.device) -> Iterator[Tensor]:
+def batches_by_length(row_lengths: Tensor, device: torch.device, *, bfloat16: bool = False) -> Iterator[Tensor]:
     """Rows grouped by length, the longest first, so that hardly any padding is computed.
 
     Args:
         row_lengths: Tokens of each row, int64 [N].
         device: Where they are computed: it decides the most tokens of a batch, padding included. A longer row is a
             batch of its own.
+        bfloat16: Whether products are of that type.
 
     Yields:
         Row numbers, int64 [B]; each row once.
     """
-    most_tokens = CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS
+    of_cpu = CPU_BATCH_TOKENS_BFLOAT16 if bfloat16 else CPU_BATCH_TOKENS
+    most_tokens = of_cpu if device.type == "cpu" else GPU_BATCH_TOKENS
     order = row_lengths.argsort(descending=True, stable=True)
     start = 0
     while start < len(order):

@@ -1,21 +1,24 @@
 """A trained classifier: texts in, labels and probabilities out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from spam_classifier.batch import batches_by_length
+from spam_classifier.batch import Batch, batches_by_length
 from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import Occlusion, Part
 from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.packed_blocks import WORTH_PACKING
+from spam_classifier.models.packed_blocks import multiplies_bfloat16, packed_type
+from spam_classifier.models.packed_classifier import PackedClassifier
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.find import find_checkpoint
+
+FLOAT32, BFLOAT16 = PRECISIONS = ("32-true", "bf16-mixed")  # Lightning's names
 
 
 class Prediction(NamedTuple):
@@ -54,9 +57,14 @@ class Explanation(NamedTuple):
 class Classifier:
     """A trained network and what it needs to classify texts; several threads may use it at once.
 
+    On an x86 CPU in float32, a text's probabilities have the same bits whatever it is classified with.
+
     Args:
         model: The network, restored from a checkpoint.
         checkpoint: The checkpoint.
+        precision: As for ``load_classifier``.
+        take_over: Whether the network's own blocks may go once their weights are packed for the CPU; else memory holds
+            these weights twice.
 
     Attributes:
         labels: The classes in the order of their indices.
@@ -64,8 +72,14 @@ class Classifier:
         keep: What is kept of a longer text: ``head``, ``tail`` or ``both``.
     """
 
-    def __init__(self, model: GPT2Classifier, checkpoint: Path) -> None:
+    def __init__(
+        self, model: GPT2Classifier, checkpoint: Path, precision: str = FLOAT32, *, take_over: bool = False
+    ) -> None:
         self.model = model.eval()
+        self.precision = precision
+        with self._autocast():
+            dtype = packed_type(model.backbone)
+        self._packed = PackedClassifier(model, dtype, take_over=take_over) if dtype else None
         self.checkpoint = checkpoint
         self.labels = model.label_names
         self.max_length: int = model.settings["max_length"]
@@ -196,10 +210,20 @@ class Classifier:
         net, fixed = self.model, self.model.fixed_length
         lengths = messages.lengths.clamp(min=fixed or 1, max=max(fixed or 1, self.max_length))
         device = net.head.weight.device
-        batches = list(batches_by_length(lengths, device))[number::of]
+        batches = list(batches_by_length(lengths, device, bfloat16=self.precision == BFLOAT16))[number::of]
         gathered = (messages.batch(rows, self.max_length, fixed, self.keep).to(device) for rows in batches)
-        packed = int(lengths.sum()) >= WORTH_PACKING  # the same for all shares: packing changes the last float digits
-        yield from zip(batches, net.logits_of(gathered, packed), strict=True)
+        logits = self._packed.logits_of(gathered) if self._packed else self._plain_logits(gathered)
+        yield from zip(batches, logits, strict=True)
+
+    def _plain_logits(self, batches: Iterable[Batch]) -> Iterator[Tensor]:
+        for batch in batches:
+            with torch.no_grad(), self._autocast():
+                logits = self.model(batch.input_ids, batch.lengths)
+            yield logits
+
+    def _autocast(self) -> torch.autocast:
+        device = self.model.head.weight.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.precision == BFLOAT16)
 
 
 def _encode(texts: Sequence[str]) -> EncodedMessages:
@@ -211,23 +235,45 @@ def _encode(texts: Sequence[str]) -> EncodedMessages:
     return EncodedMessages.from_texts(texts)
 
 
-def load_classifier(run: str | Path | None = None, device: str = "cpu") -> Classifier:
+def load_classifier(
+    run: str | Path | None = None, device: str = "cpu", precision: str = FLOAT32, *, take_over: bool = True
+) -> Classifier:
     """Load a trained classifier.
 
     Args:
         run: A run directory, for its best checkpoint, or a checkpoint; default: the newest run under
             ``lightning_logs`` here.
         device: Where to compute, as PyTorch names it.
+        precision: ``32-true``, or ``bf16-mixed`` for products of bfloat16, which are faster and change probabilities a
+            little.
+        take_over: As for Classifier.
 
     Raises:
-        UserError: There is no such run, or the file is not a checkpoint of this classifier.
+        UserError: There is no such run, the file is not a checkpoint of this classifier, or the precision would only
+            be slower.
     """
+    refuse_slow_precision(precision, device)
     path = find_checkpoint(run, Path())
     checkpoint = read_checkpoint(path)
     net = GPT2Classifier.from_settings(checkpoint["hyper_parameters"], to_be_restored=True)
     put_back_frozen(checkpoint, net.backbone)
     net.load_state_dict(checkpoint["state_dict"])
-    return Classifier(net.to(device), path)
+    return Classifier(net.to(device), path, precision, take_over=take_over)
+
+
+def refuse_slow_precision(precision: str, device: str) -> None:
+    """Refuse a precision that is not known, or that makes this CPU slower.
+
+    Raises:
+        UserError: Says which to take.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"--precision {precision}: give {' or '.join(PRECISIONS)}")
+    if precision == BFLOAT16 and torch.device(device).type == "cpu" and not multiplies_bfloat16():
+        raise UserError(
+            f"--precision {BFLOAT16}: this CPU has no instructions for it (AMX or AVX-512 BF16), and would be slower; "
+            "leave it out"
+        )
 
 
 def chosen_device(name: str) -> str:

@@ -6,12 +6,12 @@ pass over the messages, without autograd and grouped by length, replaces one pas
 
 import contextlib
 import hashlib
-import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from spam_classifier.batch import Batch
 from spam_classifier.files import UNFINISHED
 from spam_classifier.models.float32_products import float32_products
+from spam_classifier.models.gpt2 import Block
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.packed_blocks import states_before_block
+from spam_classifier.models.packed_blocks import PackedBlock, packed_type
+from spam_classifier.models.packed_classifier import read_out, through_blocks
 
 BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 SUMMED_AT_ONCE = 2**20
@@ -109,13 +111,30 @@ class FrozenPrefix:
         Yields:
             float [states, width] of each batch, on the CPU.
         """
-        batches, again = itertools.tee(batches)
-        last = len(self.net.backbone.h) - 1
-        input_ids = (batch.input_ids for batch in batches)
-        before = states_before_block(self.net.backbone, input_ids, min(self.blocks, last), on_block)
-        for batch, states in zip(again, before, strict=True):  # (B, T, width)
+        blocks = [cast(Block, block) for block in self.net.backbone.h]
+        before = blocks[: min(self.blocks, len(blocks) - 1)]  # the last one works for the token that is read
+        dtype = packed_type(self.net.backbone)
+        if dtype is None:
+            yield from self._plain_states(batches, before, on_block)
+            return
+        last = PackedBlock(blocks[-1], dtype) if self.covers_all_blocks else None
+        for batch, messages, states in through_blocks(self.net, batches, before, dtype, on_block):
+            if last is None:
+                yield states
+            else:
+                yield read_out(self.net, states, messages, batch, last)
+                on_block(len(batch.lengths))
+
+    def _plain_states(
+        self, batches: Iterable[Batch], blocks: Sequence[Block], on_block: Callable[[int], object]
+    ) -> Iterator[Tensor]:
+        for batch in batches:
+            states = self.net.backbone.embed(batch.input_ids)  # (B, T, width)
+            for block in blocks:
+                states = block(states)
+                on_block(len(states))
             if self.covers_all_blocks:
-                yield self.net.read_out(states, batch.lengths, last).cpu()
+                yield self.net.read_out(states, batch.lengths, len(blocks)).cpu()
                 on_block(len(states))
             elif self.net.padding_matters:
                 yield states.flatten(0, 1).cpu()

@@ -1,17 +1,14 @@
 """GPT-2 with a linear head: the one place that knows which token is read, and whether padding matters."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from spam_classifier.batch import Batch
 from spam_classifier.models.decision import Decision
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape, without_weights
 from spam_classifier.models.lora import TARGETS, add_lora
-from spam_classifier.models.packed_blocks import states_before_block
 from spam_classifier.models.pretrained import RANDOM, load_weights, refuse_misfit
 
 TokenPosition = Literal["last", "first", "last_real", "mean"]
@@ -99,32 +96,21 @@ class GPT2Classifier(nn.Module):
         Returns:
             float [B, width], after the final layer norm.
         """
-        if self.padding_matters and self.token_position in OF_THE_ROW:
-            lengths = torch.full_like(lengths, states.shape[1])  # padding counts as tokens of the message
         if self.token_position == "mean":
+            if self.padding_matters:
+                lengths = torch.full_like(lengths, states.shape[1])  # padding counts as tokens of the message
             after = self.backbone.after_block(states, block)  # (B, T, width)
             counts = torch.arange(after.shape[1], device=after.device) < lengths[:, None]  # (B, T)
             return (after * counts[..., None]).sum(dim=1) / lengths[:, None]  # (B, width)
-        position = torch.zeros_like(lengths) if self.token_position == "first" else lengths - 1  # (B)
-        return self.backbone.at(states, position, block)
+        return self.backbone.at(states, self.position_read(lengths, states.shape[1]), block)
 
-    def logits_of(self, batches: Iterable[Batch], packed: bool) -> Iterator[Tensor]:
-        """Logits of one batch after the other without gradients: those of ``forward``, faster on a CPU.
-
-        Args:
-            batches: The batches, on the network's device.
-            packed: Whether there are enough tokens for packing the weights to pay.
-
-        Yields:
-            Logits, float [B, classes].
-        """
-        batches, again = itertools.tee(batches)
-        last = len(self.backbone.h) - 1
-        states = states_before_block(self.backbone, (batch.input_ids for batch in batches), last, packed=packed)
-        for batch, of_batch in zip(again, states, strict=True):
-            with torch.no_grad():
-                logits = self.logits_from(of_batch, batch.lengths, last)
-            yield logits
+    def position_read(self, lengths: Tensor, row_length: int) -> Tensor:
+        """Index of the token that the head reads, int64 [B], in rows of ``row_length`` tokens."""
+        if self.token_position == "first":
+            return torch.zeros_like(lengths)
+        if self.token_position == "last" and self.padding_matters:  # padding counts as tokens of the message
+            return torch.full_like(lengths, row_length - 1)
+        return lengths - 1
 
 
 def build_backbone(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:

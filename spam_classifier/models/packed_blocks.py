@@ -1,106 +1,173 @@
-"""Frozen blocks over many batches on a CPU: each block's weights are packed once and used for all batches.
+"""Blocks on a CPU, with packed weights and without padding: faster than the plain ones, and exact in any company.
 
 oneDNN multiplies faster by weights in its own blocked layout, and applies bias, GELU and the residual addition while
-the product is still in the cache. The operators are those that PyTorch's compiler emits (``torch.ops.mkldnn``). Results
-differ from those of the plain block only in the rounding of float additions.
+the product is still in the cache. The operators are those that PyTorch's compiler emits (``torch.ops.mkldnn``). In
+float32, results differ from those of the plain block only in the rounding of additions.
+
+In float32, a message's states have the same bits whichever messages are computed with it: its tokens stand end to end
+with theirs, attention has the message's own length, and a product with packed weights treats each row alike. Only a
+product of a single row, and the attention of a single head, may be computed another way; both are computed twice over.
 """
 
+import itertools
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812  # PyTorch's own abbreviation
 from torch import Tensor, nn
 
+from spam_classifier.batch import Batch
 from spam_classifier.models.gpt2 import Block, GPT2Backbone
 
 PACKED_ROWS = 1024  # the layout is chosen for products of this many rows; others work, too
-WORTH_PACKING = 4096  # fewest tokens for which packing saves more time than it costs
-GROUP_TOKENS = 32768  # most tokens whose hidden states are in memory at once
 
 
-def states_before_block(
-    backbone: GPT2Backbone,
-    batches: Iterable[Tensor],
-    number: int,
-    on_block: Callable[[int], object] = lambda messages: None,
-    *,
-    packed: bool | None = None,
-) -> Iterator[Tensor]:
-    """The hidden states that a block reads, batch by batch, without gradients.
+@dataclass(frozen=True)
+class EndToEnd:
+    """The tokens of a batch's messages, end to end.
+
+    Attributes:
+        input_ids: int64 [tokens].
+        positions: Position of each token in its message, int64 [tokens].
+        starts: Where each message begins, int64 [B].
+        runs: Neighbouring messages of equal length: how many there are, and how many tokens each of them has.
+    """
+
+    input_ids: Tensor
+    positions: Tensor
+    starts: Tensor
+    runs: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, batch: Batch, *, whole_rows: bool) -> "EndToEnd":
+        """The real tokens of a batch, or with ``whole_rows`` all of them, padding included."""
+        rows, width = batch.input_ids.shape
+        counts = torch.full((rows,), width) if whole_rows else batch.lengths
+        taken = torch.arange(width) < counts[:, None]  # (B, T)
+        runs = [(len(list(equal)), length) for length, equal in itertools.groupby(counts.tolist())]
+        return cls(batch.input_ids[taken], taken.nonzero()[:, 1], counts.cumsum(0) - counts, runs)
+
+    def embed(self, backbone: GPT2Backbone) -> Tensor:
+        """Token plus position embeddings, float [tokens, width]."""
+        return backbone.wte(self.input_ids) + backbone.wpe(self.positions)
+
+
+class PackedLinear:
+    """A linear map with packed weights.
 
     Args:
-        backbone: The backbone.
-        batches: Token ids, each int64 [B, T]; read in groups of up to GROUP_TOKENS tokens.
-        number: The block's number from 0.
-        on_block: Called with the number of messages whenever a block has processed a batch.
-        packed: Whether to pack weights if possible; None packs for groups of at least WORTH_PACKING tokens.
-
-    Yields:
-        The states of each batch, float [B, T, width].
+        linear: The map. Later changes of its weights do not affect this one.
+        dtype: Type of the packed weights, float32 or bfloat16.
     """
-    for group in _groups(batches):
-        worth = sum(input_ids.numel() for input_ids in group) >= WORTH_PACKING if packed is None else packed
-        pack = worth and can_pack(backbone)
-        with torch.no_grad():
-            states = [backbone.embed(input_ids) for input_ids in group]
-            for block in backbone.h[:number]:
-                run = PackedBlock(block) if pack else block  # type: ignore[arg-type]
-                for batch, before in enumerate(states):
-                    states[batch] = run(before)
-                    on_block(len(before))
-        yield from states
+
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().to(dtype), PACKED_ROWS)
+        self.bias = linear.bias.detach().to(dtype)
+
+    def __call__(self, x: Tensor, *, gelu: bool = False) -> Tensor:
+        """The map, and GELU if asked: float [N, in] to the type of the weights, [N, out]."""
+        attribute, algorithm = ("gelu", "tanh") if gelu else ("none", "")
+        product = torch.ops.mkldnn._linear_pointwise
+        return product(_twice(x.to(self.dtype)), self.weight, self.bias, attribute, [], algorithm)[: len(x)]
+
+    def added_to(self, residual: Tensor, x: Tensor) -> Tensor:
+        """The map of x, added to float32 [N, out]: the same, float32."""
+        if self.dtype != torch.float32:
+            return residual + self(x)
+        product = torch.ops.mkldnn._linear_pointwise.binary
+        return product(_twice(x), _twice(residual), self.weight, self.bias, "add")[: len(x)]
 
 
-def _groups(batches: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    group: list[Tensor] = []
-    for input_ids in batches:
-        if group and sum(other.numel() for other in [*group, input_ids]) > GROUP_TOKENS:
-            yield group
-            group = []
-        group.append(input_ids)
-    if group:
-        yield group
+class PackedBlock:
+    """A block with packed copies of its weights.
+
+    Args:
+        block: The block. Later changes of its projections do not affect the copies.
+        dtype: Type of the packed weights. The layer norms, and what is added to the states, are float32 in any case.
+    """
+
+    def __init__(self, block: Block, dtype: torch.dtype = torch.float32) -> None:
+        self.ln_1, self.ln_2 = block.ln_1, block.ln_2
+        self.heads, self.causal = block.attn.heads, block.attn.causal
+        self.attention_in = PackedLinear(block.attn.c_attn, dtype)
+        self.attention_out = PackedLinear(block.attn.c_proj, dtype)
+        self.mlp_in = PackedLinear(block.mlp.c_fc, dtype)
+        self.mlp_out = PackedLinear(block.mlp.c_proj, dtype)
+
+    def __call__(self, x: Tensor, messages: EndToEnd) -> Tensor:
+        """What ``Block.forward`` gives for each message: float32 [tokens, width] to the same."""
+        heads = self._heads(x, messages)
+        return self._after(x, [_attend(query, key, value, self.causal) for query, key, value in heads])
+
+    def at(self, x: Tensor, messages: EndToEnd, position: Tensor) -> Tensor:
+        """What ``Block.at`` gives for one token of each message, float32 [tokens, width] to [B, width].
+
+        Args:
+            x: The hidden states.
+            messages: Whose they are.
+            position: Index of each message's token, int64 [B]; where attention is causal, the first of each message or
+                the last of each.
+        """
+        mixed = []
+        places = position.split([count for count, _ in messages.runs])
+        for (query, key, value), place in zip(self._heads(x, messages), places, strict=True):
+            one = query[torch.arange(len(place)), :, place][:, :, None]  # (count, heads, 1, width/heads)
+            mixed.append(_attend(one, key, value, self.causal and not bool(place.any())))
+        return self._after(x[messages.starts + position], mixed)
+
+    def _heads(self, x: Tensor, messages: EndToEnd) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Query, key and value of each run, float [count, heads, T, width/heads]."""
+        projected = self.attention_in(self.ln_1(x)).split([count * length for count, length in messages.runs])
+        for (count, length), of_run in zip(messages.runs, projected, strict=True):
+            query, key, value = of_run.view(count, length, 3, self.heads, -1).transpose(1, 3).unbind(2)
+            yield query, key, value
+
+    def _after(self, x: Tensor, mixed: list[Tensor]) -> Tensor:
+        """The rest of the block for some tokens, float32 [N, width], from what their attention gave."""
+        x = self.attention_out.added_to(x, torch.cat(mixed) if len(mixed) > 1 else mixed[0])
+        return self.mlp_out.added_to(x, self.mlp_in(self.ln_2(x), gelu=True))
 
 
-def can_pack(backbone: GPT2Backbone) -> bool:
-    """Whether packing gives the plain results here: float32 on an x86 CPU, no autocast, no active dropout.
+def _attend(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+    """Attention: float [count, heads, queries, size] and so on to float [count * queries, heads * size]."""
+    count, heads, queries, size = query.shape
+    if count * heads == 1:
+        query, key, value = _twice(query), _twice(key), _twice(value)
+    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)[:count]
+    return mixed.transpose(1, 2).reshape(count * queries, heads * size)
 
-    The operators are private to PyTorch; tried with 2.13.
+
+def _twice(x: Tensor) -> Tensor:
+    """A tensor of a single row with that row twice; others as they are."""
+    return torch.cat([x, x]) if len(x) == 1 else x
+
+
+def packed_type(backbone: GPT2Backbone) -> torch.dtype | None:
+    """The type of weights that gives the plain blocks' results here; None where packing can't.
+
+    It can on an x86 CPU, from float32 weights, without active dropout; under autocast to bfloat16 only if the CPU
+    multiplies that. The operators are private to PyTorch; tried with 2.13.
     """
     weight = backbone.wte.weight
-    return (
+    packable = (
         weight.device.type == "cpu"
         and weight.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
         and not (backbone.training and backbone.drop.p)
         and platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
+    if not packable:
+        return None
+    if not torch.is_autocast_enabled("cpu"):
+        return torch.float32
+    wanted = torch.get_autocast_dtype("cpu")
+    return wanted if wanted == torch.bfloat16 and multiplies_bfloat16() else None
 
 
-class PackedBlock:
-    """A block with packed copies of its weights: float [B, T, width] to the same.
-
-    Args:
-        block: The block. Later changes of its weights do not affect the copies.
-    """
-
-    def __init__(self, block: Block) -> None:
-        self.block = block
-        self.attention_in = _pack(block.attn.c_attn)
-        self.attention_out = _pack(block.attn.c_proj)
-        self.mlp_in = _pack(block.mlp.c_fc)
-        self.mlp_out = _pack(block.mlp.c_proj)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The same as ``Block.forward``."""
-        block, linear = self.block, torch.ops.mkldnn._linear_pointwise
-        projected = linear(block.ln_1(x), *self.attention_in, "none", [], "")
-        x = linear.binary(block.attn.mix(projected), x, *self.attention_out, "add")
-        widened = linear(block.ln_2(x), *self.mlp_in, "gelu", [], "tanh")
-        return linear.binary(widened, x, *self.mlp_out, "add")
-
-
-def _pack(linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    return torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), PACKED_ROWS), linear.bias.detach()
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for products of bfloat16: AMX or AVX-512 BF16."""
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
