@@ -91,6 +91,17 @@ def add_accelerator_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_precision_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for the type of products, with Lightning's names."""
+    parser.add_argument(
+        "--precision",
+        default="32-true",
+        choices=["32-true", "bf16-mixed"],
+        help="bf16-mixed is faster on GPUs, and on CPUs with AMX or AVX-512 BF16, and changes probabilities a little "
+        "(default: 32-true)",
+    )
+
+
 def add_device_flags_of_fit(parser: argparse.ArgumentParser) -> None:
     """Add the flags for where ``fit`` computes; ``device_settings`` reads them."""
     parser.add_argument("--accelerator", metavar="NAME", help="cpu, gpu, cuda or mps (default: as in the settings)")

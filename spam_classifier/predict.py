@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_run_flags
+from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_precision_flag, add_run_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.runs.find import find_checkpoint, run_directory
 
@@ -80,12 +80,13 @@ def parse() -> argparse.Namespace:
     )
     add_run_flags(parser)
     add_accelerator_flag(parser)
+    add_precision_flag(parser)
     parser.add_argument(
         "--devices",
         type=int,
         default=1,
         metavar="N",
-        help="how many GPUs, or processes on CPUs, share the work (default: 1); the labels are the same",
+        help="how many GPUs, or processes on CPUs, share the work (default: 1); the numbers are the same",
     )
     arguments = parser.parse_args()
     if arguments.text_column is not None and arguments.input is None:
@@ -152,9 +153,11 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
         from spam_classifier.judging import judge as judging
         from spam_classifier.judging.output import Output, check_output
         from spam_classifier.judging.screen import Screen
+        from spam_classifier.models.packed_blocks import slow_precision
     output, device = arguments.output, str(group.device)
     if group.global_rank:
-        judging.help_to_judge(group, load_classifier(find_checkpoint(arguments.ckpt_path, arguments.root), device))
+        path = find_checkpoint(arguments.ckpt_path, arguments.root)
+        judging.help_to_judge(group, load_classifier(path, device, arguments.precision))
         return
     if output:
         check_output(output, arguments.input, arguments.overwrite)
@@ -163,7 +166,9 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     told = source.notes.line()
     if told:
         _note(escape_control(f"note: {source.name}: {told}"))
-    classifier = load_classifier(checkpoint, device)
+    if slow := slow_precision(arguments.precision, group.device):
+        _note(f"note: {slow}")
+    classifier = load_classifier(checkpoint, device, arguments.precision)
     classifier.check_threshold(arguments.threshold)
     sink: Output | Screen
     if output:
@@ -173,6 +178,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
             "text_column": arguments.text_column,
             "encoding": arguments.encoding,
             "device": group.device.type,
+            "precision": arguments.precision,
             "chunk_rows": judging.CHUNK_ROWS,
             "probability": "second class of two",  # earlier versions wrote that of the label
         }

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from spam_classifier import hints
-from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_run_flags
+from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_precision_flag, add_run_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.runs.find import find_checkpoint
 from spam_classifier.serving import addresses
@@ -47,6 +47,7 @@ def parse() -> argparse.Namespace:
     parser = CommandLine("serve", description=DESCRIPTION, epilog=EXAMPLES)
     add_run_flags(parser)
     add_accelerator_flag(parser)
+    add_precision_flag(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000; 0 takes a free one)")
     parser.add_argument(
@@ -104,7 +105,10 @@ def main() -> None:
 def _serve(arguments: argparse.Namespace) -> None:
     try:
         with importing():
+            import torch
+
             from spam_classifier.inference.classifier import chosen_device, load_classifier
+            from spam_classifier.models.packed_blocks import slow_precision
 
             if arguments.metrics:
                 import prometheus_client  # noqa: F401
@@ -124,13 +128,15 @@ def _serve(arguments: argparse.Namespace) -> None:
     )
     if not local and service.api_key is None:
         print(f"note: anyone who reaches {arguments.host} can use it: set {KEY_VARIABLE}", file=sys.stderr)
+    if slow := slow_precision(arguments.precision, torch.device(device)):
+        print(f"note: {slow}", file=sys.stderr)
     listening = _listen(arguments.host, arguments.port)
     server = http_server(service)
     failures: list[Exception] = []
 
     def load() -> None:
         try:
-            service.classifier = load_classifier(checkpoint, device)
+            service.classifier = load_classifier(checkpoint, device, arguments.precision)
         except Exception as error:
             failures.append(error)
             server.should_exit = True

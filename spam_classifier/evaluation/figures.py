@@ -80,6 +80,12 @@ def changed_labels(before: Predictions, after: Predictions) -> dict[str, Any]:
     return share(int((before.predicted != after.predicted).sum()), len(before.predicted))
 
 
+def changes(before: Predictions, after: Predictions) -> dict[str, Any]:
+    """The share of changed labels, and ``largest_change``, that of a probability."""
+    largest = float((after.probabilities - before.probabilities).abs().max())
+    return {**changed_labels(before, after), "largest_change": largest}
+
+
 def part_of(predictions: Predictions, chosen: Tensor) -> Predictions:
     """The predictions of the chosen messages, bool [N]."""
     return Predictions(*(values[chosen] for values in predictions))

@@ -101,6 +101,11 @@ def evaluation_summary(
         )
     if padding := figures.get("padding"):
         rows["padding matters"] = f"{share_of(padding)} change their label padded to {padding['padded_length']} tokens"
+    if exact := figures.get("in_float32"):
+        rows["not in float32"] = (
+            f"{exact['hits']:,} of {exact['messages']:,} labels differ from float32's, probabilities by up to "
+            f"{exact['largest_change']:.4f}"
+        )
     if left_over := figures.get(LEFT_OVER):
         rows["left over by balancing"] = f"wrong: {share_of(left_over['errors'])}"
     if natural := figures.get("natural"):

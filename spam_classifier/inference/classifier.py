@@ -13,7 +13,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import Occlusion, Part
 from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.packed_blocks import multiplies_bfloat16, packed_type
+from spam_classifier.models.packed_blocks import packed_type
 from spam_classifier.models.packed_classifier import PackedClassifier
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.find import find_checkpoint
@@ -249,31 +249,16 @@ def load_classifier(
         take_over: As for Classifier.
 
     Raises:
-        UserError: There is no such run, the file is not a checkpoint of this classifier, or the precision would only
-            be slower.
+        UserError: There is no such run or precision, or the file is not a checkpoint of this classifier.
     """
-    refuse_slow_precision(precision, device)
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision}: give {' or '.join(PRECISIONS)}")
     path = find_checkpoint(run, Path())
     checkpoint = read_checkpoint(path)
     net = GPT2Classifier.from_settings(checkpoint["hyper_parameters"], to_be_restored=True)
     put_back_frozen(checkpoint, net.backbone)
     net.load_state_dict(checkpoint["state_dict"])
     return Classifier(net.to(device), path, precision, take_over=take_over)
-
-
-def refuse_slow_precision(precision: str, device: str) -> None:
-    """Refuse a precision that is not known, or that makes this CPU slower.
-
-    Raises:
-        UserError: Says which to take.
-    """
-    if precision not in PRECISIONS:
-        raise UserError(f"--precision {precision}: give {' or '.join(PRECISIONS)}")
-    if precision == BFLOAT16 and torch.device(device).type == "cpu" and not multiplies_bfloat16():
-        raise UserError(
-            f"--precision {BFLOAT16}: this CPU has no instructions for it (AMX or AVX-512 BF16), and would be slower; "
-            "leave it out"
-        )
 
 
 def chosen_device(name: str) -> str:

@@ -5,8 +5,9 @@ the product is still in the cache. The operators are those that PyTorch's compil
 float32, results differ from those of the plain block only in the rounding of additions.
 
 In float32, a message's states have the same bits whichever messages are computed with it: its tokens stand end to end
-with theirs, attention has the message's own length, and a product with packed weights treats each row alike. Only a
-product of a single row, and the attention of a single head, may be computed another way; both are computed twice over.
+with theirs, attention has the message's own length, and a product with packed weights treats each row alike. What may
+be computed another way is avoided: a product of a single row and the attention of a single head are computed twice
+over, and the attention of few queries for more of them.
 """
 
 import itertools
@@ -22,6 +23,7 @@ from spam_classifier.batch import Batch
 from spam_classifier.models.gpt2 import Block, GPT2Backbone
 
 PACKED_ROWS = 1024  # the layout is chosen for products of this many rows; others work, too
+FEWEST_QUERIES = 4  # with fewer, the bits of attention on AMD CPUs depend on where its buffers are
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,9 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
     count, heads, queries, size = query.shape
     if count * heads == 1:
         query, key, value = _twice(query), _twice(key), _twice(value)
-    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)[:count]
+    if queries < FEWEST_QUERIES:
+        query = query[:, :, torch.arange(FEWEST_QUERIES).clamp(max=queries - 1)]
+    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)[:count, :, :queries]
     return mixed.transpose(1, 2).reshape(count * queries, heads * size)
 
 
@@ -171,3 +175,10 @@ def packed_type(backbone: GPT2Backbone) -> torch.dtype | None:
 def multiplies_bfloat16() -> bool:
     """Whether this CPU has instructions for products of bfloat16: AMX or AVX-512 BF16."""
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def slow_precision(precision: str, device: torch.device) -> str | None:
+    """A note where products of bfloat16 are asked for from a CPU without instructions for them."""
+    if not precision.startswith("bf16") or device.type != "cpu" or multiplies_bfloat16():
+        return None
+    return f"precision {precision} is slower than 32-true here: this CPU has neither AMX nor AVX-512 BF16"

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 
 from spam_classifier.data.audit import leaked_rows
@@ -16,6 +17,7 @@ from spam_classifier.evaluation.figures import (
     NATURAL,
     at_natural_shares,
     changed_labels,
+    changes,
     left_over_figures,
     part_of,
     split_figures,
@@ -28,6 +30,7 @@ from spam_classifier.training.logger import RunLogger
 from spam_classifier.training.module import SpamClassifier
 
 PADDING = "padding"
+IN_FLOAT32 = "in_float32"
 BASELINES = "baselines"  # compared with predictions that an evaluation replaces
 
 
@@ -70,7 +73,7 @@ class RunEvaluation:
         trainer: Any = self.trainer
         trainer.profiler = PassThroughProfiler()  # the training alone is profiled, and its table is printed
         figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
-        self._keep({**figures, "run": run}, outdated=(TEST, LEFT_OVER, NATURAL, PADDING))
+        self._keep({**figures, "run": run}, outdated=(TEST, LEFT_OVER, NATURAL, PADDING, IN_FLOAT32))
         return figures
 
     def after_validate(self, whole: bool) -> dict[str, Any]:
@@ -90,7 +93,7 @@ class RunEvaluation:
         Returns:
             ``test``; ``left_over`` and ``natural`` (the classes in their natural shares) if undersampling left
             messages over; ``padding`` if it matters: the share of test messages that get another label when they are
-            padded to twice the length.
+            padded to twice the length; ``in_float32`` in mixed precision: how far that is from float32.
         """
         self._is_loaded = True
         test = self.model.predictions
@@ -109,6 +112,8 @@ class RunEvaluation:
             twice = min(2 * self.data.padded_length, self.model.shape.context)
             if twice > self.data.padded_length:
                 found[PADDING] = {"padded_length": twice, **changed_labels(test, self.predict(TEST, twice))}
+        if self.trainer.precision.endswith("-mixed"):
+            found[IN_FLOAT32] = changes(self._predict_in_float32(TEST), test)
         if len(splits.get(LEFT_OVER, [])) >= self.trainer.world_size:
             left_over = self.predict(LEFT_OVER)
             found[LEFT_OVER] = left_over_figures(left_over)
@@ -116,7 +121,7 @@ class RunEvaluation:
             if len(natural.labels) and self.data.test_corpus is None:  # a given test split has shares of its own
                 found[NATURAL] = {"shares": self.data.natural_shares, **split_figures(natural)}
             self._evaluated[LEFT_OVER] = left_over
-        self._keep(found, outdated=(LEFT_OVER, NATURAL, PADDING))
+        self._keep(found, outdated=(LEFT_OVER, NATURAL, PADDING, IN_FLOAT32))
         return found
 
     def predict(self, split_name: str, padded_length: int | None = None) -> Predictions:
@@ -131,6 +136,14 @@ class RunEvaluation:
         self._is_loaded = True
         assert self.model.predictions is not None
         return self.model.predictions
+
+    def _predict_in_float32(self, split_name: str) -> Predictions:
+        strategy = self.trainer.strategy
+        mixed, strategy.precision_plugin = strategy.precision_plugin, Precision()
+        try:
+            return self.predict(split_name)
+        finally:
+            strategy.precision_plugin = mixed
 
     def _figures(self, split_name: str, predictions: Predictions, *, keep: bool = True) -> dict[str, Any]:
         if not bool(predictions.logits.isfinite().all()):

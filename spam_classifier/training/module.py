@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Accuracy, MeanMetric, Metric
@@ -19,6 +20,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.evaluation.metrics import Predictions, classification_metrics
 from spam_classifier.models.backbone_source import leave_out_frozen, put_back_frozen
 from spam_classifier.models.gpt2_classifier import SIZES, Attention, GPT2Classifier, TokenPosition
+from spam_classifier.models.packed_blocks import slow_precision
 from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, resolve_shape, weights_sha256
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_misfit_data, refuse_other_checkpoint
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
@@ -150,6 +152,8 @@ class SpamClassifier(pl.LightningModule):
             raise UserError(
                 "torch.compile can't trace this module, which keeps metrics: give the Trainer the module itself"
             )
+        if stage != "predict" and (note := slow_precision(self.trainer.precision, self.trainer.strategy.root_device)):
+            rank_zero_info(f"note: {note}")
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             refuse_misfit_data(self.hparams, data.description, data.padding)

@@ -19,6 +19,7 @@ from spam_classifier.data.loader import BatchLoader
 from spam_classifier.evaluation.text_tables import counted
 from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, mapped_file
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
+from spam_classifier.models.packed_blocks import packed_type
 from spam_classifier.training.logger import run_directory
 
 GIGABYTE = 1e9
@@ -137,7 +138,9 @@ class ReuseFrozenStates(Callback):
             return None
         tokens, on_disk = allocated
         device = prefix.net.backbone.wte.weight.device
-        batches = list(batches_by_length(lengths, device))
+        with trainer.precision_plugin.forward_context():
+            bfloat16 = packed_type(prefix.net.backbone) == torch.bfloat16
+        batches = list(batches_by_length(lengths, device, bfloat16=bfloat16))
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
