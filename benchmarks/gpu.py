@@ -57,10 +57,10 @@ def parts(corpus: str, out: Path) -> list[Part]:
     figures = [out / "job_float32.json", out / "job_bf16.json"]
     sizes = ["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]
     return [
-        Part(TESTS, 120, tests(out, "-n", "4")),
+        Part(TESTS, 120, tests(out, "-n", "6")),
         Part("whole job, float32", 110, script(*job, str(figures[0])), figures[0]),
         Part("inference", 60, script("inference.py", "--corpus", corpus, *on_gpu, "--gemm", "8192")),
-        Part("largest batch", 60, script("largest_batch.py", *on_gpu)),
+        Part("largest batch", 90, script("largest_batch.py", *on_gpu, "--policies", "last_block", "lora", "all")),
         Part("memory", 150, script("memory.py", "--measure", *sizes, *on_gpu)),
         Part("whole job, bf16-mixed, half the messages", 80, script(*job, str(figures[1]), *bf16), figures[1]),
         Part("loss of each step", 60, script("agreement.py", "--corpus", corpus, *on_gpu, "--steps", "50")),
@@ -76,7 +76,7 @@ def tiny_parts(out: Path) -> list[Part]:
     figures = [out / "job_float32.json", out / "job_bf16.json"]
     tiny = ["--measure", "tiny", "--policies", "last_block"]
     return [
-        Part(TESTS, 300, tests(out)),
+        Part(TESTS, 600, tests(out)),
         Part("whole job, float32", 120, script(*job, str(figures[0])), figures[0]),
         Part("inference", 120, script("inference.py", "--corpus", "sample", *shape, "--gemm", "64", "--rounds", "1")),
         Part("largest batch", 60, script("largest_batch.py", *tiny, "--most", "4")),
@@ -89,23 +89,13 @@ def tiny_parts(out: Path) -> list[Part]:
 
 def script(name: str, *flags: str) -> list[str]:
     """The command of a benchmark."""
-    return [sys.executable, str(ROOT / "benchmarks" / name), *flags]
+    return [sys.executable, f"benchmarks/{name}", *flags]
 
 
 def tests(out: Path, *flags: str) -> list[str]:
     """The command of the tests that need a GPU."""
-    file = str(ROOT / "tests/test_gpu.py")
-    return [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        f"--junitxml={out / 'tests.xml'}",
-        *flags,
-        file,
-    ]
+    report = [f"--junitxml={out / JUNIT}", "-o", "junit_family=xunit1"]  # the kind that holds measured figures
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *report, *flags, "tests/test_gpu.py"]
 
 
 def run(part: Part, out: Path, seconds: float, environment: dict[str, str]) -> dict[str, object]:
@@ -130,17 +120,14 @@ def run(part: Part, out: Path, seconds: float, environment: dict[str, str]) -> d
             process.wait()
     written, said = (file.read_text(encoding="utf-8", errors="replace") for file in files)
     of_tests = part.name == TESTS
+    last = last_line(written) if of_tests else last_line(said) or last_line(written)
     return {
         "status": status,
         "exit_code": code,
         "seconds": round(time.monotonic() - start, 1),
         "limit": round(seconds, 1),
-        "last_line": last_line(written)
-        if of_tests
-        else ""
-        if status == "ok"
-        else last_line(said) or last_line(written),
-        "command": shlex.join(["python", *part.command[1:]]),
+        "last_line": last if of_tests or status != "ok" else "",
+        "command": shlex.join(["python", *(word.replace(f"{out}{os.sep}", "") for word in part.command[1:])]),
         "tables": [results_of_tests(out / JUNIT)] if of_tests else tables_of(written),
         "figures": json.loads(part.figures.read_text()) if part.figures and part.figures.exists() else None,
     }

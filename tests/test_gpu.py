@@ -6,7 +6,6 @@
 import json
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ import torch
 pytestmark = pytest.mark.slow
 
 ACCELERATOR = os.environ.get("SPAM_CLASSIFIER_GPU_TESTS_ON", "gpu")
-LEARNING_RATE = 1e-3
 FIT = [
     *("spam_classifier.train", "fit", "--data.corpus", "sample", "--data.padding", "batch", "--data.max_length", 40),
+    *("--data.train_fraction", 0.08),  # 49 steps
     *("--model.weights", "random", "--model.layers", 3, "--model.width", 32, "--model.heads", 2),
-    *("--model.context", 64, "--model.token_position", "last_real", "--model.learning_rate", LEARNING_RATE),
-    *("--trainer.accelerator", ACCELERATOR, "--trainer.devices", 1, "--trainer.limit_train_batches", 40),
+    *("--model.context", 64, "--model.token_position", "last_real", "--model.learning_rate", 1e-3),
+    *("--trainer.accelerator", ACCELERATOR, "--trainer.devices", 1),
     *("--trainer.enable_progress_bar", "false", "--trainer.max_epochs"),
 ]
 RESUME = ["spam_classifier.train", "fit", "--ckpt_path", "last", "--trainer.max_epochs", 2]
@@ -111,15 +110,11 @@ def test_a_run_of_a_gpu_is_used_there_and_on_the_cpu(there: Callable, tmp_path: 
         assert float(one[1].rstrip("%")) == pytest.approx(float(other[1].rstrip("%")), abs=0.02)
 
 
-@pytest.mark.parametrize(("flags", "bound"), [([], 1e-5), (BF16, 5e-2)], ids=["float32", "bf16-mixed"])
-def test_probabilities_are_those_of_the_cpu(
-    there: Callable, measure: Callable, tmp_path: Path, flags: list[str], bound: float
-) -> None:
-    """After a training in each precision; the classifier itself computes in three."""
-    there(*FIT, 1, *flags, cwd=tmp_path)
-    off = measure("probabilities", tmp_path)
-    assert off["float32"] <= 1e-5
-    assert max(off.values()) <= max(bound, 5e-2)
+def test_probabilities_are_those_of_the_cpu(there: Callable, measure: Callable, tmp_path: Path) -> None:
+    there(*FIT, 1, cwd=tmp_path)
+    bounds = {"float32": 1e-5, "TF32": 1e-3, "bf16-mixed": 1e-2}
+    for precision, off in measure("probabilities", tmp_path).items():
+        assert off <= bounds[precision], precision
 
 
 def test_a_step_from_kept_states_is_the_cpus_and_does_not_make_the_host_wait(measure: Callable, tmp_path: Path) -> None:
@@ -129,18 +124,18 @@ def test_a_step_from_kept_states_is_the_cpus_and_does_not_make_the_host_wait(mea
     assert found["gradients"] <= 1e-4
 
 
-@pytest.mark.parametrize(("flags", "bound"), [([], 1e-4), (BF16, 1e-2)], ids=["float32", "bf16-mixed"])
+@pytest.mark.parametrize(("flags", "bound"), [([], 1e-4), (BF16, 2e-2)], ids=["float32", "bf16-mixed"])
 def test_reused_states_train_the_same_weights(
     there: Callable, within: Callable, tmp_path: Path, flags: list[str], bound: float
 ) -> None:
     auto, off = directories(tmp_path, "auto", "off")
     for directory in (auto, off):
         done = there(*FIT, 1, "--model.frozen_prefix", directory.name, *flags, cwd=directory)
-        assert (PLACE in done.err) == (directory == auto)
+        assert done.err.count(PLACE) == (2 if directory == auto else 0)  # of training and validation
     within(auto, off, bound)
 
 
-@pytest.mark.parametrize(("flags", "bound"), [([], 1e-3), (BF16, 2e-2)], ids=["float32", "bf16-mixed"])
+@pytest.mark.parametrize(("flags", "bound"), [([], 1e-4), (BF16, 2e-2)], ids=["float32", "bf16-mixed"])
 def test_an_epoch_after_moving_to_the_cpu_is_that_of_the_gpu(
     there: Callable, within: Callable, tmp_path: Path, flags: list[str], bound: float
 ) -> None:
