@@ -1,8 +1,8 @@
 """All tests and measurements that need a GPU, in less than eight minutes: one JSON, one Markdown file.
 
-    benchmarks/gpu.sh
-    benchmarks/gpu.sh --corpus sms+spam+collection.zip --out figures
-    benchmarks/gpu.sh --try    # every part at a tiny size on the CPU, some minutes: says nothing about speed
+    python benchmarks/gpu.py    # or benchmarks/gpu.sh
+    python benchmarks/gpu.py --corpus sms+spam+collection.zip --out figures
+    python benchmarks/gpu.py --try    # every part at a tiny size on the CPU, some minutes: says nothing about speed
 
 The parts run one after the other, the most important first, each with a time limit of its own. A part that fails or
 takes too long is recorded and does not stop the others; a part that eight minutes leave no time for is recorded, too.

@@ -135,8 +135,10 @@ def measure_in_new_process(arguments: argparse.Namespace, size: str, policy: str
 
 def measured_table(arguments: argparse.Namespace) -> None:
     """Print measured and computed figures, a row for each size, policy and mode."""
-    print("| GPT-2 | learning | mode | computed, GB | measured, GB | measured / computed |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| GPT-2 | learning | precision | gradient checkpointing | computed, GB | measured, GB | measured / computed |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for size in arguments.measure:
         for policy in arguments.policies:
             for mode in modes_to_measure(policy, arguments.accelerator):
@@ -146,7 +148,8 @@ def measured_table(arguments: argparse.Namespace) -> None:
                     shown = f"{peak / 1e9:.2f} | {peak / computed:.2f}"
                 except torch.OutOfMemoryError:
                     shown = "does not fit | "
-                print(f"| {size} | {policy} | {mode} | {computed / 1e9:.2f} | {shown} |", flush=True)
+                row = f"{policy} | {mode.split(',')[0]} | {'yes' if MODES[mode][1] else 'no'} | {computed / 1e9:.2f}"
+                print(f"| {size} | {row} | {shown} |", flush=True)
 
 
 def main() -> None:

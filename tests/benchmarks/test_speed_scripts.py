@@ -111,12 +111,12 @@ def test_memory_is_computed_and_measured(tmp_path: Path) -> None:
     table = run("memory.py", "--tokens", 1024, cwd=tmp_path)
     assert "| gpt2-xl | lora |" in table
     measured = rows_of(run("memory.py", "--measure", "tiny", "--policies", "last_block", "all", cwd=tmp_path))
-    assert [row[1:3] for row in measured] == [
-        ["last_block", "float32"],
-        ["all", "float32"],
-        ["all", "float32, gradient checkpointing"],
+    assert [row[:4] for row in measured] == [
+        ["tiny", "last_block", "float32", "no"],
+        ["tiny", "all", "float32", "no"],
+        ["tiny", "all", "float32", "yes"],
     ]
-    assert float(measured[1][4]) > 3e6 * 16 / 1e9  # weights, gradients and two averages
+    assert float(measured[1][5]) > 3e6 * 16 / 1e9  # weights, gradients and two averages
 
 
 @pytest.mark.ci
