@@ -152,6 +152,30 @@ def test_states_over_the_memory_budget_go_to_disk_and_leave_nothing(
     assert not list(tmp_path.rglob("frozen_prefix-*"))
 
 
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        (BY_LENGTH, 0),
+        ({"token_position": "last_real"}, 1e-4),  # more padding is gathered than in host memory
+        ({"token_position": "mean"}, 0),
+        ({"trainable": "last_layer", **BY_LENGTH}, 0),
+    ],
+    ids=str,
+)
+@pytest.mark.slow
+def test_states_kept_as_on_a_gpu_train_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: dict, tolerance: float
+) -> None:
+    """The CPU plays the GPU."""
+    _, in_memory, _ = fit(tmp_path, **options)
+    monkeypatch.setattr("spam_classifier.training.reuse.free_bytes", lambda device: 10**12)
+    with caplog.at_level("INFO"):
+        model, on_gpu, _ = fit(tmp_path, prefix_memory=0, prefix_disk=0, **options)
+    assert "MB on the GPU" in caplog.text
+    assert model.kept_in_training
+    assert on_gpu == pytest.approx(in_memory, rel=tolerance, abs=0)
+
+
 def test_head_only_keeps_one_vector_per_message(tmp_path: Path) -> None:
     model, _, _ = fit(tmp_path, trainable="last_layer")
     assert (149, 32) in [tuple(states.tokens.shape) for _, states in model.reuse._kept.values()]
