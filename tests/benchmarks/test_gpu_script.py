@@ -45,6 +45,17 @@ def test_every_part_runs_at_a_tiny_size_on_the_cpu(tmp_path: Path) -> None:
     assert "| one at a time |" in text
 
 
+def test_the_parts_on_a_gpu_are_those_on_the_cpu_with_flags_that_exist(tmp_path: Path) -> None:
+    from gpu import ROOT, parts, tiny_parts
+
+    on_gpu = parts("corpus.zip", tmp_path)
+    assert [part.name for part in on_gpu] == [part.name for part in tiny_parts(tmp_path)] == PARTS
+    for part in on_gpu[1:]:
+        source = (ROOT / part.command[1]).read_text()
+        assert all(f'"{word}"' in source for word in part.command[2:] if word.startswith("--")), part.name
+        assert "--accelerator gpu" in " ".join(part.command)
+
+
 @pytest.mark.slow
 def test_what_it_can_not_do_is_said_in_one_line(tmp_path: Path) -> None:
     nowhere = {"CUDA_VISIBLE_DEVICES": ""}
