@@ -222,6 +222,7 @@ def time_frozen_passes(passes: list[dict[str, float]], machine: Machine) -> None
         before = machine.gemm_rate()
         start = time.perf_counter()
         states = original(self, loader, prefix, trainer)
+        wait_for(machine.device)
         seconds = time.perf_counter() - start
         tokens = int(states.counts.sum())
         flop = tokens * prefix.blocks * 24 * prefix.net.backbone.shape.width**2
@@ -263,6 +264,7 @@ def run_variant(name: str, arguments: argparse.Namespace, weights: Path) -> dict
     before = machine.gemm_rate()
     start = time.perf_counter()
     accuracies = run(data, weights, machine)
+    wait_for(machine.device)
     seconds = time.perf_counter() - start - sum(2 * entry.pop("measuring") for entry in passes)
     peak = machine.peak_memory()
     padded = {split: len(messages) * data.max_length for split, messages in data.encoded.items()}

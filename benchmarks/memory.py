@@ -3,11 +3,12 @@
     python benchmarks/memory.py
     python benchmarks/memory.py --tokens 1024
     python benchmarks/memory.py --measure gpt2 gpt2-medium gpt2-large
-    python benchmarks/memory.py --measure gpt2 gpt2-medium gpt2-large --accelerator gpu
+    python benchmarks/memory.py --measure gpt2 gpt2-medium gpt2-large gpt2-xl --accelerator gpu
+    python benchmarks/memory.py --measure tiny    # a minute
 
 Computed: the weights, the gradients and AdamW's two averages of the trained parameters, and what autograd keeps for the
-backward pass. Measured, in float32 in two steps with random weights: on a CPU the peak of a new process over its
-imports, on a GPU the peak of its tensors. CUDA's context comes on top of that.
+backward pass. Measured, in two steps with random weights in a new process: on a CPU the peak of the process over its
+imports, on a GPU the peak of its tensors. CUDA's context comes on top of that. bf16-true is measured on a GPU only.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import lightning.pytorch as pl
 import torch
 from brief_training import QUIET
+from own_process import in_own_process
 from torch import nn
 
 from spam_classifier import SpamClassifier, SpamDataModule
@@ -39,6 +41,7 @@ MODES = {
     "float32, gradient checkpointing": (4, True),
     "bf16-true, gradient checkpointing": (2, True),
 }
+SIZES = {"tiny": GPT2Shape(layers=2, width=64, heads=1), **PUBLISHED_SHAPES}
 
 
 class Need(NamedTuple):
@@ -89,44 +92,64 @@ def computed_table(tokens: int) -> str:
     return "\n".join(lines)
 
 
-def measure(arguments: argparse.Namespace) -> float:
+def modes_to_measure(policy: str, accelerator: str) -> list[str]:
+    """The modes that differ for a policy; on a CPU in float32 only."""
+    several = list(MODES) if policy in ("lora", "all") else ["float32"]  # else there is nothing to compute again
+    return [mode for mode in several if accelerator == "gpu" or MODES[mode][0] == 4]
+
+
+def measure(arguments: argparse.Namespace, shape: GPT2Shape, policy: str, mode: str) -> float:
     """Peak bytes of two steps: of a GPU's tensors, or of this process over its imports."""
     base = peak_of_process() if arguments.accelerator == "cpu" else 0
+    width_of_float, checkpointing = MODES[mode]
     data = SpamDataModule(
         "sample", train_fraction=0.03, batch_size=arguments.batch_size, max_length=arguments.tokens, padding="longest"
     )
     model = SpamClassifier(
         "random",
-        *(arguments.layers, arguments.width, arguments.heads),
-        trainable=arguments.policy,
+        *(shape.layers, shape.width, shape.heads),
+        trainable=policy,
         lora_rank=LORA_RANK,
-        gradient_checkpointing=arguments.checkpointing,
+        gradient_checkpointing=checkpointing,
         frozen_prefix="off",
     )
-    trainer = pl.Trainer(max_steps=2, limit_val_batches=0, accelerator=arguments.accelerator, devices=1, **QUIET)
+    where = {"accelerator": arguments.accelerator, "devices": 1}
+    precision = "32-true" if width_of_float == 4 else "bf16-true"
+    trainer = pl.Trainer(max_steps=2, limit_val_batches=0, precision=precision, **where, **QUIET)
     trainer.fit(model, data)
     return float(peak_memory(trainer.strategy.root_device) - base)
 
 
-def measured_table(arguments: argparse.Namespace) -> None:
-    """Print measured and computed figures, a row for each size, policy and kind of backward pass."""
+def measure_in_new_process(arguments: argparse.Namespace, size: str, policy: str, mode: str) -> float:
+    """The same, in a process of its own."""
+    if arguments.accelerator == "gpu":
+        return in_own_process(measure, arguments, SIZES[size], policy, mode)
     # otherwise glibc keeps freed memory between tensors that are still needed, and it counts as used
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
-    print("| GPT-2 | learning | gradient checkpointing | computed, GB | measured, GB | measured / computed |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name in arguments.measure:
-        shape = PUBLISHED_SHAPES[name]
+    flags = ["--measure", size, "--policies", policy, "--mode", mode]
+    flags += ["--batch-size", str(arguments.batch_size), "--tokens", str(arguments.tokens)]
+    command = [sys.executable, __file__, *flags]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measured_table(arguments: argparse.Namespace) -> None:
+    """Print measured and computed figures, a row for each size, policy and mode."""
+    print(
+        "| GPT-2 | learning | precision | gradient checkpointing | computed, GB | measured, GB | measured / computed |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for size in arguments.measure:
         for policy in arguments.policies:
-            for checkpointing in (False, True) if policy in ("lora", "all") else (False,):
-                flags = ["--layers", shape.layers, "--width", shape.width, "--heads", shape.heads, "--policy", policy]
-                flags += ["--batch-size", arguments.batch_size, "--tokens", arguments.tokens]
-                flags += ["--accelerator", arguments.accelerator, *(["--checkpointing"] if checkpointing else [])]
-                command = [sys.executable, __file__, *map(str, flags)]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-                peak = json.loads(done.stdout.splitlines()[-1])
-                computed = sum(need(shape, policy, arguments.batch_size * arguments.tokens, 4, checkpointing))
-                shown = f"{computed / 1e9:.2f} | {peak / 1e9:.2f} | {peak / computed:.2f}"
-                print(f"| {name} | {policy} | {'yes' if checkpointing else 'no'} | {shown} |", flush=True)
+            for mode in modes_to_measure(policy, arguments.accelerator):
+                computed = sum(need(SIZES[size], policy, arguments.batch_size * arguments.tokens, *MODES[mode]))
+                try:
+                    peak = measure_in_new_process(arguments, size, policy, mode)
+                    shown = f"{peak / 1e9:.2f} | {peak / computed:.2f}"
+                except torch.OutOfMemoryError:
+                    shown = "does not fit | "
+                row = f"{policy} | {mode.split(',')[0]} | {'yes' if MODES[mode][1] else 'no'} | {computed / 1e9:.2f}"
+                print(f"| {size} | {row} | {shown} |", flush=True)
 
 
 def main() -> None:
@@ -134,16 +157,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=120, help="tokens of each message")
-    parser.add_argument("--measure", nargs="+", choices=PUBLISHED_SHAPES, help="measure these sizes")
+    parser.add_argument("--measure", nargs="+", choices=SIZES, help="measure these sizes")
     parser.add_argument("--policies", nargs="+", choices=POLICIES, default=POLICIES, help="measure these policies")
     parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"], help="where to measure")
-    for hidden in ("--layers", "--width", "--heads"):
-        parser.add_argument(hidden, type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--policy", help=argparse.SUPPRESS)
-    parser.add_argument("--checkpointing", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)  # in a process that measures one figure
     arguments = parser.parse_args()
-    if arguments.policy:
-        print(json.dumps(measure(arguments)))
+    if arguments.mode:
+        print(json.dumps(measure(arguments, SIZES[arguments.measure[0]], arguments.policies[0], arguments.mode)))
     elif arguments.measure:
         measured_table(arguments)
     else:

@@ -36,6 +36,7 @@ NOT_RUN = {  # beginnings of commands, and why
     "curl ": "tests/serving/test_serve.py sends the same requests",
     "torchrun ": "tests/test_two_processes.py runs both at once, as two machines on one",
     "python benchmarks/": "minutes or hours; the scripts exist (below), tests/benchmarks runs them with small models",
+    "benchmarks/gpu.sh": "needs a GPU; tests/benchmarks runs it with --try",
     "python docs/pictures.py": "needs a browser",
     "ls ": "of a shell",
 }

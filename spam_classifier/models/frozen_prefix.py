@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -28,32 +29,69 @@ BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 SUMMED_AT_ONCE = 2**20
 
 
+class Place(StrEnum):
+    """Where hidden states are kept."""
+
+    GPU = "on the GPU"
+    MEMORY = "in memory"
+    DISK = "on disk"
+
+
+def place_for(size: int, *, gpu_free: int, memory: float, disk: float) -> Place | None:
+    """Where to keep hidden states of this many bytes: the fastest place with room for them, if any has.
+
+    Args:
+        size: Bytes of the states.
+        gpu_free: Bytes that are free on the network's GPU, of which the training needs some; 0 without a GPU.
+        memory: Bytes left of the memory budget.
+        disk: Bytes left of the disk budget.
+    """
+    if size < gpu_free / 2:
+        return Place.GPU
+    if size <= memory:
+        return Place.MEMORY
+    return Place.DISK if size <= disk else None
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that are free on a GPU; 0 for a device of any other kind."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+
+
 @dataclass(frozen=True)
 class HiddenStates:
     """The hidden states of a split's messages, end to end.
 
     Attributes:
-        tokens: float [total, width], on the CPU.
+        tokens: float [total, width].
         starts: Where each message's states begin, int64 [N].
         counts: States of each message, int64 [N]: one for each token, or one in all, the one that the head reads.
-        on_disk: Whether ``tokens`` is a memory-mapped file.
+        longest: Most states of a message.
+        place: Where ``tokens`` are: on the GPU with ``starts`` and ``counts``, or on the CPU, perhaps in a
+            memory-mapped file.
     """
 
     tokens: Tensor
     starts: Tensor
     counts: Tensor
-    on_disk: bool
+    longest: int
+    place: Place
 
-    def gather(self, rows: Tensor, device: torch.device) -> Tensor:
-        """The states of messages, int64 [B] to float [B, T, width], arbitrary after a message's last state."""
-        rows = rows.cpu()
-        counts = self.counts[rows]
-        place = torch.arange(int(counts.max()))
-        source = torch.where(place < counts[:, None], self.starts[rows, None] + place, 0)  # (B, T)
-        states = self.tokens[source]  # (B, T, width)
+    def gather(self, batch: Batch) -> Tensor:
+        """The states of a batch's messages, float [B, T, width], arbitrary after a message's last state."""
+        if self.place == Place.GPU:
+            # the host knows the batch's width: asking the GPU for the longest message would make it wait
+            return self._of(batch.index, min(batch.input_ids.shape[1], self.longest))
+        device, rows = batch.index.device, batch.index.cpu()
+        states = self._of(rows, int(self.counts[rows].max()))
         if device.type == "cuda":
             states = states.pin_memory()
         return states.to(device, non_blocking=True)
+
+    def _of(self, rows: Tensor, most: int) -> Tensor:
+        place = torch.arange(most, device=rows.device)
+        source = torch.where(place < self.counts[rows, None], self.starts[rows, None] + place, 0)  # (B, T)
+        return self.tokens[source]  # (B, T, width)
 
 
 class FrozenPrefix:
@@ -109,7 +147,7 @@ class FrozenPrefix:
             on_block: Called with the number of messages whenever a block is done with a batch.
 
         Yields:
-            float [states, width] of each batch, on the CPU.
+            float [states, width] of each batch, on the device of the batch.
         """
         blocks = [cast(Block, block) for block in self.net.backbone.h]
         before = blocks[: min(self.blocks, len(blocks) - 1)]  # the last one works for the token that is read
@@ -134,13 +172,13 @@ class FrozenPrefix:
                 states = block(states)
                 on_block(len(states))
             if self.covers_all_blocks:
-                yield self.net.read_out(states, batch.lengths, len(blocks)).cpu()
+                yield self.net.read_out(states, batch.lengths, len(blocks))
                 on_block(len(states))
             elif self.net.padding_matters:
-                yield states.flatten(0, 1).cpu()
+                yield states.flatten(0, 1)
             else:
                 real = torch.arange(states.shape[1], device=states.device) < batch.lengths[:, None]  # (B, T)
-                yield states[real].cpu()
+                yield states[real]
 
 
 def digest_of(parameter: Tensor) -> int:

@@ -17,24 +17,26 @@ from typing_extensions import override
 from spam_classifier.batch import Batch, batches_by_length
 from spam_classifier.data.loader import BatchLoader
 from spam_classifier.evaluation.text_tables import counted
-from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, mapped_file
+from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, Place, free_bytes, mapped_file, place_for
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import packed_type
 from spam_classifier.training.logger import run_directory
 
 GIGABYTE = 1e9
-Key = tuple[int, int, int | None, str]
+Key = tuple[int, int, int | None, str, torch.device | None]
 
 
 class ReuseFrozenStates(Callback):
     """Computes the hidden states of a split once, and gives the model its logits from them.
 
-    States are kept while they are valid: for the same messages at the same length, the same frozen weights and the same
-    precision. Every process runs every hook: each computes its share of the states, and all get the whole.
+    States are kept while they are valid: for the same messages at the same length, the same frozen weights, precision
+    and device. Every process runs every hook: each computes its share of the states, and all get the whole.
+
+    A GPU keeps the states that take less than half of its free memory. The budgets are for all others.
 
     Args:
         enabled: Whether to keep states at all.
-        memory_budget: Most gigabytes of states in memory, in each process.
+        memory_budget: Most gigabytes of states in the host's memory, in each process.
         disk_budget: Most gigabytes of states in files of the run directory, once the memory budget is used up.
     """
 
@@ -56,7 +58,7 @@ class ReuseFrozenStates(Callback):
         states = self._stages.get(stage)
         if states is None or self.prefix is None:
             return net(batch.input_ids, batch.lengths)
-        return self.prefix.logits(states.gather(batch.index, batch.labels.device), batch)
+        return self.prefix.logits(states.gather(batch), batch)
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -115,9 +117,10 @@ class ReuseFrozenStates(Callback):
             self._kept.pop(self._key(loader, trainer), None)  # this split is not visited again
 
     def _key(self, loader: BatchLoader, trainer: pl.Trainer) -> Key:
-        padding_matters = self.prefix is not None and self.prefix.net.padding_matters
-        padded_length = loader.padded_length if padding_matters else None
-        return id(loader.messages), loader.max_length, padded_length, trainer.precision
+        net = None if self.prefix is None else self.prefix.net
+        padded_length = loader.padded_length if net is not None and net.padding_matters else None
+        device = None if net is None else net.backbone.wte.weight.device
+        return id(loader.messages), loader.max_length, padded_length, trainer.precision, device
 
     def _states_of(self, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
         if prefix.has_changed():
@@ -136,7 +139,7 @@ class ReuseFrozenStates(Callback):
         allocated = self._allocate(int(counts.sum()), prefix, trainer)
         if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
-        tokens, on_disk = allocated
+        tokens, place = allocated
         device = prefix.net.backbone.wte.weight.device
         with trainer.precision_plugin.forward_context():
             bfloat16 = packed_type(prefix.net.backbone) == torch.bfloat16
@@ -158,37 +161,41 @@ class ReuseFrozenStates(Callback):
         gathered = (loader.gather(batches[number], padded_length).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
             for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
-                tokens[places[number]] = of_batch
+                tokens[places[number]].copy_(of_batch)
         if trainer.world_size > 1:
             exchange(tokens, places, device)
-        return HiddenStates(tokens, starts, counts, on_disk)
+        return HiddenStates(tokens, starts.to(tokens.device), counts.to(tokens.device), int(counts.max()), place)
 
-    def _allocate(self, states: int, prefix: FrozenPrefix, trainer: pl.Trainer) -> tuple[Tensor, bool] | None:
-        """An empty tensor for the states, and whether it is a mapped file; None if no budget allows it."""
+    def _allocate(self, states: int, prefix: FrozenPrefix, trainer: pl.Trainer) -> tuple[Tensor, Place] | None:
+        """An empty tensor for the states, and where it is; None if no place has room for them."""
         weight = prefix.net.backbone.wte.weight
         shape, dtype = (states, weight.shape[1]), weight.dtype
         size = states * weight.shape[1] * dtype.itemsize
         what = f"hidden states after {counted(prefix.blocks, 'frozen block')}: {states:,} tokens, {size / 1e6:,.0f} MB"
-        if size <= self._left(on_disk=False):
-            rank_zero_info(f"{what} in memory")
-            return torch.empty(shape, dtype=dtype), False
+        memory, disk = self._left(self.memory_budget, Place.MEMORY), self._left(self.disk_budget, Place.DISK)
+        place = place_for(size, gpu_free=free_bytes(weight.device), memory=memory, disk=disk)
+        if place in (Place.GPU, Place.MEMORY):
+            rank_zero_info(f"{what} {place}")
+            return torch.empty(shape, dtype=dtype, device=weight.device if place == Place.GPU else "cpu"), place
         # kept and recomputed states differ in the last float digits: evaluation after a fit has to use kept ones, as
         # its validation did; in other evaluations each message is visited once, which is not worth the disk
         if trainer.state.fn != "fit" and not self._has_fitted:
             rank_zero_info(f"{what} exceed --model.prefix_memory: computed batch by batch")
             return None
-        if size <= self._left(on_disk=True):
+        if place == Place.DISK:
             directory = run_directory(trainer) or Path(tempfile.gettempdir())
             with contextlib.suppress(OSError), mapped_file(directory, states * weight.shape[1], dtype) as tensor:
-                rank_zero_info(f"{what} on disk in {directory}, over --model.prefix_memory")
-                return tensor.view(shape), True
+                rank_zero_info(f"{what} {place} in {directory}, over --model.prefix_memory")
+                return tensor.view(shape), place
         rank_zero_info(f"{what} exceed --model.prefix_memory and --model.prefix_disk: recomputed in each epoch")
         return None
 
-    def _left(self, *, on_disk: bool) -> float:
-        """Bytes of a budget that are not used up."""
-        kept = [states.tokens for _, states in self._kept.values() if states is not None and states.on_disk == on_disk]
-        return (self.disk_budget if on_disk else self.memory_budget) - sum(tokens.nbytes for tokens in kept)
+    def _left(self, budget: float, place: Place) -> float:
+        """Bytes of a place's budget that are not used up."""
+        kept = (
+            states.tokens.nbytes for _, states in self._kept.values() if states is not None and states.place == place
+        )
+        return budget - sum(kept)
 
 
 def exchange(tokens: Tensor, places: list[slice], device: torch.device) -> None:
@@ -200,4 +207,4 @@ def exchange(tokens: Tensor, places: list[slice], device: torch.device) -> None:
     for number, place in enumerate(places):
         buffer = tokens[place].to(device)
         torch.distributed.broadcast(buffer, src=number % world_size)
-        tokens[place] = buffer.cpu()
+        tokens[place].copy_(buffer)

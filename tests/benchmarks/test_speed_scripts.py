@@ -21,6 +21,12 @@ def run(script: str, *flags: object, cwd: Path) -> str:
     return done.stdout
 
 
+def rows_of(table: str) -> list[list[str]]:
+    """The cells of a Markdown table's rows, without those of its head."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    return rows[2:]
+
+
 def write_small_corpus(directory: Path) -> None:
     rows = [f"{label},message {number} of {label}" for number in range(60) for label in ("ham", "spam")]
     (directory / "small.csv").write_text("\n".join(["label,text", *rows]) + "\n")
@@ -104,8 +110,13 @@ def test_computed_activations_are_what_autograd_keeps(monkeypatch: pytest.Monkey
 def test_memory_is_computed_and_measured(tmp_path: Path) -> None:
     table = run("memory.py", "--tokens", 1024, cwd=tmp_path)
     assert "| gpt2-xl | lora |" in table
-    tiny = ["--layers", 2, "--width", 64, "--heads", 1, "--policy", "all", "--checkpointing", "--tokens", 8]
-    assert float(run("memory.py", *tiny, cwd=tmp_path)) > 3e6 * 16  # weights, gradients and two averages
+    measured = rows_of(run("memory.py", "--measure", "tiny", "--policies", "last_block", "all", cwd=tmp_path))
+    assert [row[:4] for row in measured] == [
+        ["tiny", "last_block", "float32", "no"],
+        ["tiny", "all", "float32", "no"],
+        ["tiny", "all", "float32", "yes"],
+    ]
+    assert float(measured[1][5]) > 3e6 * 16 / 1e9  # weights, gradients and two averages
 
 
 @pytest.mark.ci

@@ -1,6 +1,7 @@
 """Kept hidden states and the one-query block give the plain path's numbers."""
 
 import copy
+import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from spam_classifier import GPT2Backbone, GPT2Shape, SpamClassifier, SpamDataModule
+from spam_classifier.batch import Batch
 from spam_classifier.data.loader import BatchLoader
-from spam_classifier.models.frozen_prefix import SUMMED_AT_ONCE, HiddenStates, sum_of_bits
+from spam_classifier.models.frozen_prefix import SUMMED_AT_ONCE, HiddenStates, Place, place_for, sum_of_bits
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.training.reuse import ReuseFrozenStates
 
@@ -145,9 +147,33 @@ def test_states_over_the_memory_budget_go_to_disk_and_leave_nothing(
     with caplog.at_level("INFO"):
         model, on_disk, _ = fit(tmp_path, prefix_memory=0)
     assert "on disk in" in caplog.text
-    assert any(states.on_disk for _, states in model.reuse._kept.values())
+    assert any(states.place == Place.DISK for _, states in model.reuse._kept.values())
     assert on_disk == in_memory
     assert not list(tmp_path.rglob("frozen_prefix-*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        (BY_LENGTH, 0),
+        ({"token_position": "last_real"}, 1e-4),  # more padding is gathered than in host memory
+        ({"token_position": "mean"}, 0),
+        ({"trainable": "last_layer", **BY_LENGTH}, 0),
+    ],
+    ids=str,
+)
+@pytest.mark.slow
+def test_states_kept_as_on_a_gpu_train_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: dict, tolerance: float
+) -> None:
+    """The CPU plays the GPU."""
+    _, in_memory, _ = fit(tmp_path, **options)
+    monkeypatch.setattr("spam_classifier.training.reuse.free_bytes", lambda device: 10**12)
+    with caplog.at_level("INFO"):
+        model, on_gpu, _ = fit(tmp_path, prefix_memory=0, prefix_disk=0, **options)
+    assert "MB on the GPU" in caplog.text
+    assert model.kept_in_training
+    assert on_gpu == pytest.approx(in_memory, rel=tolerance, abs=0)
 
 
 def test_head_only_keeps_one_vector_per_message(tmp_path: Path) -> None:
@@ -200,6 +226,19 @@ def test_changed_weights_messages_or_lengths_make_new_states(tmp_path: Path) -> 
     assert states_of(other.each_once("test")) is not changed
 
 
+def test_another_device_makes_new_states(tmp_path: Path, trainer: Callable[..., pl.Trainer]) -> None:
+    net = network(2)
+    reuse = ReuseFrozenStates(True, memory_budget=1, disk_budget=0)
+    reuse.build(net, 1)
+    data = SpamDataModule("sample", max_length=30, padding="batch")
+    data.setup("test")
+    loader, run = data.each_once("validation"), trainer()
+    first = reuse._key(loader, run)
+    assert reuse._key(loader, run) == first
+    net.to("meta")
+    assert reuse._key(loader, run) != first
+
+
 def test_another_precision_of_products_makes_new_states(tmp_path: Path) -> None:
     states_of = reused_states(network(2), 1, tmp_path)
     data = SpamDataModule("sample", max_length=30, padding="batch")
@@ -229,8 +268,40 @@ def test_kept_states_are_those_of_the_plain_pass(tmp_path: Path) -> None:
     states = reused_states(net, 2, tmp_path)(loader)
     for row in (0, 17, 101):
         batch = loader.gather(torch.tensor([row]), None)
-        kept = states.gather(batch.index, torch.device("cpu"))
+        kept = states.gather(batch)
         assert torch.allclose(kept, net.backbone.before_block(batch.input_ids, 2), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("gpu_free", "memory", "disk", "place"),
+    [
+        (201, 0, 0, Place.GPU),
+        (200, 100, 0, Place.MEMORY),  # the other half is for the training
+        (0, 100, 100, Place.MEMORY),  # no GPU
+        (150, 99, 100, Place.DISK),
+        (0, 99, 99, None),
+    ],
+)
+def test_states_are_kept_in_the_fastest_place_with_room(
+    gpu_free: int, memory: float, disk: float, place: Place | None
+) -> None:
+    assert place_for(100, gpu_free=gpu_free, memory=memory, disk=disk) == place
+
+
+def test_states_on_a_gpu_are_gathered_to_the_width_of_the_batch() -> None:
+    """The width that the host knows, as on a GPU, but computed here."""
+    tokens, counts = torch.randn(9, 4), torch.tensor([2, 4, 3])
+    of_gpu = HiddenStates(tokens, torch.tensor([4, 0, 6]), counts, 4, Place.GPU)
+    of_cpu = dataclasses.replace(of_gpu, place=Place.MEMORY)
+    for rows, width, expected in (([0, 2], 3, 3), ([2, 0], 8, 4), ([1], 4, 4)):
+        index = torch.tensor(rows)
+        batch = Batch(torch.zeros(len(rows), width, dtype=torch.int64), counts[index], torch.zeros(len(rows)), index)
+        there, here = of_gpu.gather(batch), of_cpu.gather(batch)
+        assert there.shape == (len(rows), expected, 4)
+        for number, row in enumerate(rows):
+            assert torch.equal(there[number, : counts[row]], here[number, : counts[row]])
+    of_head = HiddenStates(tokens, torch.arange(9), torch.ones(9, dtype=torch.int64), 1, Place.GPU)
+    assert of_head.gather(batch).shape == (1, 1, 4)  # not one for each token
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
