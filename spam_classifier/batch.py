@@ -23,8 +23,8 @@ class Batch(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # in place of tuple.index, of no use here
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
-        return Batch(*(values.to(device) for values in self))
+        """The batch on a device; the host does not wait for a GPU to copy it."""
+        return Batch(*(values.to(device, non_blocking=device.type == "cuda") for values in self))
 
 
 class DataDescription(NamedTuple):

@@ -21,7 +21,7 @@ from spam_classifier.batch import Batch
 from spam_classifier.files import UNFINISHED
 from spam_classifier.models.float32_products import float32_products
 from spam_classifier.models.gpt2 import Block
-from spam_classifier.models.gpt2_classifier import GPT2Classifier
+from spam_classifier.models.gpt2_classifier import GPT2Classifier, without_autocast
 from spam_classifier.models.packed_blocks import PackedBlock, packed_type
 from spam_classifier.models.packed_classifier import read_out, through_blocks
 
@@ -117,8 +117,12 @@ class FrozenPrefix:
     def logits(self, states: Tensor, batch: Batch) -> Tensor:
         """Logits of a batch, float [B, classes], from its kept states, float [B, T, width]."""
         if self.covers_all_blocks:
-            return self.net.head(states[:, 0])
-        return self.net.logits_from(states, batch.lengths, self.blocks)
+            return self.net.classify(states[:, 0])
+        one_token = self.blocks == len(self.net.backbone.h) - 1 and self.net.token_position != "mean"
+        # on a CPU, rounding a block's weights takes longer than products for one token of each message can save
+        in_float32 = one_token and states.device.type == "cpu"
+        with without_autocast(states.device) if in_float32 else contextlib.nullcontext():
+            return self.net.logits_from(states, batch.lengths, self.blocks)
 
     def has_changed(self) -> bool:
         """Whether a frozen weight holds other numbers than at the last call, or products are computed otherwise."""

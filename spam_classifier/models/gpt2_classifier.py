@@ -1,6 +1,7 @@
 """GPT-2 with a linear head: the one place that knows which token is read, and whether padding matters."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -81,7 +82,12 @@ class GPT2Classifier(nn.Module):
 
     def logits_from(self, states: Tensor, lengths: Tensor, block: int) -> Tensor:
         """Logits, float [B, classes], from hidden states; the arguments are those of ``read_out``."""
-        return self.head(self.read_out(states, lengths, block))
+        return self.classify(self.read_out(states, lengths, block))
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """The head, in float32 under autocast, too: float [B, width] to float [B, classes]."""
+        with without_autocast(hidden.device):
+            return self.head(hidden.to(self.head.weight.dtype))
 
     def read_out(self, states: Tensor, lengths: Tensor, block: int) -> Tensor:
         """Run the remaining blocks, and take the hidden state that the head reads.
@@ -111,6 +117,13 @@ class GPT2Classifier(nn.Module):
         if self.token_position == "last" and self.padding_matters:  # padding counts as tokens of the message
             return torch.full_like(lengths, row_length - 1)
         return lengths - 1
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A context without autocast on a device; one that an exported graph does not see where there is none."""
+    if not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def build_backbone(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:

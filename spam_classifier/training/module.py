@@ -78,7 +78,7 @@ class SpamClassifier(pl.LightningModule):
         max_false_positive_rate: False positive rate that ``max_fpr`` allows.
         frozen_prefix: ``auto`` computes the output of the frozen blocks once for each message and keeps it for all
             epochs; ``off`` computes it again each time. The numbers are the same.
-        prefix_memory: Most gigabytes of memory for that, in each process.
+        prefix_memory: Most gigabytes of the host's memory for that, in each process, where no GPU has room.
         prefix_disk: Most gigabytes in the run directory for that, in each process, once the memory is used up.
         whole_checkpoints: Keep all parameters in checkpoints. By default the frozen ones of a published backbone are
             left out, and read from its own file again.
@@ -88,7 +88,10 @@ class SpamClassifier(pl.LightningModule):
         predictions: Those of the last evaluation.
         loaded_step: Optimizer steps of the checkpoint that was loaded last.
         awaits_checkpoint: Set it if a checkpoint is about to be restored: pretrained weights are then not loaded.
+        class_weights: Weight of each class in the loss, float [classes].
     """
+
+    class_weights: Tensor
 
     def __init__(
         self,
@@ -187,6 +190,7 @@ class SpamClassifier(pl.LightningModule):
             self.net.decision.threshold.fill_(self.hparams["threshold"])
         freeze(self.net.backbone, self.net.head, self.hparams["trainable"])
         self.reuse.build(self.net, frozen_blocks(self.net.backbone, self.hparams["trainable"]))
+        self.register_buffer("class_weights", torch.tensor(self.hparams["class_weights"]), persistent=False)
         # MeanMetric's default would leave out NaN
         self.metrics = nn.ModuleDict({"train_loss": MeanMetric(nan_strategy=math.inf)})
         # validating every batch would make the host wait for a GPU
@@ -222,7 +226,8 @@ class SpamClassifier(pl.LightningModule):
             lr=self.hparams["learning_rate"],
             weight_decay=self.hparams["weight_decay"],
             # in mixed precision the Trainer refuses to clip gradients before a fused step, which unscales them itself
-            fused=self.device.type in ("cpu", "cuda") and not self.trainer.precision.endswith("mixed"),
+            fused=self.device.type in ("cpu", "cuda")
+            and not (self.trainer.gradient_clip_val and self.trainer.precision.endswith("mixed")),
         )
         return scheduled(
             optimizer,
@@ -240,8 +245,7 @@ class SpamClassifier(pl.LightningModule):
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss, with the class weights: float [N, classes] and int64 [N] to float []."""
-        weight = torch.tensor(self.hparams["class_weights"], device=logits.device)  # (classes)
-        return F.cross_entropy(logits, labels, weight=weight)
+        return F.cross_entropy(logits, labels, weight=self.class_weights)
 
     @override
     def on_fit_start(self) -> None:
@@ -290,8 +294,7 @@ class SpamClassifier(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = self.reuse.logits(self.network, "train", batch)  # (B, classes)
         loss = self.cross_entropy(logits, batch.labels)
-        class_weights = self.hparams["class_weights"]
-        weight = torch.tensor(class_weights, device=self.device)[batch.labels].sum()
+        weight = self.class_weights[batch.labels].sum()
         mean_loss, accuracy = (cast(Metric, self.metrics[name]) for name in ("train_loss", "train_acc"))
         mean_loss.update(loss.detach(), weight)
         accuracy.update(logits.detach(), batch.labels)
@@ -301,7 +304,7 @@ class SpamClassifier(pl.LightningModule):
             self.log_dict(of_epoch, on_step=False, on_epoch=True, batch_size=size)
             self._epoch_is_logged = True
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
-        if self.trainer.world_size > 1 and len(set(class_weights)) > 1:
+        if self.trainer.world_size > 1 and len(set(self.hparams["class_weights"])) > 1:
             # the processes' gradients are averaged, but some of their batches weigh more than others
             loss = loss * weight / self.trainer.strategy.reduce(weight.clone(), reduce_op="mean")
         return loss
