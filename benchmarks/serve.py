@@ -6,7 +6,8 @@
 
 Sends the same requests of one message each over --connections connections, to a server that computes each request alone
 (--batch 1) and to one that computes all waiting requests together. Every answer is compared with the classifier's for
-that message alone. The weights are random, trained for a few steps; client and server are two processes.
+that message alone. The rate is also shown as a share of the classifier's own for all messages at once. The weights are
+random, trained for a few steps; client and server are two processes.
 """
 
 import argparse
@@ -118,11 +119,16 @@ def main() -> None:
         texts = train(arguments, checkpoint)
         classifier = load_classifier(checkpoint, "cuda" if arguments.accelerator == "gpu" else "cpu")
         alone = [classifier.predict([text])[0] for text in texts]
+        sent = [texts[number % len(texts)] for number in range(arguments.requests)]
+        start = time.perf_counter()
+        classifier.predict(sent)
+        in_bulk = len(sent) / (time.perf_counter() - start)
         del classifier
         cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
-        print(f"{arguments.requests:,} requests over {arguments.connections} connections; {cores}\n")
-        print("| computed together | answered | requests/s | p50, ms | p95, ms | farthest from alone |")
-        print("| --- | --- | --- | --- | --- | --- |")
+        print(f"{arguments.requests:,} requests over {arguments.connections} connections; {cores}")
+        print(f"all at once, without a server: {in_bulk:,.0f} messages/s\n")
+        columns = "answered | requests/s | of all at once | p50, ms | p95, ms | farthest from alone"
+        print(f"| computed together | {columns} |\n|{' --- |' * 7}")
         for batch in arguments.batches:
             server, port = serve(checkpoint, batch, arguments.accelerator)
             asyncio.run(load(port, texts, 2 * arguments.connections, arguments.connections))  # to warm up
@@ -136,7 +142,8 @@ def main() -> None:
                 raise SystemExit(f"{other} other labels, {farthest} off, {arguments.requests - answered} lost")
             cuts = statistics.quantiles((1000 * answer.seconds for answer in answers), n=100)
             rate = arguments.requests / seconds
-            figures = f"{answered:,} | {rate:,.0f} | {cuts[49]:,.1f} | {cuts[94]:,.1f} | {farthest:.1e}"
+            times = f"{cuts[49]:,.1f} | {cuts[94]:,.1f}"
+            figures = f"{answered:,} | {rate:,.0f} | {rate / in_bulk:.0%} | {times} | {farthest:.1e}"
             print(f"| {f'up to {batch} texts' if batch > 1 else 'nothing'} | {figures} |", flush=True)
 
 

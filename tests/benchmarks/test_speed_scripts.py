@@ -169,3 +169,11 @@ def test_explain_compares_named_with_random_words(tmp_path: Path) -> None:
     for row in rows[2:5]:
         assert float(row[1].rstrip("%")) > 50
         assert float(row[2]) > float(row[3])
+
+
+@pytest.mark.ci
+@pytest.mark.slow
+def test_messages_have_the_same_bits_in_any_company(tmp_path: Path) -> None:
+    write_small_corpus(tmp_path)
+    table = run("same_bits.py", *TINY, "--corpus", "small.csv", cwd=tmp_path)
+    assert [row[1:] for row in rows_of(table)] == [["120", "0"]] * 4
