@@ -73,7 +73,7 @@ def main() -> None:
             if arguments.kind == "onnx":
                 from spam_classifier.exporting.onnx_export import export_to_onnx as export
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        notes = export(load_classifier(checkpoint), arguments.target, overwrite=arguments.overwrite)
+        notes = export(load_classifier(checkpoint, take_over=False), arguments.target, overwrite=arguments.overwrite)
         print(escape_control(f"written {arguments.target}"))
         print(*map(escape_control, [f"checkpoint {checkpoint}", *notes]), sep="\n", file=sys.stderr)
 
