@@ -1,7 +1,9 @@
 """Weights of 8 bits: the file is smaller, and says truly how far it is from the classifier, or there is none."""
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -81,8 +83,7 @@ def test_what_is_printed_and_kept_is_true(
     card = (tmp_path / "small.onnx.md").read_text().replace("\\", "")
     for said in (done.err, card):
         assert f"Weights of 8 bits: {kept['megabytes']} MB instead of {kept['megabytes_float32']}" in said
-        rates = f"({kept['texts_per_second']} and {kept['texts_per_second_float32']} texts a second"
-        assert rates in said
+        assert f"({kept['texts_per_second']:,} and {kept['texts_per_second_float32']:,} texts a second" in said
         assert f"Of 150 messages of the run's test and validation splits, {equal} get the checkpoint's label" in said
         assert f"the largest change of a probability is {largest:.2g}." in said
         assert "change a little with the other texts of its batch" in said
@@ -152,6 +153,26 @@ def test_both_graphs_in_a_directory_for_transformers(
     again = partial(call, main, "transformers", directory, "--ckpt_path", checkpoint)
     assert again("--overwrite").code == 0
     assert not (directory / "onnx/model_quantized.onnx").exists()
+
+
+@pytest.mark.slow
+def test_transformers_js_opens_the_smaller_graph(export: Callable, checkpoint: Path, tmp_path: Path) -> None:
+    installed = os.environ.get("SPAM_CLASSIFIER_NODE")
+    if not installed:
+        pytest.skip("SPAM_CLASSIFIER_NODE names none")
+    assert export("transformers", tmp_path / "exported").code == 0
+    code = (tmp_path / "exported/README.md").read_text().split("```javascript\n")[1].split("```")[0]
+    code = code.replace("{ config }", "{ config, dtype: 'q8' }").replace("console.log(", "console.log(JSON.stringify(")
+    code = code.replace("}));", "})));").replace(str(tmp_path / "exported"), "exported")
+    (tmp_path / "node_modules").symlink_to(Path(installed, "node_modules"))
+    command = ["node", "--input-type=module"]
+    done = subprocess.run(command, input=code, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    expected = load_classifier(checkpoint).predict(["You have won a prize, call now", "See you at seven?"])
+    for row, prediction in zip(json.loads(done.stdout), expected, strict=True):
+        found = {score["label"]: score["score"] for score in row}
+        assert found == pytest.approx(prediction.probabilities, abs=0.02)
+        assert found != pytest.approx(prediction.probabilities, abs=1e-6)
 
 
 @pytest.mark.ci
