@@ -57,8 +57,8 @@ def parser() -> CommandLine:
     common.add_argument(
         "--int8",
         action="store_true",
-        help="weights of 8 bits in the ONNX graph: a quarter of the size, faster, and refused if they change more than "
-        "1%% of the labels of the run's test split",
+        help="weights of 8 bits in the ONNX graph: a quarter of the size, usually faster, and refused if they change "
+        "more than 1%% of the labels of the run's test split",
     )
     main_parser = CommandLine("export", description=DESCRIPTION, epilog=EPILOG)
     kinds = main_parser.add_subparsers(dest="kind", required=True, metavar="{transformers,onnx}")

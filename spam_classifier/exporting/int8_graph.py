@@ -57,7 +57,8 @@ def quantize_graph(classifier: Classifier, graph: Path, file: Path) -> list[str]
         # Sums of two products of 8 by 8 bits do not fit into 16, in which CPUs without VNNI add them; with weights of 7
         # bits they do, so that labels are the same there.
         quantize_dynamic(float32, file, per_channel=True, reduce_range=True)
-    found, seconds = _run_both(classifier, texts, graph, file)
+    _, rate_of_float32 = _run_on(classifier, texts, graph)
+    found, rate = _run_on(classifier, texts, file)
     expected = classifier.probabilities(texts)
     decide = classifier.model.decision.decide
     equal = int((decide(found) == decide(expected)).sum())
@@ -71,8 +72,10 @@ def quantize_graph(classifier: Classifier, graph: Path, file: Path) -> list[str]
         of,
         equal,
         float((found - expected).abs().max()),
-        *(round(_megabytes(path), 1) for path in (file, graph)),
-        *(round(len(texts) / seconds[path], 1) for path in (file, graph)),
+        _megabytes(file),
+        _megabytes(graph),
+        rate,
+        rate_of_float32,
     )
     _add_metadata(file, compared)
     return _sentences(compared)
@@ -94,31 +97,22 @@ def _messages(run: Path) -> tuple[list[str], str]:
     return texts[::step], of if step == 1 else f"spread evenly over the {len(texts)} {of}"
 
 
-def _run_both(classifier: Classifier, texts: list[str], graph: Path, file: Path) -> tuple[Tensor, dict[Path, float]]:
-    """The probabilities by ``file``, float32 [N, classes], and the seconds that each graph took.
-
-    They take turns, so that what else the machine does slows both alike.
-    """
-    messages = EncodedMessages.from_texts(texts)
-    batches = [
-        batch_of(classifier, messages, rows) for rows in messages.lengths.argsort(descending=True).split(BATCH_SIZE)
-    ]
-    graphs = {path: open_graph(path) for path in (graph, file)}
-    for opened in graphs.values():
-        run(opened, batches[0])  # the first run of the longest texts also allocates memory
-    seconds = dict.fromkeys(graphs, 0.0)
+def _run_on(classifier: Classifier, texts: list[str], path: Path) -> tuple[Tensor, float]:
+    """The probabilities by a graph, float32 [N, classes], and how many texts it took a second."""
+    graph, messages = open_graph(path), EncodedMessages.from_texts(texts)
+    by_length = messages.lengths.argsort(descending=True).split(BATCH_SIZE)
+    batches = [batch_of(classifier, messages, rows) for rows in by_length]
     probabilities = torch.empty(len(texts), len(classifier.labels))
+    run(graph, batches[0])  # the first run also allocates memory
+    start = time.perf_counter()
     for batch in batches:
-        for path, opened in graphs.items():
-            start = time.perf_counter()
-            probabilities[batch.index] = run(opened, batch)  # those of the last graph stay
-            seconds[path] += time.perf_counter() - start
-    return probabilities, seconds
+        probabilities[batch.index] = run(graph, batch)
+    return probabilities, round(len(texts) / (time.perf_counter() - start), 1)
 
 
 def _megabytes(path: Path) -> float:
     files = [path, path.with_name(f"{path.name}.data")]
-    return sum(file.stat().st_size for file in files if file.exists()) / 1000**2
+    return round(sum(file.stat().st_size for file in files if file.exists()) / 1000**2, 1)
 
 
 def _add_metadata(file: Path, compared: Compared) -> None:

@@ -106,7 +106,7 @@ def test_what_the_float32_graph_refuses_is_refused(export: Callable, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "transformers"])
 def test_other_labels_are_refused(export: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr(int8_graph, "_run_both", lambda _, texts, *__: (torch.eye(2).repeat(75, 1), {}))
+    monkeypatch.setattr(int8_graph, "_run_on", lambda *_: (torch.eye(2).repeat(75, 1), 1.0))
     done = export(kind, tmp_path / "m.onnx")
     assert done.code == 1
     (line,) = done.err.splitlines()
