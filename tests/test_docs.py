@@ -165,7 +165,7 @@ def test_exports(train: Callable, call: Callable, capsys: pytest.CaptureFixture[
     from spam_classifier.export import main as export
 
     exports = words_of("export")
-    assert [words[0] for words in exports] == ["transformers", "onnx"]
+    assert [words[0] for words in exports] == ["transformers", "onnx", "onnx"]
     assert train("fit", "--config", "recommended", *SMALL).code == 0
     for words in exports:
         done = call(export, *words)

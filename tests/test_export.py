@@ -47,6 +47,12 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     messages, accuracy = metrics["test"]["messages"], metrics["test"]["acc"]
     assert ["test", str(messages), f"{100 * accuracy:.2f}%", f"{100 * low:.2f}% to {100 * high:.2f}%"] in cells
 
+    code, _, err = export("onnx", "smaller.onnx", "--int8")
+    assert code == 0, err
+    of_test = re.search(rf"Of {messages} messages of the run's test split, (\d+) get the checkpoint's label", err)
+    assert of_test is not None
+    assert of_test[0] in Path("smaller.onnx.md").read_text()
+
     assert "exported exists already" in export("transformers", "exported")[2]
     code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")
     assert code == 0, err

@@ -33,7 +33,7 @@ ROOMS = [
 ROOMS += ["exporting", "serving", "training", "comparing"]
 OF_EXTRAS = {  # the modules that need an extra
     "baseline": ["comparing.baselines"],
-    "export": ["exporting.onnx_export"],
+    "export": [f"exporting.{name}" for name in ("int8_graph", "onnx_export", "onnx_graph")],
     "parquet": ["data.parquet", "judging.parquet_output"],
     "metrics": ["serving.metrics"],
     "serve": [f"serving.{name}" for name in ("bad_texts", "pages", "request_limits", "schema", "server", "web_app")],

@@ -24,14 +24,18 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "onnx/model.onnx"  # where optimum and transformers.js look
 WRITTEN = [WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, CARD_FILE]
-WRITTEN += ["onnx", ONNX_FILE, f"{ONNX_FILE}.data"]
+INT8_FILE = "onnx/model_quantized.onnx"  # where transformers.js looks for dtype q8
+WRITTEN += ["onnx", ONNX_FILE, f"{ONNX_FILE}.data", INT8_FILE]
 TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 
 
-def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite: bool = False) -> list[str]:
+def export_to_transformers(
+    classifier: Classifier, directory: Path, *, overwrite: bool = False, int8: bool = False
+) -> list[str]:
     """Write weights, configuration, tokenizer and model card, without transformers itself.
 
-    With the packages of the extra ``export``, an ONNX graph is written, too.
+    With the packages of the extra ``export``, an ONNX graph is written, too; with ``int8``, also one with weights of 8
+    bits.
 
     Returns:
         How the pipeline differs from the classifier, and whether there is a graph, a sentence each.
@@ -43,7 +47,7 @@ def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite
     model = without_bias(classifier.model)
     notes = _notes(classifier)
     with whole_directory(directory, WRITTEN, overwrite=overwrite) as written:
-        of_onnx = _write_onnx(classifier, model, written / ONNX_FILE)
+        notes += _write_onnx(classifier, model, written, int8=int8)
         try:
             save_file(transformers_weights(model), written / WEIGHTS_FILE, metadata={"format": "pt"})
         except SafetensorError as error:  # the disk is full or read-only
@@ -56,9 +60,9 @@ def export_to_transformers(classifier: Classifier, directory: Path, *, overwrite
         (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors makes it private
         has_graph = (written / ONNX_FILE).exists()
         name = directory.resolve().name
-        card = model_card(classifier, "transformers", name, [*notes, of_onnx], has_graph=has_graph)
+        card = model_card(classifier, "transformers", name, notes, has_graph=has_graph)
         (written / CARD_FILE).write_text(card, encoding="utf-8")
-    return [*notes, of_onnx]
+    return notes
 
 
 def without_bias(model: GPT2Classifier) -> GPT2Classifier:
@@ -99,14 +103,27 @@ def transformers_weights(model: GPT2Classifier) -> dict[str, Tensor]:
     return {**named, "score.weight": model.head.weight.detach()}
 
 
-def _write_onnx(classifier: Classifier, model: GPT2Classifier, path: Path) -> str:
-    """Write the graph, and say in a sentence whether there is one."""
+def _write_onnx(classifier: Classifier, model: GPT2Classifier, directory: Path, *, int8: bool) -> list[str]:
+    """Write the graphs, and say in sentences whether there are any.
+
+    Raises:
+        UserError: There is no graph of 8 bits.
+    """
     try:
-        from spam_classifier.exporting.onnx_export import write_graph
+        from spam_classifier.exporting.int8_graph import quantize_graph
+        from spam_classifier.exporting.onnx_graph import write_graph
     except UserError as error:
-        return f"{ONNX_FILE} was not written, which optimum and transformers.js need. {error}"
-    path.parent.mkdir()
-    return write_graph(classifier, model, path)
+        if int8:
+            raise
+        return [f"{ONNX_FILE} was not written, which optimum and transformers.js need. {error}"]
+    graph = directory / ONNX_FILE
+    graph.parent.mkdir()
+    notes = [write_graph(classifier, model, graph)]
+    if int8:
+        of_int8 = quantize_graph(classifier, graph, directory / INT8_FILE)
+        how = 'optimum opens it with file_name="model_quantized.onnx", transformers.js with dtype: "q8"'
+        notes += [f"{INT8_FILE} has weights of 8 bits: {how}.", *of_int8]
+    return notes
 
 
 def bias_as_shift(head: Tensor, bias: Tensor) -> Tensor:

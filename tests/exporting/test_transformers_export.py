@@ -56,7 +56,7 @@ def no_graph() -> Iterator[Callable]:
     """Leave out the ONNX graph, which takes longer than the rest. Give the function that writes it."""
     write = transformers_export._write_onnx
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transformers_export, "_write_onnx", lambda *_: "No graph.")
+        patch.setattr(transformers_export, "_write_onnx", lambda *_, **__: ["No graph."])
         yield write
 
 
@@ -136,7 +136,8 @@ def test_without_the_extra_there_is_no_graph_and_a_line_says_so(
 ) -> None:
     monkeypatch.setattr(transformers_export, "_write_onnx", no_graph)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    monkeypatch.delitem(sys.modules, "spam_classifier.exporting.onnx_export", raising=False)
+    for name in ("onnx_graph", "int8_graph"):
+        monkeypatch.delitem(sys.modules, f"spam_classifier.exporting.{name}", raising=False)
     *_, note = export_to_transformers(trained(), tmp_path / "exported")
     assert note.startswith("onnx/model.onnx was not written")
     assert "pip install onnx onnxruntime onnxscript" in note
@@ -144,6 +145,9 @@ def test_without_the_extra_there_is_no_graph_and_a_line_says_so(
     card = (tmp_path / "exported/README.md").read_text()
     assert "was not written" in card
     assert "ORTModelForSequenceClassification" not in card
+    with pytest.raises(UserError, match="pip install onnx onnxruntime onnxscript"):
+        export_to_transformers(trained(), tmp_path / "smaller", int8=True)
+    assert not (tmp_path / "smaller").exists()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
@@ -272,7 +276,7 @@ def test_threshold_is_noted_but_not_applied(trained: Callable[..., Classifier], 
 
 
 def test_the_checkpoint_stays_as_it_was(trained: Callable[..., Classifier], tmp_path: Path) -> None:
-    classifier = load_classifier(trained(trainable="lora").checkpoint)
+    classifier = load_classifier(trained(trainable="lora").checkpoint, take_over=False)
     before = {name: value.clone() for name, value in classifier.model.state_dict().items()}
     export_to_transformers(classifier, tmp_path / "exported")
     after = classifier.model.state_dict()
