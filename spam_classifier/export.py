@@ -81,7 +81,7 @@ def main() -> None:
                 from spam_classifier.exporting.onnx_export import export_to_onnx as export
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
         notes = export(
-            load_classifier(checkpoint, take_over=False),
+            load_classifier(checkpoint),
             arguments.target,
             overwrite=arguments.overwrite,
             int8=arguments.int8,

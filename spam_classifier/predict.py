@@ -157,7 +157,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     output, device = arguments.output, str(group.device)
     if group.global_rank:
         path = find_checkpoint(arguments.ckpt_path, arguments.root)
-        judging.help_to_judge(group, load_classifier(path, device, arguments.precision))
+        judging.help_to_judge(group, load_classifier(path, device, arguments.precision, take_over=True))
         return
     if output:
         check_output(output, arguments.input, arguments.overwrite)
@@ -168,7 +168,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
         _note(escape_control(f"note: {source.name}: {told}"))
     if slow := slow_precision(arguments.precision, group.device):
         _note(f"note: {slow}")
-    classifier = load_classifier(checkpoint, device, arguments.precision)
+    classifier = load_classifier(checkpoint, device, arguments.precision, take_over=True)
     classifier.check_threshold(arguments.threshold)
     sink: Output | Screen
     if output:

@@ -136,7 +136,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     def load() -> None:
         try:
-            service.classifier = load_classifier(checkpoint, device, arguments.precision)
+            service.classifier = load_classifier(checkpoint, device, arguments.precision, take_over=True)
         except Exception as error:
             failures.append(error)
             server.should_exit = True

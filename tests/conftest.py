@@ -339,7 +339,7 @@ def _train(directory: Path, of_model: dict[str, Any], of_data: dict[str, Any]) -
         model.net.head.bias.copy_(torch.linspace(-0.7, 0.9, len(model.label_names)))
         model.net.decision.temperature.fill_(1.7)
     trainer.save_checkpoint(directory / "checkpoints/model.ckpt")
-    return load_classifier(directory, take_over=False)  # exports read the whole network
+    return load_classifier(directory)
 
 
 def quiet_trainer(directory: Path, **options: Any) -> pl.Trainer:

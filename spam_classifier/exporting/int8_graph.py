@@ -9,6 +9,7 @@ import onnx
 import torch
 from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor
+from tqdm import tqdm
 
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
@@ -105,7 +106,7 @@ def _run_on(classifier: Classifier, texts: list[str], path: Path) -> tuple[Tenso
     probabilities = torch.empty(len(texts), len(classifier.labels))
     run(graph, batches[0])  # the first run also allocates memory
     start = time.perf_counter()
-    for batch in batches:
+    for batch in tqdm(batches, desc=f"texts through {path.name}", leave=False, disable=None):
         probabilities[batch.index] = run(graph, batch)
     return probabilities, round(len(texts) / (time.perf_counter() - start), 1)
 

@@ -236,7 +236,7 @@ def _encode(texts: Sequence[str]) -> EncodedMessages:
 
 
 def load_classifier(
-    run: str | Path | None = None, device: str = "cpu", precision: str = FLOAT32, *, take_over: bool = True
+    run: str | Path | None = None, device: str = "cpu", precision: str = FLOAT32, *, take_over: bool = False
 ) -> Classifier:
     """Load a trained classifier.
 

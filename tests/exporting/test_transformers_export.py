@@ -276,7 +276,7 @@ def test_threshold_is_noted_but_not_applied(trained: Callable[..., Classifier], 
 
 
 def test_the_checkpoint_stays_as_it_was(trained: Callable[..., Classifier], tmp_path: Path) -> None:
-    classifier = load_classifier(trained(trainable="lora").checkpoint, take_over=False)
+    classifier = load_classifier(trained(trainable="lora").checkpoint)
     before = {name: value.clone() for name, value in classifier.model.state_dict().items()}
     export_to_transformers(classifier, tmp_path / "exported")
     after = classifier.model.state_dict()
