@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from spam_classifier import hints, load_classifier
+from spam_classifier.data import folders
+from spam_classifier.data.corpora import corpus_sha256
+from spam_classifier.data.mails import mail_row
 from spam_classifier.training.logger import RunDirectory, RunLogger
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -202,6 +207,40 @@ def test_interrupted_run_continues_exactly(train: Callable, fit_topics: list[str
     assert [at for at, _ in at_the_stop] in ([], [step])  # the Trainer logs a step after what Ctrl-C has ended
     assert set(second["train/loss_step"]) <= set(first["train/loss_step"])
     assert [command.split()[-3:] for command in read_metrics()["provenance"]["commands"][1:]] == [[*CONTINUE]]
+
+
+def test_mails_are_parsed_once_for_messages_and_digest(
+    done: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tmp_path / "mails"
+    for number in range(40):
+        mail = corpus / ("ham", "spam")[number % 2] / f"{number}.eml"
+        mail.parent.mkdir(parents=True, exist_ok=True)
+        mail.write_text(f"From: a@b.example\nSubject: {number}\n\nhello {number}\n")
+    parsed: list[object] = []
+
+    def noted(raw: bytes, place: str, *rest: Any) -> Any:
+        parsed.append(place)
+        return mail_row(raw, place, *rest)
+
+    monkeypatch.setattr(folders, "mail_row", noted)
+    done("fit", *SMALL, *LAST_REAL, "--data.corpus", corpus, "--trainer.max_steps", "1")
+    assert len(parsed) == len(set(parsed)) == 40
+    assert read_metrics()["provenance"]["corpus_sha256"] == {"--data.corpus": corpus_sha256(str(corpus))}
+
+
+def test_what_is_imported_first_is_kept_out_of_garbage_collection() -> None:
+    code = """import gc, sys
+from spam_classifier.train import without_collection
+with without_collection():
+    assert not gc.isenabled()
+frozen = gc.get_freeze_count()
+assert gc.isenabled() and frozen > 1000
+sys.modules["lightning"] = None
+with without_collection():
+    assert gc.isenabled()
+assert gc.get_freeze_count() == frozen"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_error_after_training_leaves_the_last_checkpoint_alone(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ from spam_classifier.data.columns import Layout
 from spam_classifier.data.download import fetch_collection, read_archive, read_collection
 from spam_classifier.data.folders import class_folders, folder_input
 from spam_classifier.data.formats import MAILS, TABLES, open_messages, refuse_other_format, suffix_of
-from spam_classifier.data.rows import Input, Rejected, Source
+from spam_classifier.data.rows import Input, Rejected, Row, Rows, Source
 from spam_classifier.data.tables import collection_table
 from spam_classifier.errors import UserError
 from spam_classifier.files import file_sha256
@@ -55,6 +55,7 @@ class Corpus:
         left_out: The bad rows that were skipped.
         first: Where each label occurs first, for messages.
         read_from: The columns of labels and texts, as the flags take them.
+        sha256: Its digest, as ``corpus_sha256`` has it; None of a table, which is read piece by piece.
     """
 
     messages: pd.DataFrame
@@ -62,6 +63,7 @@ class Corpus:
     left_out: list[LeftOut]
     first: dict[str, str]
     read_from: tuple[str, str]
+    sha256: str | None
 
 
 def fetch_corpus(corpus: str, cache_dir: str | None = None, *, flag: str = "--data.corpus") -> None:
@@ -95,13 +97,17 @@ def read_corpus(
         UserError: The corpus is missing or can't be read, has no messages, or has bad rows that are not skipped.
     """
     layout = replace(layout or Layout(), labelled=True, flags="--data.")
-    raw = _collection(corpus, cache_dir, flag)
-    if raw is not None:
-        source = collection_table(Source(corpus, partial(io.BytesIO, raw)))
-    elif (path := _checked_path(corpus, flag)).is_dir():
-        source = folder_input(path, labels)
+    found, digest = _found(corpus, cache_dir, flag), hashlib.sha256()
+    is_table = False
+    if isinstance(found, bytes):
+        digest.update(found)
+        source = collection_table(Source(corpus, partial(io.BytesIO, found)))
+    elif found.is_dir():
+        source = folder_input(found, labels)
+        source = replace(source, rows=_digested(source.rows, found, digest))
     else:
-        source = open_messages(Source(corpus, lambda: path.open("rb")), suffix_of(path), layout)
+        is_table = True
+        source = open_messages(Source(corpus, lambda: found.open("rb")), suffix_of(found), layout)
     bad: list[Rejected] = []
     first: dict[str, str] = {}
     pieces = list(_pieces(source, bad, first))
@@ -114,7 +120,8 @@ def read_corpus(
         source.notes.first["bad rows left out"] = f"{source.unit} {bad[0].place}, {bad[0].reason}"
     left_out = [LeftOut(corpus, row.place, row.reason) for row in bad]
     messages = pd.concat(pieces, ignore_index=True)
-    return Corpus(messages, source.notes.line(), left_out, first, source.read_from)
+    sha256 = None if is_table else digest.hexdigest()
+    return Corpus(messages, source.notes.line(), left_out, first, source.read_from, sha256)
 
 
 def corpus_sha256(
@@ -124,30 +131,34 @@ def corpus_sha256(
 
     Arguments as for ``read_corpus``.
     """
-    raw = _collection(corpus, cache_dir, flag)
-    if raw is not None:
-        return hashlib.sha256(raw).hexdigest()
-    path = _checked_path(corpus, flag)
-    if not path.is_dir():
-        return file_sha256(path)
-    digest = hashlib.sha256()
-    for row in folder_input(path, labels).rows:
-        if isinstance(row, Rejected):
-            continue
-        name, content = os.fsencode(Path(str(row.place)).relative_to(path).as_posix()), row.text.encode()
-        digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
+    found, digest = _found(corpus, cache_dir, flag), hashlib.sha256()
+    if isinstance(found, bytes):
+        return hashlib.sha256(found).hexdigest()
+    if not found.is_dir():
+        return file_sha256(found)
+    for _ in _digested(folder_input(found, labels).rows, found, digest):
+        pass
     return digest.hexdigest()
 
 
-def _collection(corpus: str, cache_dir: str | None, flag: str) -> bytes | None:
-    """The bytes of ``uci``, of ``sample`` or of the UCI archive; None for any other corpus."""
+def _digested(rows: Rows, directory: Path, digest: Any) -> Rows:
+    """The rows of a directory as they are; each message goes into the digest with the name of its file."""
+    for row in rows:
+        if isinstance(row, Row):
+            name, content = os.fsencode(Path(str(row.place)).relative_to(directory).as_posix()), row.text.encode()
+            digest.update(b"%d %s %d %s" % (len(name), name, len(content), content))
+        yield row
+
+
+def _found(corpus: str, cache_dir: str | None, flag: str) -> bytes | Path:
+    """The bytes of ``uci``, of ``sample`` or of the UCI archive; the path of any other corpus."""
     if corpus == UCI:
         return read_collection(cache_dir)
     if corpus == SAMPLE:
         return resources.files("spam_classifier.data").joinpath("sample.tsv").read_bytes()
     path = _checked_path(corpus, flag)
     if path.is_dir() or path.suffix.lower() != ".zip":
-        return None
+        return path
     try:
         return read_archive(path, corpus)
     except UserError as error:

@@ -164,6 +164,7 @@ class SpamDataModule(pl.LightningDataModule):
         self.truncated: dict[str, int] = {}
         self.notes: list[str] = []
         self.left_out: list[LeftOut] = []
+        self._sha256: dict[str, str] = {}  # of the corpora that were digested as they were read
         self.natural_shares: list[float] = []
         self.class_weights: list[float] = []
         self.keeps_messages = False
@@ -296,6 +297,7 @@ class SpamDataModule(pl.LightningDataModule):
         self.notes = [f"{self._sources[flag]}: {corpus.notes}" for flag, corpus in read.items() if corpus.notes]
         self.notes += changes
         self.left_out = [row for corpus in read.values() for row in corpus.left_out]
+        self._sha256 = {flag: corpus.sha256 for flag, corpus in read.items() if corpus.sha256}
         if self.labels:
             for frame, corpus in zip(frames, read.values(), strict=True):
                 refuse_other_labels(frame, self.labels, corpus.first)
@@ -312,7 +314,8 @@ class SpamDataModule(pl.LightningDataModule):
     def sources_sha256(self) -> dict[str, str]:
         """SHA-256 of the given corpora by their flags."""
         return {
-            flag: corpus_sha256(corpus, labels=self.labels, cache_dir=self.cache_dir, flag=flag)
+            flag: self._sha256.get(flag)
+            or corpus_sha256(corpus, labels=self.labels, cache_dir=self.cache_dir, flag=flag)
             for flag, corpus in self._sources.items()
         }
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from spam_classifier.models.decision import Decision
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape, without_weights
 from spam_classifier.models.lora import TARGETS, add_lora
-from spam_classifier.models.pretrained import RANDOM, load_weights, refuse_misfit
+from spam_classifier.models.pretrained import RANDOM, load_weights
 
 TokenPosition = Literal["last", "first", "last_real", "mean"]
 Attention = Literal["causal", "full"]
@@ -138,8 +138,6 @@ def build_backbone(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbon
     else:
         with without_weights():  # every parameter is about to be loaded
             backbone = GPT2Backbone(shape, **_options(settings))
-        refuse_misfit(backbone, weights)
-        backbone.to_empty(device="cpu")
     load_weights(backbone, weights)
     _add_lora(backbone, settings)
     return backbone

@@ -111,6 +111,8 @@ def resolve_shape(
 def load_weights(backbone: GPT2Backbone, weights: str) -> None:
     """Load a checkpoint into the backbone, in place and in its dtype: all of it or, on error, nothing.
 
+    A backbone on the ``meta`` device gets its memory on the CPU, once the checkpoint is known to fit.
+
     Reads what ``transformers`` writes for ``GPT2Model``, ``GPT2LMHeadModel`` and
     ``GPT2ForSequenceClassification``, in one file or in shards. Tensors are mapped and copied one by one.
 
@@ -124,16 +126,11 @@ def load_weights(backbone: GPT2Backbone, weights: str) -> None:
     """
     if weights == RANDOM:
         return
-    parameters = backbone.state_dict()
-    read = _checked_reader(weights, parameters, heads=backbone.shape.heads)
-    for name, parameter in parameters.items():
+    read = _checked_reader(weights, backbone.state_dict(), heads=backbone.shape.heads)
+    if backbone.wte.weight.is_meta:
+        backbone.to_empty(device="cpu")
+    for name, parameter in backbone.state_dict().items():
         parameter.copy_(read(name))
-
-
-def refuse_misfit(backbone: GPT2Backbone, weights: str) -> None:
-    """Raise a UserError if a checkpoint's tensors are not those of a backbone, which may be on the ``meta`` device."""
-    path = _weights_path(weights)
-    _check_fit(path, backbone.state_dict(), _open_tensors(path))
 
 
 def published_parameters(weights: str, shape: GPT2Shape, names: Collection[str]) -> dict[str, Tensor]:
@@ -177,13 +174,15 @@ def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) 
     stored = _open_tensors(path)
     _check_fit(path, parameters, stored)
 
+    def as_stored(name: str) -> Tensor:
+        return stored[name][...].to(parameters[name].dtype)
+
     def read(name: str) -> Tensor:
-        tensor = stored[name][...]
-        return (tensor.t() if TRANSPOSED.fullmatch(name) else tensor).to(parameters[name].dtype)
+        return as_stored(name).t() if TRANSPOSED.fullmatch(name) else as_stored(name)
 
     # every tensor is read twice: a bad number in the last one must leave the backbone unchanged
     for name in parameters:
-        if not torch.stack(read(name).aminmax()).isfinite().all():
+        if not torch.stack(as_stored(name).aminmax()).isfinite().all():  # slower if transposed
             raise UserError(f"{path}: {name} holds NaN or infinite numbers: the checkpoint is damaged, get another")
     if "lm_head.weight" in stored:
         embeddings = stored["wte.weight"][...]

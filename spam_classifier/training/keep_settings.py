@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -79,23 +80,34 @@ class KeepProvenance(Callback):
     def __init__(self, typed: Sequence[str], seed: int) -> None:
         self.command = f"python -m spam_classifier.train {shlex.join(typed)}"
         self.seed = seed
+        self.digests: Future[Any] | None = None
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        data = getattr(trainer, "datamodule", None)
+        if stage != "fit" or not trainer.is_global_zero or data is None:
+            return
+        replaced = pl_module.awaits_checkpoint  # the weights' file may be gone
+        thread = ThreadPoolExecutor(1)  # it hashes while the model is built
+        self.digests = thread.submit(lambda: (data.sources_sha256(), {} if replaced else pl_module.weights_sha256))
+        thread.shutdown(wait=False)
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         directory = run_directory(trainer)
         data = getattr(trainer, "datamodule", None)
-        if directory is None or not trainer.is_global_zero or data is None:
+        if directory is None or data is None or self.digests is None:
             return
         data.write_splits(directory)
         earlier = read_metrics(directory).get(PROVENANCE, {}) if trainer.ckpt_path else {}
+        of_corpora, of_weights = self.digests.result()
         known: dict[str, Any] = {
             "commands": [*earlier.get("commands", []), self.command],
             "date": f"{date.today()}",
             "seed": self.seed,
             "versions": versions(),
             "git": git_revision(),
-            "corpus_sha256": data.sources_sha256(),
-            # a checkpoint has replaced the weights, and their file may be gone
-            "weights_sha256": earlier.get("weights_sha256") if trainer.ckpt_path else pl_module.weights_sha256,
+            "corpus_sha256": of_corpora,
+            "weights_sha256": earlier.get("weights_sha256") if trainer.ckpt_path else of_weights,
         }
         update_metrics(directory, {PROVENANCE: known})

@@ -140,6 +140,8 @@ def test_a_digest_is_of_what_is_read(write: Write, uci_archive: Path) -> None:
     assert corpus_sha256(path) == hashlib.sha256(Path(path).read_bytes()).hexdigest()
     assert corpus_sha256(str(uci_archive)) == download.MEMBER.sha256  # however it is packed
     assert corpus_sha256("sample") == corpus_sha256(str(Path(corpora.__file__).with_name("sample.tsv")))
+    assert read_corpus(str(uci_archive)).sha256 == download.MEMBER.sha256
+    assert read_corpus("sample").sha256 == corpus_sha256("sample")
     with pytest.raises(UserError, match="No such file"):
         corpus_sha256(f"{path}.gone")
 
@@ -161,5 +163,6 @@ def test_the_digest_of_a_directory_tells_names_contents_and_folders_apart(tmp_pa
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         digests.append(corpus_sha256(str(tmp_path / str(number))))
+        assert read_corpus(str(tmp_path / str(number))).sha256 == digests[-1]
     assert digests[0] == digests[1] == corpus_sha256(str(tmp_path / "4"), labels=["ham", "spam"])
     assert len(set(digests)) == 4

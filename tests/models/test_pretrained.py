@@ -15,12 +15,14 @@ import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
 
 from spam_classifier.errors import UserError
-from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
+from spam_classifier.models import pretrained
+from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape, without_weights
 from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, load_weights, resolve_shape, weights_sha256
 
 SHAPE = GPT2Shape(layers=2, width=48, heads=3, context=64, vocabulary=300)
@@ -154,6 +156,26 @@ def test_mask_buffers_and_a_tied_head_are_ignored(model: GPT2Model, prefix: str,
     tensors = {prefix + name: tensor for name, tensor in tensors.items()}
     save_file(tensors | {"lm_head.weight": model.wte.weight.detach().clone()}, tmp_path / FILE)
     assert_same_hidden_states(loaded(tmp_path / FILE), model)
+
+
+def test_memory_is_taken_after_the_only_look_into_a_file_that_fits(
+    model: GPT2Model, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def counted(file: Path, framework: str) -> Any:
+        opened.append(file)
+        return safe_open(file, framework=framework)
+
+    monkeypatch.setattr(pretrained, "safe_open", counted)
+    with without_weights():
+        backbone, other = GPT2Backbone(SHAPE), GPT2Backbone(replace(SHAPE, layers=1))
+    load_weights(backbone, str(checkpoint))
+    assert opened == [checkpoint / FILE]
+    assert_same_hidden_states(backbone.eval(), model)
+    with pytest.raises(UserError, match="unexpected"):
+        load_weights(other, str(checkpoint))
+    assert other.wte.weight.is_meta
 
 
 def test_random_weights_and_shapes_need_no_file() -> None:
