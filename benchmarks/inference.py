@@ -1,4 +1,4 @@
-"""Messages per second of a classifier, three ways.
+"""Messages per second of a classifier, four ways.
 
     python benchmarks/inference.py --corpus uci
     python benchmarks/inference.py --corpus sample --layers 2 --width 64 --heads 2    # seconds
@@ -6,9 +6,10 @@
 
 All classify the test split with the same random weights of GPT-2 124M's shape, from texts to probabilities:
 
-    ours           spam_classifier.inference: the last real token, batches grouped by length
-    pipeline       transformers' text-classification pipeline: batches of 32 in the given order
-    one at a time  as in the book: each message alone, padded to the longest training message; on every tenth message
+    ours            spam_classifier.inference: the last real token, batches grouped by length
+    ours, bfloat16  the same with --precision bf16-mixed, unless it would be slower here
+    pipeline        transformers' text-classification pipeline: batches of 32 in the given order
+    one at a time   as in the book: each message alone, padded to the longest training message; on every tenth message
 
 They take turns for --rounds rounds; the medians are printed.
 """
@@ -30,7 +31,8 @@ from plain_gpt2 import PlainClassifier
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.data.encoding import gpt2_tokenizer
-from spam_classifier.inference.classifier import load_classifier
+from spam_classifier.inference.classifier import BFLOAT16, load_classifier
+from spam_classifier.models.packed_blocks import slow_precision
 
 
 def ours(weights: Path, data: SpamDataModule, device: torch.device) -> Callable[[list[str]], object]:
@@ -39,6 +41,11 @@ def ours(weights: Path, data: SpamDataModule, device: torch.device) -> Callable[
     train_briefly(model, data, 1, weights / "model.ckpt")
     restored = load_classifier(weights / "model.ckpt", str(device))
     return restored.probabilities
+
+
+def ours_in_bfloat16(weights: Path, data: SpamDataModule, device: torch.device) -> Callable[[list[str]], object]:
+    """The same checkpoint with products of bfloat16."""
+    return load_classifier(weights / "model.ckpt", str(device), BFLOAT16).probabilities
 
 
 def pipeline(weights: Path, data: SpamDataModule, device: torch.device) -> Callable[[list[str]], object]:
@@ -90,7 +97,9 @@ def main() -> None:
         torch.manual_seed(0)
         config = transformers.GPT2Config(n_layer=arguments.layers, n_embd=arguments.width, n_head=arguments.heads)
         transformers.GPT2Model(config).save_pretrained(weights)
-        ways = {"ours": ours, "pipeline": pipeline, "one at a time": one_at_a_time}
+        ways = {"ours": ours, "ours, bfloat16": ours_in_bfloat16, "pipeline": pipeline, "one at a time": one_at_a_time}
+        if slow_precision(BFLOAT16, device):
+            del ways["ours, bfloat16"]
         ready = {name: prepare(weights, data, device) for name, prepare in ways.items()}
         gemm = [gemm_rate(arguments.gemm, device)]
         for number in range(arguments.rounds):
