@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,9 +137,10 @@ def test_numbers_are_those_of_ever(train: Callable, tmp_path: Path, name: str) -
 def main() -> None:
     """Write the numbers of this machine and this code."""
 
-    def train(*arguments: object) -> subprocess.CompletedProcess:
+    def train(*arguments: object) -> SimpleNamespace:
         command = [sys.executable, "-m", "spam_classifier.train", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return SimpleNamespace(code=done.returncode, err=done.stderr)
 
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)

@@ -167,6 +167,7 @@ def test_what_is_packed() -> None:
     assert packed_type(backbone.eval().bfloat16()) is None
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 @pytest.mark.parametrize("instructions", ["avx2", "avx512"])
 def test_the_bits_do_not_depend_on_company_with_other_instructions(instructions: str) -> None:
