@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_precision_flag, add_run_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
+from spam_classifier.judging.abstain import HELP as ABSTAIN
+from spam_classifier.judging.abstain import abstain, least_probability
 from spam_classifier.runs.find import find_checkpoint, run_directory
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ EXAMPLES = """examples:
   %(prog)s --input messages.csv --output labels.csv
   %(prog)s --input tickets.jsonl --text_column body --output labels.jsonl
   %(prog)s --input mails --threshold 0.9
+  %(prog)s --input messages.csv --abstain 99%%
   %(prog)s --input messages.csv --output labels.csv --accelerator cpu --devices 2
 
 Files of any size are read in chunks. The output is written as FILE.incomplete and renamed when complete. After a kill
@@ -78,6 +81,7 @@ def parse() -> argparse.Namespace:
         metavar="P",
         help="probability from which the second of two classes is predicted (default: the one the run chose)",
     )
+    parser.add_argument("--abstain", type=abstain, metavar="P", help=ABSTAIN)
     add_run_flags(parser)
     add_accelerator_flag(parser)
     add_precision_flag(parser)
@@ -170,11 +174,17 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
         _note(f"note: {slow}")
     classifier = load_classifier(checkpoint, device, arguments.precision, take_over=True)
     classifier.check_threshold(arguments.threshold)
+    least = None
+    if arguments.abstain is not None:
+        threshold = classifier.threshold if arguments.threshold is None else arguments.threshold
+        least, told = least_probability(arguments.abstain, checkpoint, classifier.labels, threshold)
+        _note(f"note: {told}")
     sink: Output | Screen
     if output:
         settings = {
             "checkpoint": file_sha256(checkpoint),
             "threshold": arguments.threshold,
+            "abstain": least,
             "text_column": arguments.text_column,
             "encoding": arguments.encoding,
             "device": group.device.type,
@@ -186,9 +196,9 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
         if sink.tally.read:
             _note(f"going on with {sink.incomplete} after {source.unit} number {sink.tally.read:,}")
     else:
-        sink = Screen(sys.stdout, classifier.labels)
+        sink = Screen(sys.stdout, classifier.labels, abstains=least is not None)
     try:
-        tally = judging.judge(group, source, classifier, arguments.threshold, sink, arguments.strict)
+        tally = judging.judge(group, source, classifier, arguments.threshold, least, sink, arguments.strict)
     except KeyboardInterrupt:
         if isinstance(sink, Output) and sink.resumable and sink.tally.read:
             _note(f"{sink.tally.read:,} rows are in {sink.incomplete}: the same command goes on from there")
@@ -229,6 +239,8 @@ def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output
             f"note: {tally.truncated:,} of {tally.classified:,} texts were cut: the model reads up to "
             f"{classifier.max_length} tokens"
         )
+    if tally.unsure:
+        _note(f"note: {tally.unsure:,} of {tally.classified:,} texts got no label, as none is probable enough")
     if output or tally.rejected:
         listed = f" ({rejected_path(output)})" if output and tally.rejected else ""
         into = f", into {output}" if output else ""

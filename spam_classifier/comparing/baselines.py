@@ -29,7 +29,7 @@ except ModuleNotFoundError as error:
     raise UserError(f"the baselines need scikit-learn: {hints.install('baseline')}") from error
 
 REGULARISATIONS = (1.0, 10.0, 100.0)  # inverse strengths; the validation split chooses one
-OF_PROBABILITIES = ("ece", "log_loss")  # figures of probabilities, which a linear SVM does not give
+OF_PROBABILITIES = ("ece", "log_loss", "at_coverage")  # figures of probabilities, which a linear SVM does not give
 
 
 def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:

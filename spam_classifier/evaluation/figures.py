@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from spam_classifier.evaluation.coverage import coverage_figures
 from spam_classifier.evaluation.metrics import Predictions, classification_metrics, wilson_interval
 
 NATURAL = "natural"  # the evaluation with the classes in their natural shares
@@ -24,12 +25,16 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
 
     Returns:
         ``messages``, the figures of ``classification_metrics``, ``acc_interval`` (95%, Wilson), ``confusion`` (a row
-        for each true class, a column for each predicted one), ``log_loss`` (mean cross-entropy of the calibrated
+        for each true class, a column for each predicted one), ``at_coverage`` (of the surest messages), ``log_loss`` (mean cross-entropy of the calibrated
         probabilities), and with two classes ``false_positives``, a share of the negatives if there are any.
     """
     figures: dict[str, Any] = {"messages": len(predictions.labels)}
     figures |= classification_metrics(predictions.probabilities, predictions.predicted, predictions.labels)
     figures["acc_interval"] = list(wilson_interval(figures["acc"], figures["messages"]))
+    if bool(predictions.probabilities.isfinite().all()):
+        confidence = predictions.probabilities.gather(1, predictions.predicted[:, None])[:, 0]
+        right = predictions.predicted == predictions.labels
+        figures["at_coverage"] = coverage_figures(confidence.cpu().numpy(), right.cpu().numpy())
     figures["log_loss"] = float(F.nll_loss(predictions.probabilities.clamp(min=1e-12).log(), predictions.labels))
     return figures | _confusion(predictions)
 

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
+from spam_classifier.evaluation.coverage import coverage_curve
 from spam_classifier.evaluation.metrics import wilson_interval
-from spam_classifier.evaluation.predictions import PREFIX
+from spam_classifier.evaluation.predictions import PREFIX, label_confidence
 from spam_classifier.evaluation.style import COLOURS, MARKS, SPLITS, STYLE, with_variables
 
 SIZE = (4.7, 3.4)  # inches of a panel; as wide as a phone, so that the report's text is legible there
@@ -21,6 +22,7 @@ SCORE_BINS = 20
 RELIABILITY_BINS = 10
 FEWEST = 10  # messages in a bin of the reliability diagram
 LENGTH_BINS = 5
+LEAST_COVERAGE = 0.5  # of fewer messages the intervals hide the rest
 Curve = list[tuple[float, float]]
 PANELS = {"loss": "loss (cross-entropy)", "acc": "accuracy", "learning_rate": "learning rate"}
 
@@ -222,6 +224,28 @@ def reliability(table: pd.DataFrame, classes: Sequence[str], split: str) -> Figu
         )
     first = 0 if len(classes) == 2 else 1 / len(classes)
     axes.set(xlim=(first - 0.03, 1.03), ylim=(-0.03, 1.03))
+    _legend_below(figure)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def coverage(
+    splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float | None]
+) -> Figure:
+    """How many labels are right if only the surest messages get one, with 95% intervals."""
+    figure, axes = _panel()
+    lowest = 1.0
+    for name, table in splits.items():
+        curve = coverage_curve(*label_confidence(table, classes, thresholds[name]))
+        shown = [point for point in curve if point.coverage >= LEAST_COVERAGE]
+        shares = [point.coverage for point in shown]
+        axes.plot(shares, [point.accuracy for point in shown], label=name, **{**MARKS[name], "marker": None})
+        low, high = zip(*(point.interval for point in shown), strict=True)
+        axes.fill_between(shares, low, high, color=SPLITS[name], alpha=0.15, linewidth=0)
+        lowest = min(lowest, *low)
+    axes.set(xlabel="messages that get a label, the surest first", ylabel="labels that are right", ylim=(lowest, 1.002))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(_percent))
     _legend_below(figure)
     return figure
 

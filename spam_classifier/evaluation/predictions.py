@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -39,6 +40,22 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def read_messages(path: Path) -> pd.DataFrame:
     """Read a split of a run: columns ``label`` and ``text``, with nothing converted."""
     return pd.read_csv(path, keep_default_na=False, dtype=str)
+
+
+def label_confidence(
+    table: pd.DataFrame, classes: Sequence[str], threshold: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each message's label, float [N], and whether it is the true one, bool [N].
+
+    Args:
+        table: Of ``read_predictions``.
+        classes: The classes in the order of their indices.
+        threshold: Probability from which the second of two classes is the label; None with more classes.
+    """
+    probabilities = table[[f"{PREFIX}{name}" for name in classes]].to_numpy(dtype=float)
+    chosen = probabilities.argmax(axis=1) if threshold is None else (probabilities[:, 1] >= threshold).astype(int)
+    right = np.array(classes, dtype=object)[chosen] == table["label"].to_numpy(dtype=object)
+    return probabilities[np.arange(len(chosen)), chosen], right
 
 
 def predictions_of(table: pd.DataFrame, classes: Sequence[str]) -> Predictions:

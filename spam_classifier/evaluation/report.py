@@ -132,6 +132,7 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> 
         return []
     name, table = list(shown.items())[-1]
     found = []
+    of_two = {split: metrics[split]["threshold"] if len(classes) == 2 else None for split in shown}
     if any(_has_both(table, classes) for table in shown.values()):
         thresholds = {split: metrics[split]["threshold"] for split in shown}
         says = f"Messages of the {name} split by their probability of {classes[1]}; the scale is logarithmic."
@@ -143,6 +144,8 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> 
     says = "Do the probabilities come true? The numbers count the messages of a point."
     found.append(Picture("Calibration", says, plots.reliability(table, classes, name)))
     tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
+    says = "If only the surest messages get a label, more of the labels are right. With 95% intervals."
+    found.append(Picture("No label when unsure", says, plots.coverage(shown, classes, of_two)))
     says = "Are short or long messages harder? With 95% intervals."
     found.append(Picture("Length and error", says, plots.errors_by_length(table, tokens, name)))
     return found

@@ -94,6 +94,10 @@ def evaluation_summary(
     if "false_positives" in split:
         rows[f"{classes[0]} taken for {classes[1]}"] = share_of(split["false_positives"])
         rows["threshold"] = f"{split['threshold']:.4f}"
+    if "at_coverage" in split:
+        surest = [point for point in split["at_coverage"] if point["coverage"] < 1]
+        said = ", ".join(f"{percent(point['acc'])} of the surest {point['coverage']:.0%}" for point in surest)
+        rows["right of the surest"] = said
     if clean := split.get("without_exact_leak"):
         leaked = split["messages"] - clean["messages"]
         rows["without leaked messages"] = (

@@ -25,15 +25,15 @@ class Prediction(NamedTuple):
     """The prediction for a text.
 
     Attributes:
-        label: The predicted class.
+        label: The predicted class; None if no label is given to what is less probable than ``abstain``.
         probability: Calibrated probability of the second class where there are two (that of spam), so that texts can be
-            sorted by it; with more classes that of the label.
+            sorted by it; with more classes that of the most probable one.
         probabilities: Calibrated probability of each class, by its name.
         threshold: Probability from which the second of two classes is predicted; None with more classes.
         truncated: Whether the text was longer than the model reads, and was cut.
     """
 
-    label: str
+    label: str | None
     probability: float
     probabilities: dict[str, float]
     threshold: float | None
@@ -90,12 +90,15 @@ class Classifier:
         """Probability from which the second of two classes is predicted; None with more classes."""
         return float(self.model.decision.threshold) if len(self.labels) == 2 else None
 
-    def predict(self, texts: Sequence[str], threshold: float | None = None) -> list[Prediction]:
+    def predict(
+        self, texts: Sequence[str], threshold: float | None = None, abstain: float | None = None
+    ) -> list[Prediction]:
         """Classify texts.
 
         Args:
             texts: The texts.
             threshold: Probability from which the second of two classes is predicted; default: the model's own.
+            abstain: Give no label that is less probable than this; default: label all.
 
         Returns:
             A prediction for each text, in their order.
@@ -105,7 +108,7 @@ class Classifier:
         """
         self.check_threshold(threshold)
         messages = _encode(texts)
-        return self.predictions(messages, self.probabilities_of(messages), threshold)
+        return self.predictions(messages, self.probabilities_of(messages), threshold, abstain)
 
     def check_threshold(self, threshold: float | None) -> None:
         """Refuse a threshold for more than two classes.
@@ -117,9 +120,13 @@ class Classifier:
             raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
 
     def predictions(
-        self, messages: EncodedMessages, probabilities: Tensor, threshold: float | None = None
+        self,
+        messages: EncodedMessages,
+        probabilities: Tensor,
+        threshold: float | None = None,
+        abstain: float | None = None,
     ) -> list[Prediction]:
-        """Predictions from the probabilities of messages, float [N, classes]; the threshold as for ``predict``."""
+        """Predictions from the probabilities of messages, float [N, classes]; the rest as for ``predict``."""
         predicted = self.model.decision.decide(probabilities).tolist()
         truncated = (messages.lengths > self.max_length).tolist()
         rows = zip(probabilities.tolist(), predicted, truncated, strict=True)
@@ -133,22 +140,33 @@ class Classifier:
             )
             for row, index, was_truncated in rows
         ]
-        return predictions if threshold is None else self.decide(predictions, threshold)
+        return self.decide(predictions, threshold, abstain)
 
-    def decide(self, predictions: Sequence[Prediction], threshold: float) -> list[Prediction]:
-        """The same predictions with the labels of another threshold.
+    def decide(
+        self, predictions: Sequence[Prediction], threshold: float | None = None, abstain: float | None = None
+    ) -> list[Prediction]:
+        """The same predictions with the labels of another threshold, and without those that are improbable.
+
+        Args:
+            predictions: Predictions with labels.
+            threshold: As for ``predict``; default: the labels stay.
+            abstain: As for ``predict``.
 
         Raises:
-            UserError: There are more than two classes.
+            UserError: A threshold is given, and there are more than two classes.
         """
         self.check_threshold(threshold)
-        first, second = self.labels
-        scores = torch.tensor([prediction.probabilities[second] for prediction in predictions])
-        decided = [second if above else first for above in (scores >= threshold).tolist()]
-        return [
-            prediction._replace(label=label, threshold=threshold)
-            for prediction, label in zip(predictions, decided, strict=True)
-        ]
+        decided = list(predictions)
+        if threshold is not None:
+            first, second = self.labels
+            scores = torch.tensor([prediction.probabilities[second] for prediction in predictions])
+            labels = [second if above else first for above in (scores >= threshold).tolist()]
+            pairs = zip(predictions, labels, strict=True)
+            decided = [prediction._replace(label=label, threshold=threshold) for prediction, label in pairs]
+        if abstain is not None:
+            unsure = (p.label is not None and p.probabilities[p.label] < abstain for p in decided)
+            decided = [p._replace(label=None) if left else p for p, left in zip(decided, unsure, strict=True)]
+        return decided
 
     def probabilities(self, texts: Sequence[str]) -> Tensor:
         """Calibrated probabilities of each class for each text, float [N, classes], in the order of the texts.
@@ -201,9 +219,10 @@ class Classifier:
         for rows, of_rows in self._logits(occlusion.remaining):
             logits[rows] = of_rows.float()
         (prediction,) = self.predictions(message, decision.probabilities(logits[:1]).cpu())
-        label = prediction.label if label is None else label
-        scores = decision.log_odds(logits, self.labels.index(label))
-        return Explanation(prediction, label, occlusion.parts(scores.tolist()))
+        explained = prediction.label if label is None else label
+        assert explained is not None  # without ``abstain`` there is a label
+        scores = decision.log_odds(logits, self.labels.index(explained))
+        return Explanation(prediction, explained, occlusion.parts(scores.tolist()))
 
     def _logits(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""

@@ -54,6 +54,7 @@ class Desk:
         source: The rows; those that the sink has from an earlier run are skipped.
         classifier: The classifier.
         threshold: Probability from which the second of two classes is predicted; default: the model's own.
+        abstain: Give no label that is less probable than this; default: label all.
         sink: Where predictions and rejected rows go.
         strict: Whether to stop at the first row that can't be classified.
 
@@ -63,11 +64,18 @@ class Desk:
     """
 
     def __init__(
-        self, source: Input, classifier: Classifier, threshold: float | None, sink: Output | Screen, strict: bool
+        self,
+        source: Input,
+        classifier: Classifier,
+        threshold: float | None,
+        abstain: float | None,
+        sink: Output | Screen,
+        strict: bool,
     ) -> None:
         self.source = source
         self.classifier = classifier
         self.threshold = threshold
+        self.abstain = abstain
         self.sink = sink
         self.strict = strict
         self.tally = sink.tally
@@ -93,12 +101,13 @@ class Desk:
 
     def write(self, messages: EncodedMessages, probabilities: Tensor) -> None:
         """Write the predictions for the last chunk, from its texts and their probabilities, float [N, classes]."""
-        predictions = self.classifier.predictions(messages, probabilities, self.threshold)
+        predictions = self.classifier.predictions(messages, probabilities, self.threshold, self.abstain)
         self.tally = Tally(
             self.tally.read + len(self._rows) + len(self._rejected),
             self.tally.classified + len(predictions),
             self.tally.rejected + len(self._rejected),
             self.tally.truncated + sum(prediction.truncated for prediction in predictions),
+            self.tally.unsure + sum(prediction.label is None for prediction in predictions),
         )
         self.sink.append(self._rows, predictions, self._rejected, self.tally)
         self.bar.update(self.tally.read - self.bar.n)
@@ -117,6 +126,7 @@ def judge(
     source: Input,
     classifier: Classifier,
     threshold: float | None,
+    abstain: float | None,
     sink: Output | Screen,
     strict: bool,
 ) -> Tally:
@@ -127,16 +137,17 @@ def judge(
         source: The rows.
         classifier: The classifier.
         threshold: Probability from which the second of two classes is predicted; default: the model's own.
+        abstain: Give no label that is less probable than this; default: label all.
         sink: Where predictions and rejected rows go.
         strict: Whether to stop at the first row that can't be classified.
 
     Returns:
-        How many rows were read, classified, rejected and cut, those of the earlier run included.
+        How many rows were read, classified, rejected, cut and left without a label, those of the earlier run included.
 
     Raises:
         UserError: There are no rows, or ``strict`` and one is rejected.
     """
-    desk = Desk(source, classifier, threshold, sink, strict)
+    desk = Desk(source, classifier, threshold, abstain, sink, strict)
     _refuse_other_checkpoint(group, classifier)
     try:
         with desk.bar:

@@ -36,6 +36,7 @@ class Tally(NamedTuple):
     classified: int = 0
     rejected: int = 0
     truncated: int = 0  # of the classified ones: their texts were cut
+    unsure: int = 0  # of the classified ones: no label was probable enough
 
 
 def check_output(path: Path, input_path: Path | None, overwrite: bool) -> None:

@@ -8,6 +8,7 @@ from spam_classifier.data.rows import Rejected, Row
 from spam_classifier.errors import escape_control
 from spam_classifier.evaluation.text_tables import shortened
 from spam_classifier.inference.classifier import Prediction
+from spam_classifier.judging.abstain import UNSURE
 from spam_classifier.judging.output import Tally
 
 NARROWEST = 20  # columns of a text, at least
@@ -16,15 +17,17 @@ NARROWEST = 20  # columns of a text, at least
 class Screen:
     """A table on a terminal, cut to its width; elsewhere label, probability and text, separated by tabs.
 
-    The probability is that of the second class where there are two, else that of the label.
+    The probability is that of the second class where there are two, else that of the label. Instead of a label that is
+    not given stands ``unsure``.
     """
 
     tally = Tally()
 
-    def __init__(self, stream: TextIO, classes: Sequence[str]) -> None:
+    def __init__(self, stream: TextIO, classes: Sequence[str], *, abstains: bool = False) -> None:
         self.stream = stream
         self.width = shutil.get_terminal_size().columns if stream.isatty() else None
-        self.label_width = max(len("label"), *(len(escape_control(name)) for name in classes))
+        names = [*classes, UNSURE] if abstains else classes
+        self.label_width = max(len("label"), *(len(escape_control(name)) for name in names))
         self.probability = f"P({escape_control(classes[1])})" if len(classes) == 2 else "probability"
         self.probability_width = max(len(self.probability), len("0.0000"))
         if self.width:
@@ -35,7 +38,7 @@ class Screen:
     ) -> None:
         """Print a chunk."""
         for row, prediction in zip(rows, predictions, strict=True):
-            label, probability = escape_control(prediction.label), prediction.probability
+            label, probability = escape_control(prediction.label or UNSURE), prediction.probability
             text = f"{row.place}: {row.text}" if isinstance(row.place, str) else row.text  # which file it is
             if self.width:
                 start = f"{label:<{self.label_width}}  {probability:>{self.probability_width}.4f}  "

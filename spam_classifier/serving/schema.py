@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 THRESHOLD = "Probability of the second of two classes from which it is the label. Default: the model's own."
-PROBABILITY = "Calibrated probability of the second of two classes (spam); with more classes that of the label."
+LABEL = "The predicted class; null if it is less probable than the server's --abstain says."
+PROBABILITY = "Calibrated probability of the second of two classes (spam), or of the most probable one of more."
 Threshold = Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False, description=THRESHOLD)]
 
 
@@ -61,7 +62,7 @@ class ExplainRequest(Request):
 class TextPrediction(BaseModel):
     """The label of a text."""
 
-    label: Annotated[str, Field(description="The predicted class.", examples=["spam"])]
+    label: Annotated[str | None, Field(description=LABEL, examples=["spam"])]
     probability: Annotated[float, Field(description=PROBABILITY, examples=[0.97])]
     probabilities: Annotated[
         dict[str, float],
@@ -145,6 +146,7 @@ class ModelResponse(BaseModel):
         list[str], Field(description="The classes, in the order of their indices.", examples=[["ham", "spam"]])
     ]
     threshold: Threshold
+    abstain: Annotated[float | None, Field(description="No label is given that is less probable than this.")]
     max_length: Annotated[int, Field(description="Tokens the model reads of a text.")]
     needs_key: Annotated[bool, Field(description="Whether requests need Authorization: Bearer KEY.")]
     report: Annotated[bool, Field(description="Whether the run's report is at /report.")]

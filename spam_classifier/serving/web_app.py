@@ -68,6 +68,7 @@ class Service:
         root_path: Prefix of its addresses at a proxy, as in /spam.
         forwarded_allow_ips: Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
         max_waiting: Texts in the queue.
+        abstain: Give no label that is less probable than this; None labels all.
         classifier: None until it is loaded.
     """
 
@@ -86,6 +87,7 @@ class Service:
     timeout: float = 30.0
     batch: int = 256
     max_waiting: int = 10_000
+    abstain: float | None = None
     classifier: Classifier | None = None
 
     def loaded(self) -> Classifier:
@@ -168,6 +170,7 @@ def web_app(service: Service) -> FastAPI:
             run=run_directory(classifier.checkpoint).name,
             labels=classifier.labels,
             threshold=classifier.threshold,
+            abstain=service.abstain,
             max_length=classifier.max_length,
             needs_key=service.api_key is not None,
             report=(run_directory(classifier.checkpoint) / REPORT_FILE).is_file(),
@@ -202,9 +205,13 @@ def web_app(service: Service) -> FastAPI:
             headers = {"Retry-After": RETRY_SECONDS}
             raise HTTPException(503, f"{service.max_waiting:,} texts wait already: try again", headers) from error
 
+    def decided(predictions: list[Prediction], threshold: float | None = None) -> list[Prediction]:
+        if threshold is None and service.abstain is None:
+            return predictions
+        return service.loaded().decide(predictions, threshold, service.abstain)
+
     async def predicted(texts: Sequence[str], threshold: float | None) -> list[Prediction]:
-        predictions = await in_time(batcher.predict(texts))
-        return predictions if threshold is None else service.loaded().decide(predictions, threshold)
+        return decided(await in_time(batcher.predict(texts)), threshold)
 
     @app.post("/predict", **of_messages, summary="Label texts")
     async def predict(request: schema.PredictRequest) -> schema.PredictResponse:
@@ -272,9 +279,10 @@ def web_app(service: Service) -> FastAPI:
         if request.label is not None and request.label not in classifier.labels:
             raise HTTPException(422, f"there is no class {request.label!r}, only {', '.join(classifier.labels)}")
         found = await in_time(batcher.in_thread(lambda: classifier.explain(request.text, request.label)))
+        (prediction,) = decided([found.prediction])
         return schema.ExplainResponse(
             label=found.label,
-            prediction=schema.TextPrediction(**found.prediction._asdict()),
+            prediction=schema.TextPrediction(**prediction._asdict()),
             parts=[schema.Part(**part._asdict()) for part in found.parts],
         )
 

@@ -41,6 +41,9 @@ class Model:
         self.texts += texts
         return [self.prediction(text) for text in texts]
 
+    def decide(self, predictions: list[Prediction], threshold: float | None, abstain: float) -> list[Prediction]:
+        return [own._replace(label=None) if own.probabilities[own.label] < abstain else own for own in predictions]
+
     def prediction(self, text: str) -> Prediction:
         found = re.search(r"(\d+)\s*$", text)
         second = int(found[1]) / 100 if found else 0.5

@@ -296,3 +296,20 @@ def test_nothing_overflows_a_narrow_screen(page: Page) -> None:
     page.locator(".line").first.click()
     expect(page.locator(".pushes")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_unsure_messages_get_no_label(new_page: Page, service: Service, server: tuple[Service, int]) -> None:
+    service.abstain = 0.8
+    new_page.goto(f"http://127.0.0.1:{server[1]}")
+    expect(new_page.locator("#about")).to_contain_text("is given below a probability of 80.0%")
+    paste(new_page, "call now 97", "maybe 60", "see you 3")
+    expect(new_page.locator("#summary")).to_have_text("3 messages classified.")
+    assert [row[1] for row in rows(new_page)] == ["spam", "unsure", "ham"]
+    expect(new_page.locator("#tiles")).to_have_text("3all1ham1spam1unsure")
+    new_page.locator("#tiles").get_by_role("button", name="unsure").click()
+    new_page.get_by_text("maybe 60").click()
+    expect(new_page.locator("#rows")).to_contain_text("Less probable than 80.0%, so there is no label.")
+    with new_page.expect_download() as caught:
+        new_page.get_by_role("button", name="Download CSV").click()
+    with Path(caught.value.path()).open(newline="", encoding="utf-8-sig") as file:
+        assert [row["predicted"] for row in csv.DictReader(file)] == ["spam", "", "ham"]

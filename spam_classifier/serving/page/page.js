@@ -6,6 +6,7 @@ const BINS = 20;
 const LONGEST_EXCERPT = 300;
 const STRONGEST_WORDS = 8;
 const COLOURS = 8; // class-0, class-1, ... of palette.css
+const UNSURE = "unsure"; // in place of a label that is not probable enough
 const FAINTEST = 0.05; // share of the strongest influence from which a word is marked
 
 const model = { labels: [], threshold: null, limits: null, ready: false };
@@ -114,7 +115,9 @@ async function waitForModel() {
   at("title").textContent = document.title = isSpam ? "Spam or ham?" : "Which label?";
   at("examples").hidden = !isSpam;
   at("report-link").hidden = !model.report || model.needs_key; // a link sends no key
-  const facts = Object.entries(model.about).map((fact) => made("div", {}, made("dt", {}, fact[0]), made("dd", {}, fact[1])));
+  const known = Object.entries(model.about);
+  if (model.abstain !== null) known.push(["No label", `is given below a probability of ${percent(model.abstain)}`]);
+  const facts = known.map((fact) => made("div", {}, made("dt", {}, fact[0]), made("dd", {}, fact[1])));
   at("about").replaceChildren(...facts);
   at("about-side").hidden = false;
   at("warning").textContent = model.warning;
@@ -199,18 +202,25 @@ function busy(on) {
 
 const inTwo = () => model.labels.length === 2;
 
-/** The predicted label, at the threshold that is shown. */
-function labelOf(result) {
-  if (!inTwo()) return result.label;
-  return model.labels[result.probabilities[model.labels[1]] >= shown.threshold ? 1 : 0];
+/** The most probable label; of two, the one by the threshold that is shown. */
+function likeliestOf({ probabilities }) {
+  if (inTwo()) return model.labels[probabilities[model.labels[1]] >= shown.threshold ? 1 : 0];
+  return model.labels.reduce((best, label) => (probabilities[label] > probabilities[best] ? label : best));
 }
 
-const barOf = (result) => result.probabilities[inTwo() ? model.labels[1] : result.label];
+/** The label, or that there is none. */
+function labelOf(result) {
+  const label = likeliestOf(result);
+  return result.probabilities[label] < (model.abstain ?? 0) ? UNSURE : label;
+}
+
+const barOf = (result) => result.probabilities[inTwo() ? model.labels[1] : likeliestOf(result)];
 const sidesOf = (label) => [`towards ${label}`, inTwo() ? `towards ${model.labels[0]}` : `against ${label}`];
-const colourOf = (label) => `var(--class-${model.labels.indexOf(label) % COLOURS})`;
+const colourOf = (label) => (label === UNSURE ? "var(--edge)" : `var(--class-${model.labels.indexOf(label) % COLOURS})`);
 
 function tally() {
-  const counts = new Map(model.labels.map((label) => [label, 0]));
+  const all = model.abstain === null ? model.labels : [...model.labels, UNSURE];
+  const counts = new Map(all.map((label) => [label, 0]));
   for (const result of shown.results) counts.set(labelOf(result), counts.get(labelOf(result)) + 1);
   return counts;
 }
@@ -219,7 +229,7 @@ function showAll() {
   const { results, rejected } = shown;
   const cut = results.filter((result) => result.truncated).length;
   const read = cut ? ` ${number(cut)} of them cut to the ${counted(model.max_length, "token")} that are read.` : "";
-  at("summary").textContent = `${counted(results.length, "message")} labelled.${read}`;
+  at("summary").textContent = `${counted(results.length, "message")} ${model.abstain === null ? "labelled" : "classified"}.${read}`;
   at("notes").textContent = `${shown.name}: ${shown.notes}`;
   at("notes").hidden = !shown.notes;
   at("rejected-side").hidden = !rejected.length;
@@ -298,7 +308,7 @@ function showRows() {
   });
   at("rows").className = inTwo() ? "rows two" : "rows";
   at("labelled").style.setProperty("--digits", Math.max(3, ...shown.results.map(({ place }) => String(place).length)));
-  at("labelled").style.setProperty("--letters", Math.max(...model.labels.map((label) => label.length)));
+  at("labelled").style.setProperty("--letters", Math.max(...[...tally().keys()].map((label) => label.length)));
   at("rows").replaceChildren(...rows);
   at("more").hidden = chosen.length <= shown.most;
   at("more").textContent = `Show more (${number(shown.most)} of ${number(chosen.length)})`;
@@ -341,7 +351,7 @@ async function showExplanation(panel, result) {
   const note = made("p", { className: "note", role: "status" }, "Trying the message without each word \u2026");
   panel.replaceChildren(words, note);
   try {
-    const question = { text: result.text, label: inTwo() ? model.labels[1] : result.label };
+    const question = { text: result.text, label: inTwo() ? model.labels[1] : likeliestOf(result) };
     const explanation = await asked("explain", "application/json", JSON.stringify(question));
     panel.replaceChildren(...explained(result, explanation));
   } catch (error) {
@@ -380,17 +390,18 @@ function explained(result, { label, parts }) {
 
 /** Which single words decide: without one of them the label would be the other of two. */
 function decides(result, parts) {
-  const label = labelOf(result);
+  const label = likeliestOf(result);
   const all = Object.entries(result.probabilities).map(([name, probability]) => `${name} ${percent(probability)}`);
   const none = `No single word decides for ${label}: `;
-  if (!inTwo()) return `${parts.some(({ influence }) => influence > 0) ? "" : none}${all.join(", ")}.`;
+  const unsure = labelOf(result) === UNSURE ? `Less probable than ${percent(model.abstain)}, so there is no label. ` : "";
+  if (!inTwo()) return `${unsure}${parts.some(({ influence }) => influence > 0) ? "" : none}${all.join(", ")}.`;
   const odds = (probability) => Math.log(probability) - Math.log1p(-probability);
   const isSecond = ({ influence }) => odds(barOf(result)) - influence >= odds(shown.threshold);
   const [first, second] = model.labels;
   const deciding = parts.filter((part) => part.influence !== null && isSecond(part) !== (label === second));
-  if (!deciding.length) return `No single word decides: without any one of them it is still ${label}.`;
+  if (!deciding.length) return `${unsure}No single word decides: without any one of them it is still ${label}.`;
   const named = deciding.slice(0, 3).map(({ text }) => `\u201c${text.trim()}\u201d`);
-  return `Without ${named.join(" or ")} it would be ${label === second ? first : second}.`;
+  return `${unsure}Without ${named.join(" or ")} it would be ${label === second ? first : second}.`;
 }
 
 // ---- controls
@@ -403,7 +414,7 @@ function download() {
   const names = [shown.unit, "text", "predicted", "probability", ...probabilities, "threshold", "truncated"];
   const lines = [names.map(quoted).join(",")];
   for (const result of shown.results) {
-    const label = labelOf(result);
+    const label = labelOf(result) === UNSURE ? "" : labelOf(result);
     const numbers = [barOf(result), ...model.labels.map((name) => result.probabilities[name])];
     const cells = [quoted(result.place), quoted(result.text), quoted(label), ...numbers, shown.threshold ?? quoted("")];
     lines.push([...cells, quoted(result.truncated)].join(","));
