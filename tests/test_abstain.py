@@ -1,4 +1,4 @@
-"""``--abstain``: no label where the classifier is unsure, by a probability or by an accuracy on the validation split."""
+"""``--abstain``: no label where the classifier is unsure, by a probability or by an accuracy on validation messages."""
 
 import json
 from collections.abc import Callable

@@ -25,8 +25,9 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
 
     Returns:
         ``messages``, the figures of ``classification_metrics``, ``acc_interval`` (95%, Wilson), ``confusion`` (a row
-        for each true class, a column for each predicted one), ``at_coverage`` (of the surest messages), ``log_loss`` (mean cross-entropy of the calibrated
-        probabilities), and with two classes ``false_positives``, a share of the negatives if there are any.
+        for each true class, a column for each predicted one), ``at_coverage`` (accuracies of the surest messages),
+        ``log_loss`` (mean cross-entropy of the calibrated probabilities), and with two classes ``false_positives``, a
+        share of the negatives if there are any.
     """
     figures: dict[str, Any] = {"messages": len(predictions.labels)}
     figures |= classification_metrics(predictions.probabilities, predictions.predicted, predictions.labels)

@@ -11,8 +11,8 @@ from spam_classifier.runs.metrics import read_metrics
 
 UNSURE = "unsure"  # on a screen, in place of the label
 HELP = (
-    "give no label that is less probable than this, as in 0.9; or as in 99%%, the probability from which so many labels "
-    "are right on the validation split (default: label all)"
+    "give no label that is less probable than this, as in 0.9; or, as in 99%%, than the probability from which so many "
+    "labels are right on the validation split (default: label all)"
 )
 
 
@@ -74,8 +74,8 @@ def least_probability(
     else:
         best = max(curve, key=lambda point: (point.accuracy, point.messages))
         raise UserError(
-            f"--abstain {wanted.typed}: on the validation split at most {percent(best.accuracy)} of the labels are right, "
-            f"those of the surest {best.messages:,} messages: give a lower accuracy"
+            f"--abstain {wanted.typed}: on the validation split at most {percent(best.accuracy)} of the labels are "
+            f"right, those of the surest {best.messages:,} messages: give a lower accuracy"
         )
     said = f"below {point.least:.4g} no label is given: {point.messages:,} of {point.of:,} validation messages get one"
     if point.messages:

@@ -5,8 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.evaluation.coverage import COVERAGES, at_coverage, coverage_curve, coverage_figures
-from spam_classifier.evaluation.coverage import most_with_accuracy as most
+from spam_classifier.evaluation.coverage import (
+    COVERAGES,
+    at_coverage,
+    coverage_curve,
+    coverage_figures,
+    most_with_accuracy,
+)
 
 MESSAGES = st.lists(st.tuples(st.sampled_from([0.5, 0.6, 0.7, 0.9, 0.99]), st.booleans()), min_size=1, max_size=30)
 
@@ -32,7 +37,7 @@ def test_most_messages_with_an_accuracy(messages: list[tuple[float, bool]], accu
     numbers = [
         (confidence >= least).sum() for least in set(confidence) if right[confidence >= least].mean() >= accuracy
     ]
-    found = most(coverage_curve(confidence, right), accuracy)
+    found = most_with_accuracy(coverage_curve(confidence, right), accuracy)
     assert (found.messages if found else 0) == max(numbers, default=0)
 
 
