@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
+from spam_classifier.evaluation.checklist import checklist
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
 from spam_classifier.evaluation.style import palette
@@ -21,6 +22,7 @@ from spam_classifier.evaluation.text_tables import interval, percent, share_of
 from spam_classifier.evaluation.thresholds import fitted_on_few, threshold_rows
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.describe import describe_run
+from spam_classifier.runs.find import CONFIG_FILE
 from spam_classifier.runs.metrics import read_metrics
 
 REPORT_FILE = "report.html"
@@ -79,12 +81,13 @@ def write_report(run_directory: Path) -> None:
     environment.filters |= {"svg": lambda figure: Markup(plots.svg(figure))}
     environment.filters["short"] = lambda share: "-" if share is None else f"{share:.1%}"
     environment.filters["title"] = lambda name: TITLES.get(name, name)
+    described = describe_run(run_directory)
     splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
     classifiers = {name: metrics[TEST if name == NATURAL else name] for name in splits}
     both = {name: table for name, table in predictions.items() if name != LEFT_OVER and _has_both(table, classes)}
     page = environment.get_template("report.html.jinja").render(
         run=run_directory.name,
-        described=describe_run(run_directory),
+        described=described,
         palette=Markup(palette()),
         metrics=metrics,
         classes=classes,
@@ -101,8 +104,9 @@ def write_report(run_directory: Path) -> None:
         most_characters=MOST_CHARACTERS,
         shown_mistakes=SHOWN_MISTAKES,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
+        checklist=checklist(metrics, _config(run_directory), described),
         details={
-            "Settings": _settings(run_directory / "config.yaml"),
+            "Settings": _settings(_config(run_directory)),
             "Versions, sources and commands": _provenance(metrics.get("provenance")),
         },
     )
@@ -158,11 +162,17 @@ def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
     return {"count": len(rows), "shown": sorted(rows, key=lambda row: -row["confidence"])[:MOST_MISTAKES]}
 
 
-def _settings(config: Path) -> list[tuple[str, Any]]:
+def _config(run_directory: Path) -> dict[str, Any]:
+    """The settings of a run; empty where the user's own Trainer kept none."""
+    path = run_directory / CONFIG_FILE
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _settings(config: dict[str, Any]) -> list[tuple[str, Any]]:
     """The settings of a run by their flags, without those that are null and the Trainer's own defaults."""
-    if not config.is_file():
+    if not config:
         return []
-    table = pd.json_normalize(yaml.safe_load(config.read_text(encoding="utf-8")))
+    table = pd.json_normalize(config)
     usual = {f"trainer.{name}": flag.default for name, flag in inspect.signature(pl.Trainer).parameters.items()}
     known = [(str(name), value) for name, value in table.iloc[0].items() if value is not None]
     chosen = [(name, value) for name, value in known if name not in usual or value != usual[name]]
