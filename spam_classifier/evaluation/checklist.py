@@ -108,9 +108,9 @@ def _answers(
     skipped = audit.get("left_out_rows", 0)
     yield (
         "3f",
-        f"{skipped:,} rows of the corpus were left out, as they have no text or no label. They are in left_out_rows.csv."
+        f"{skipped:,} rows without a text or a label were left out; left_out_rows.csv lists them."
         if skipped
-        else "None: a corpus with a row that has no text or no label is refused.",
+        else "Nothing: all rows of the corpus that hold anything have a text and a label.",
     )
     if data:
         yield "4a", _left_out(data, metrics)
@@ -147,7 +147,7 @@ def _answers(
     )
     yield (
         "7b",
-        "Accuracies and shares have 95% intervals (Wilson 1927). They hold for this one training on this one split; the "
+        "Accuracies have 95% intervals (Wilson 1927). They hold for this one training on this one split. The "
         "command experiments gives the spread over seeds.",
     )
     if has_baselines:
@@ -215,9 +215,10 @@ def _model(
     model: Mapping[str, Any], data: Mapping[str, Any], trainer: Mapping[str, Any], described: RunDescription
 ) -> str:
     return (
-        f"{described.model}, a linear head on the state of one token ({model.get('token_position')}). AdamW, learning "
-        f"rate {model.get('learning_rate')}, weight decay {model.get('weight_decay')}, {model.get('schedule')} schedule, "
-        f"batches of {data.get('batch_size')}, at most {trainer.get('max_epochs')} epochs. All settings are in this report."
+        f"{described.model}, a linear head on the state of one token ({model.get('token_position')}). AdamW with a "
+        f"learning rate of {model.get('learning_rate')} ({model.get('schedule')}) and a weight decay of "
+        f"{model.get('weight_decay')}; batches of {data.get('batch_size')}, at most {trainer.get('max_epochs')} epochs. "
+        "All settings are in this report."
     )
 
 
