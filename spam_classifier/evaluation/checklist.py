@@ -217,8 +217,7 @@ def _model(
     return (
         f"{described.model}, a linear head on the state of one token ({model.get('token_position')}). AdamW with a "
         f"learning rate of {model.get('learning_rate')} ({model.get('schedule')}) and a weight decay of "
-        f"{model.get('weight_decay')}; batches of {data.get('batch_size')}, at most {trainer.get('max_epochs')} epochs. "
-        "All settings are in this report."
+        f"{model.get('weight_decay')}; batches of {data.get('batch_size')}, at most {trainer.get('max_epochs')} epochs."
     )
 
 
