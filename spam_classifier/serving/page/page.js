@@ -203,9 +203,9 @@ function busy(on) {
 const inTwo = () => model.labels.length === 2;
 
 /** The most probable label; of two, the one by the threshold that is shown. */
-function likeliestOf({ probabilities }) {
+function likeliestOf({ label, probabilities }) {
   if (inTwo()) return model.labels[probabilities[model.labels[1]] >= shown.threshold ? 1 : 0];
-  return model.labels.reduce((best, label) => (probabilities[label] > probabilities[best] ? label : best));
+  return label ?? model.labels.reduce((best, other) => (probabilities[other] > probabilities[best] ? other : best));
 }
 
 /** The label, or that there is none. */
