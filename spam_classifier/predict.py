@@ -198,7 +198,8 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     else:
         sink = Screen(sys.stdout, classifier.labels, abstains=least is not None)
     try:
-        tally = judging.judge(group, source, classifier, arguments.threshold, least, sink, arguments.strict)
+        desk = judging.Desk(source, classifier, arguments.threshold, least, sink, arguments.strict)
+        tally = judging.judge(group, desk)
     except KeyboardInterrupt:
         if isinstance(sink, Output) and sink.resumable and sink.tally.read:
             _note(f"{sink.tally.read:,} rows are in {sink.incomplete}: the same command goes on from there")

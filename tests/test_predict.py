@@ -304,7 +304,8 @@ def test_wide_characters_count_twice() -> None:
 
 
 def classify(source: Input, classifier: Classifier, sink: Screen) -> None:
-    judging.judge(judging.OneProcess(torch.device("cpu")), source, classifier, None, None, sink, strict=False)
+    desk = judging.Desk(source, classifier, None, None, sink, strict=False)
+    judging.judge(judging.OneProcess(torch.device("cpu")), desk)
 
 
 def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from spam_classifier.runs.describe import COLLECTION, RunDescription
 from spam_classifier.runs.provenance import PROVENANCE
 
-YOURS = ""  # an item that only the author of a claim can answer
 ITEMS = {
     "Goals": {
         "1a": "Which population or distribution is the claim about?",
@@ -83,7 +82,7 @@ def checklist(
     """
     answers = dict(_answers(metrics, settings, described))
     return {
-        section: [Item(number, asks, answers.get(number, YOURS)) for number, asks in items.items()]
+        section: [Item(number, asks, answers.get(number, "")) for number, asks in items.items()]
         for section, items in ITEMS.items()
     }
 

@@ -243,9 +243,8 @@ def coverage(
         low, high = zip(*(point.interval for point in shown), strict=True)
         axes.fill_between(shares, low, high, color=SPLITS[name], alpha=0.15, linewidth=0)
         lowest = min(lowest, *low)
-    axes.set(xlabel="messages that get a label, the surest first", ylabel="labels that are right", ylim=(lowest, 1.002))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(_percent))
+    _zoom(axes, (LEAST_COVERAGE - 0.02, 1.02), lowest)
+    axes.set(xlabel="messages that get a label, the surest first", ylabel="labels that are right")
     _legend_below(figure)
     return figure
 

@@ -81,7 +81,7 @@ def write_report(run_directory: Path) -> None:
     environment.filters |= {"svg": lambda figure: Markup(plots.svg(figure))}
     environment.filters["short"] = lambda share: "-" if share is None else f"{share:.1%}"
     environment.filters["title"] = lambda name: TITLES.get(name, name)
-    described = describe_run(run_directory)
+    described, config = describe_run(run_directory), _config(run_directory)
     splits = [name for name in (TRAIN, VALIDATION, TEST, NATURAL) if name in metrics]
     classifiers = {name: metrics[TEST if name == NATURAL else name] for name in splits}
     both = {name: table for name, table in predictions.items() if name != LEFT_OVER and _has_both(table, classes)}
@@ -104,9 +104,9 @@ def write_report(run_directory: Path) -> None:
         most_characters=MOST_CHARACTERS,
         shown_mistakes=SHOWN_MISTAKES,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
-        checklist=checklist(metrics, _config(run_directory), described),
+        checklist=checklist(metrics, config, described),
         details={
-            "Settings": _settings(_config(run_directory)),
+            "Settings": _settings(config),
             "Versions, sources and commands": _provenance(metrics.get("provenance")),
         },
     )

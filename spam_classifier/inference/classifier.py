@@ -164,8 +164,10 @@ class Classifier:
             pairs = zip(predictions, labels, strict=True)
             decided = [prediction._replace(label=label, threshold=threshold) for prediction, label in pairs]
         if abstain is not None:
-            unsure = (p.label is not None and p.probabilities[p.label] < abstain for p in decided)
-            decided = [p._replace(label=None) if left else p for p, left in zip(decided, unsure, strict=True)]
+            decided = [
+                own._replace(label=None) if own.label is not None and own.probabilities[own.label] < abstain else own
+                for own in decided
+            ]
         return decided
 
     def probabilities(self, texts: Sequence[str]) -> Tensor:

@@ -17,11 +17,11 @@ HELP = (
 
 
 class Abstain(NamedTuple):
-    """The flag as it was typed: a probability, or the accuracy that the labels are to have."""
+    """The flag as it was typed, and its value: a probability, or the accuracy that the labels are to have."""
 
     typed: str
-    probability: float | None = None
-    accuracy: float | None = None
+    value: float
+    is_accuracy: bool
 
 
 def abstain(text: str) -> Abstain:
@@ -33,7 +33,7 @@ def abstain(text: str) -> Abstain:
         value = -1.0
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: give a probability, as in 0.9, or an accuracy, as in 99%")
-    return Abstain(text, accuracy=value) if share != text else Abstain(text, probability=value)
+    return Abstain(text, value, share != text)
 
 
 def least_probability(
@@ -54,8 +54,8 @@ def least_probability(
     run = run_directory(checkpoint)
     evaluated = read_metrics(run).get("validation", {}).get("checkpoint")
     if evaluated != checkpoint.name:
-        if wanted.probability is not None:
-            return wanted.probability, f"below {wanted.probability:g} no label is given"
+        if not wanted.is_accuracy:
+            return wanted.value, f"below {wanted.value:g} no label is given"
         raise UserError(
             f"--abstain {wanted.typed} is chosen on the validation split, and {run} holds no predictions of it by "
             f"{checkpoint.name}: run validate first, or give a probability, as in --abstain 0.9"
@@ -65,18 +65,19 @@ def least_probability(
     from spam_classifier.evaluation.text_tables import interval, percent
 
     confidence, right = label_confidence(read_predictions(predictions_path(run, "validation")), classes, threshold)
-    curve = coverage_curve(confidence, right)
-    if wanted.probability is not None:
-        sure = confidence >= wanted.probability
-        point = Labelled(wanted.probability, int(sure.sum()), len(right), int(right[sure].sum()))
-    elif (found := most_with_accuracy(curve, wanted.accuracy or 0)) is not None:
+    if wanted.is_accuracy:
+        curve = coverage_curve(confidence, right)
+        found = most_with_accuracy(curve, wanted.value)
+        if found is None:
+            best = max(curve, key=lambda point: (point.accuracy, point.messages))
+            raise UserError(
+                f"--abstain {wanted.typed}: on the validation split at most {percent(best.accuracy)} of the labels are "
+                f"right, those of the surest {best.messages:,} messages: give a lower accuracy"
+            )
         point = found
     else:
-        best = max(curve, key=lambda point: (point.accuracy, point.messages))
-        raise UserError(
-            f"--abstain {wanted.typed}: on the validation split at most {percent(best.accuracy)} of the labels are "
-            f"right, those of the surest {best.messages:,} messages: give a lower accuracy"
-        )
+        sure = confidence >= wanted.value
+        point = Labelled(wanted.value, int(sure.sum()), len(right), int(right[sure].sum()))
     said = f"below {point.least:.4g} no label is given: {point.messages:,} of {point.of:,} validation messages get one"
     if point.messages:
         said += f", {percent(point.accuracy)} of them rightly (95% interval {interval(point.interval)})"

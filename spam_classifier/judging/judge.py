@@ -121,25 +121,8 @@ class Desk:
             tqdm.write(f"rejected: {line}", file=sys.stderr)
 
 
-def judge(
-    group: Group,
-    source: Input,
-    classifier: Classifier,
-    threshold: float | None,
-    abstain: float | None,
-    sink: Output | Screen,
-    strict: bool,
-) -> Tally:
+def judge(group: Group, desk: Desk) -> Tally:
     """Classify all rows after those that the sink has from an earlier run; for the first process.
-
-    Args:
-        group: The processes.
-        source: The rows.
-        classifier: The classifier.
-        threshold: Probability from which the second of two classes is predicted; default: the model's own.
-        abstain: Give no label that is less probable than this; default: label all.
-        sink: Where predictions and rejected rows go.
-        strict: Whether to stop at the first row that can't be classified.
 
     Returns:
         How many rows were read, classified, rejected, cut and left without a label, those of the earlier run included.
@@ -147,21 +130,20 @@ def judge(
     Raises:
         UserError: There are no rows, or ``strict`` and one is rejected.
     """
-    desk = Desk(source, classifier, threshold, abstain, sink, strict)
-    _refuse_other_checkpoint(group, classifier)
+    _refuse_other_checkpoint(group, desk.classifier)
     try:
         with desk.bar:
             for messages in desk.chunks():
-                desk.write(messages, _probabilities(group, classifier, group.broadcast(messages)))
+                desk.write(messages, _probabilities(group, desk.classifier, group.broadcast(messages)))
             group.broadcast(None)
         tally = desk.tally
         if not tally.read:
-            raise UserError(f"{source.name} holds no texts: there is nothing to classify")
+            raise UserError(f"{desk.source.name} holds no texts: there is nothing to classify")
         if tally.read != tally.classified + tally.rejected:
             raise AssertionError(f"rows were lost: {tally}")
-        sink.finish()
+        desk.sink.finish()
     except BaseException:
-        sink.leave()
+        desk.sink.leave()
         raise
     return tally
 
