@@ -9,7 +9,7 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("fastapi", reason="fastapi is not installed")
-from playwright.sync_api import Page, expect  # noqa: E402
+from playwright.sync_api import Page, Route, expect  # noqa: E402
 
 from spam_classifier.runs.metrics import update_metrics  # noqa: E402
 from spam_classifier.serving.web_app import Service  # noqa: E402
@@ -137,6 +137,17 @@ def test_an_example_is_one_click(page: Page) -> None:
     page.get_by_role("button", name="You have won a prize").click()
     expect(page.locator("#summary")).to_have_text("2 messages labelled.")
     assert [row[3] for row in rows(page)] == ["See you at seven?", "You have won a prize, call now"]
+
+
+def test_an_example_during_a_request_takes_its_place(page: Page) -> None:
+    unanswered: list[Route] = []
+    page.route("**/predict_file*", lambda route: route.continue_() if unanswered else unanswered.append(route))
+    page.get_by_role("button", name="See you at seven?").click()
+    expect(page.locator("#cancel")).to_be_visible()
+    page.get_by_role("button", name="You have won a prize").click()
+    expect(page.locator("#summary")).to_have_text("2 messages labelled.")
+    expect(page.locator("#cancel")).to_be_hidden()
+    expect(page.locator("#error")).to_be_empty()
 
 
 def test_page_says_what_the_model_is(page: Page, model: Any, tmp_path: Path) -> None:

@@ -168,7 +168,8 @@ async function classify() {
     const remedy = "python -m spam_classifier.predict --input takes any size";
     return tell(`That is ${counted(sent.size, "byte")}, and this server takes ${number(most)}: ${remedy}.`);
   }
-  running = new AbortController();
+  const request = new AbortController();
+  running = request;
   busy(true);
   try {
     const content = await sent.arrayBuffer().catch(() => {
@@ -177,18 +178,21 @@ async function classify() {
     const query = new URLSearchParams({ name: sent.name });
     if (file && at("column").value.trim()) query.set("text_column", at("column").value.trim());
     if (file && at("encoding").value.trim()) query.set("encoding", at("encoding").value.trim());
-    const answer = await asked(`predict_file?${query}`, "application/octet-stream", content, running.signal);
+    const answer = await asked(`predict_file?${query}`, "application/octet-stream", content, request.signal);
     const { predictions: results, rejected, unit } = answer;
     const notes = file ? answer.notes : "";
     Object.assign(shown, { results, rejected, unit, notes, name: sent.name, label: null, most: ROWS_SHOWN });
     showAll();
   } catch (error) {
+    if (running !== request) return; // another took its place
     if (error.name === "AbortError") tell("Cancelled.");
     else if (error instanceof Refusal) tell(reasonOf(error));
     else throw error;
   } finally {
-    running = null;
-    busy(false);
+    if (running === request) {
+      running = null;
+      busy(false);
+    }
   }
 }
 
@@ -443,6 +447,8 @@ at("examples").addEventListener("click", ({ target }) => {
   if (target.type !== "button") return;
   const before = at("whole").checked ? "" : at("box").value.trimEnd();
   at("box").value = [before, target.textContent].filter(Boolean).join("\n");
+  running?.abort();
+  running = null; // the new request has this message, too
   classify();
 });
 at("file").addEventListener("change", () => {
