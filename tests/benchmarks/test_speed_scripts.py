@@ -1,6 +1,7 @@
 """The benchmark scripts run, at a size that says nothing about speed."""
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -177,3 +178,17 @@ def test_messages_have_the_same_bits_in_any_company(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
     table = run("same_bits.py", *TINY, "--corpus", "small.csv", cwd=tmp_path)
     assert [row[1:] for row in rows_of(table)] == [["120", "0"]] * 4
+
+
+@pytest.mark.ci
+@pytest.mark.slow
+def test_repeats_are_counted_in_f1(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    labels = ["ham", "spam"] * 60
+    rows = [f"{label},{label} {' '.join(''.join(draw.choices('abcdefg', k=5)) for _ in range(6))}" for label in labels]
+    (tmp_path / "small.csv").write_text("\n".join(["label,text", *rows, *rows]) + "\n")
+    flags = ["--data.corpus", "small.csv", "--trainer.max_epochs", "1", "--data.stratify", "true"]
+    flags += ["--model.width", "8", "--model.heads", "1"]
+    table = run("repeats.py", "--seeds", 1, 2, 3, "--", *flags, cwd=tmp_path)
+    assert [row[0].partition(",")[0] for row in rows_of(table)] == ["GPT-2", "words", "characters"]
+    assert all(len(row) == 6 for row in rows_of(table))
