@@ -73,9 +73,9 @@ def main() -> None:
         changed, planted = plant(messages, seed)
         labels = changed["label"].map({name: index for index, name in enumerate(LABELS)}).to_numpy()
         fold_of = deal_folds(changed, arguments.folds, seed)
-        work = arguments.directory / f"{arguments.config}_{arguments.folds}_folds_seed_{seed}"
+        work = arguments.directory / f"{Path(arguments.config).stem}_{arguments.folds}_folds_seed_{seed}"
         ranked = {
-            f"GPT-2, {arguments.config}": out_of_fold(settings, changed, LABELS, fold_of, seed, work),
+            f"GPT-2, {Path(arguments.config).stem}": out_of_fold(settings, changed, LABELS, fold_of, seed, work),
             WORDS: linear_probabilities(changed, fold_of, seed),
         }
         for name, probabilities in ranked.items():
