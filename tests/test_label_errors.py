@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from spam_classifier import hints
+from spam_classifier.comparing import out_of_fold
 from spam_classifier.files import locked
 from spam_classifier.label_errors import main
 
@@ -42,10 +43,24 @@ def run(train: Callable, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.report
-def test_planted_errors_are_found(run: Path, forked_runs: None, call: Callable) -> None:
+def test_planted_errors_are_found(
+    run: Path, forked_runs: None, call: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch_fit = out_of_fold.launch_fit
+
+    def interrupted(config: Path, seed: int, flags: list[object], root: Path, **options: object) -> Path:
+        if root.name == "fold_1":
+            raise KeyboardInterrupt
+        return launch_fit(config, seed, flags, root, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(out_of_fold, "launch_fit", interrupted)
+        assert call(main, "--folds", "2").code == 130
+    assert [path.name for path in run.glob("label_errors_folds/*/*.csv")] == ["fold_0.csv"]
     done = call(main, "--folds", "2")
     assert done.code == 0, done.err
     assert "fold 2 of 2 is complete" in done.err
+    assert "fold 1" not in done.err
     found = pd.read_csv(run / "label_errors.csv")
     assert found.columns.tolist() == ["place", "text", "given", "suggested", "score"]
     assert found["score"].is_monotonic_increasing
@@ -79,5 +94,5 @@ def test_what_can_be_refused_is_refused_first(run: Path, call: Callable, tmp_pat
     metrics.write_text(
         json.dumps({name: value for name, value in json.loads(metrics.read_text()).items() if name != "run"})
     )
-    assert "is not a finished run" in call(main).err
+    assert f"is not a finished run: resume it with {hints.program('fit')} --ckpt_path last" in call(main).err
     assert f"train one first, in half a minute: {hints.program('fit')}" in call(main, "--root", tmp_path / "x").err

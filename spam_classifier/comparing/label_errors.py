@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from spam_classifier import hints
 from spam_classifier.comparing.out_of_fold import deal_folds, out_of_fold
 from spam_classifier.data.splits import LEFT_OVER, SPLITS
 from spam_classifier.errors import UserError
@@ -43,7 +44,8 @@ def find_label_errors(directory: Path, folds: int, seed: int) -> tuple[dict[str,
     """
     settings, metrics = read_settings(directory), read_metrics(directory)
     if "run" not in metrics:
-        raise UserError(f"{directory} is not a finished run: finish it with fit --ckpt_path last, or name another one")
+        resume = hints.command_line("fit", "--ckpt_path", "last")
+        raise UserError(f"{directory} is not a finished run: resume it with {resume}, or name another one")
     messages, classes = messages_of(directory), metrics["classes"]
     fold_of = deal_folds(messages, folds, seed)
     work = directory / FOLDS_DIRECTORY
