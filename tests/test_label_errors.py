@@ -43,9 +43,7 @@ def run(train: Callable, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.report
-def test_planted_errors_are_found(
-    run: Path, forked_runs: None, call: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_planted_errors_are_found(run: Path, call: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     launch_fit = out_of_fold.launch_fit
 
     def interrupted(config: Path, seed: int, flags: list[object], root: Path, **options: object) -> Path:

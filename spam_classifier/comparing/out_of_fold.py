@@ -20,6 +20,7 @@ from spam_classifier.evaluation.predictions import PREFIX, predictions_path, rea
 from spam_classifier.files import atomic_write, writing
 from spam_classifier.runs.find import CONFIG_FILE
 
+STATES_DIRECTORY = "hidden_states"  # of all folds, until they are finished
 OF_FOLDS = {  # settings of the data in every fold: the files are ours, and the groups are dealt
     "validation_corpus": None,
     "text_column": "text",
@@ -87,6 +88,7 @@ def out_of_fold(
         RunFailed: A fit fails.
     """
     config, found = directory / CONFIG_FILE, np.zeros((len(messages), len(classes)))
+    states = directory / STATES_DIRECTORY
     of_all = {**settings, "data": {**settings.get("data", {}), **OF_FOLDS, "labels": list(classes)}}
     of_all["trainer"] = {**settings.get("trainer", {}), "limit_test_batches": None}
     with writing(directory):
@@ -96,16 +98,17 @@ def out_of_fold(
         for fold in progress:
             done, own = directory / f"fold_{fold}.csv", fold_of == fold
             if not done.is_file():
-                _predict_fold(config, seed, messages[~own], messages[own], done)
+                _predict_fold(config, seed, messages[~own], messages[own], states, done)
                 tqdm.write(f"fold {fold + 1} of {progress.total} is complete", file=sys.stderr)
             table = read_predictions(done)
             if table["label"].tolist() != messages.loc[own, "label"].tolist():
                 raise UserError(f"{done} holds other messages: remove {directory}, and start again")
             found[own] = table[[f"{PREFIX}{name}" for name in classes]].to_numpy(dtype=float)
+    shutil.rmtree(states, ignore_errors=True)
     return found
 
 
-def _predict_fold(config: Path, seed: int, others: pd.DataFrame, fold: pd.DataFrame, done: Path) -> None:
+def _predict_fold(config: Path, seed: int, others: pd.DataFrame, fold: pd.DataFrame, states: Path, done: Path) -> None:
     """Train on the other folds and write the fold's predictions; nothing else is kept."""
     root = done.with_suffix("")
     shutil.rmtree(root, ignore_errors=True)
@@ -115,8 +118,8 @@ def _predict_fold(config: Path, seed: int, others: pd.DataFrame, fold: pd.DataFr
         path = root / f"{name}.csv"
         _write(path, rows[["label", "text"]].to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
         flags += [f"--data.{name}", path]
-    run = launch_fit(config, seed, flags, root)
-    launch_test(root)
+    run = launch_fit(config, seed, flags, root, states=states)
+    launch_test(root, states=states)
     predictions_path(run, TEST).replace(done)
     shutil.rmtree(root)
 

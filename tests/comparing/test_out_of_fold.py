@@ -74,7 +74,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Fits that read their files as ``fit`` does and are sure of each label; the directories that were trained."""
     directories: list[Path] = []
 
-    def launch_fit(config: Path, seed: int, flags: Sequence[object], root: Path) -> Path:
+    def launch_fit(config: Path, seed: int, flags: Sequence[object], root: Path, *, states: Path) -> Path:
+        (states / "of_messages").mkdir(parents=True, exist_ok=True)
         given = dict(zip(map(str, flags[::2]), map(str, flags[1::2]), strict=True))
         others, own = (read_corpus(given[f"--data.{name}"]).messages for name in ("corpus", "test_corpus"))
         assert not set(others["text"]) & set(own["text"])
@@ -88,7 +89,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return run
 
     monkeypatch.setattr(module, "launch_fit", launch_fit)
-    monkeypatch.setattr(module, "launch_test", lambda root: None)
+    monkeypatch.setattr(module, "launch_test", lambda root, *, states: None)
     return directories
 
 
@@ -101,11 +102,11 @@ def test_what_is_finished_is_not_trained_again(
     arguments = ({"model": {"layers": 1}}, messages, CLASSES, fold_of, 1, tmp_path / "work")
 
     def killed(fit: Callable) -> Callable:
-        def killed(*words: object) -> Path:
+        def killed(*words: object, **options: object) -> Path:
             if len(trained) == 1:
                 trained.append(tmp_path)
                 raise RunFailed("SIGKILL")
-            return fit(*words)
+            return fit(*words, **options)
 
         return killed
 
