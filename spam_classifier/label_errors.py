@@ -36,16 +36,16 @@ def main() -> None:
             from spam_classifier.comparing.label_errors import find_label_errors
             from spam_classifier.evaluation.text_tables import counted, interval, percent, table_with_texts
         figures, candidates = find_label_errors(directory, arguments.folds, arguments.seed)
-        print(
-            f"{percent(figures['share'])} of {counted(figures['messages'], 'label')} are expected to be wrong "
-            f"(95% interval {interval(figures['interval'])}); {counted(len(candidates), 'label')} are doubtful"
-        )
+        labels, doubtful = counted(figures["messages"], "label"), counted(len(candidates), "label")
+        print(f"{percent(figures['share'])} of {labels} are expected to be wrong, ", end="")
+        print(f"95% interval {interval(figures['interval'])}; {doubtful} are doubtful")
+        print(f"models that were not trained on a message agree with {percent(figures['agreement'])} of the labels")
         if len(candidates):
             shown = candidates.head(SHOWN).assign(score=candidates["score"].map("{:.4f}".format))
             order = ["given", "suggested", "score", "place", "text"]
             rows = [dict(zip(order, row, strict=True)) for row in shown[order].itertuples(index=False)]
             print(table_with_texts(rows, shutil.get_terminal_size((120, 24)).columns))
-            print("score: the probability of the given label, by a model that was not trained on the message")
+            print("score: the probability of the given label by such a model")
         print(f"all of them: {directory / 'label_errors.csv'}\nreport: {directory / 'report.html'}", file=sys.stderr)
 
 

@@ -67,11 +67,12 @@ def test_planted_errors_are_found(run: Path, call: Callable, monkeypatch: pytest
     split, row = found["place"][0].split(", row ")
     assert pd.read_csv(run / split)["text"][int(row) - 1] == found["text"][0]
     assert "\x1b" not in done.out
-    assert r"\x1b[1m" in done.out.splitlines()[2]
+    assert r"\x1b[1m" in done.out.splitlines()[3]
 
     figures = json.loads((run / "metrics.json").read_text())["label_errors"]
     assert (figures["messages"], figures["folds"], figures["seed"]) == (80, 2, 123)
     assert figures["candidates"] == len(found)
+    assert 0.5 < figures["agreement"] <= 78 / 80
     low, high = figures["interval"]
     assert 0 <= low < figures["share"] < high
     page = (run / "report.html").read_text()

@@ -71,6 +71,7 @@ def find_label_errors(directory: Path, folds: int, seed: int) -> tuple[dict[str,
         figures = {
             "messages": len(messages),
             "candidates": len(candidates),
+            "agreement": float((probabilities.argmax(axis=1) == labels).mean()),
             "share": confident_learning.share_wrong(joint),
             "interval": confident_learning.share_interval(labels, probabilities, seed),
             "joint": joint.tolist(),
