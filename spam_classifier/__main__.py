@@ -15,6 +15,7 @@ COMMANDS = {
     "export": "write a run for transformers or ONNX",
     "experiments": "train configs over seeds and sizes, into one table",
     "baseline": "compare a run with linear baselines",
+    "label_errors": "list labels of a run's messages that are probably wrong",
     "rerun": "train a run again and compare",
 }
 HELP = """usage: {program} COMMAND [options]
@@ -48,7 +49,7 @@ def main() -> None:
 
 def help_text() -> str:
     """What ``--help`` prints."""
-    commands = "\n".join(f"  {name:<13}{what}" for name, what in COMMANDS.items())
+    commands = "\n".join(f"  {name:<14}{what}" for name, what in COMMANDS.items())
     return HELP.format(
         program=hints.package_program(),
         commands=commands,

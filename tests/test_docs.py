@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import sys
 import tomllib
 from collections.abc import Callable
 from itertools import pairwise
@@ -129,7 +130,7 @@ def test_other_flags_of_fit_are_accepted() -> None:
 @pytest.mark.slow
 def test_commands_after_fit(train: Callable, call: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluation, classification and a second training of the run that ``fit`` left."""
-    from spam_classifier import predict, rerun
+    from spam_classifier import label_errors, predict, rerun
 
     assert train("fit", *SMALL).code == 0
     after = [[name, *words] for name in ("test", "validate") for words in words_of(f"train {name}")]
@@ -153,10 +154,14 @@ def test_commands_after_fit(train: Callable, call: Callable, monkeypatch: pytest
         assert len(printed) == 2
     asked: list[Path] = []
     reproduced = SimpleNamespace(reproduce=lambda run, flags: asked.append(run) or True)
-    monkeypatch.setitem(__import__("sys").modules, "spam_classifier.comparing.reproduce", reproduced)
+    monkeypatch.setitem(sys.modules, "spam_classifier.comparing.reproduce", reproduced)
     for words in words_of("rerun"):
         assert call(rerun.main, *words).code == 0  # how it trains, tests/test_rerun.py checks
-    assert {run.name for run in asked} == {"version_0"}
+    searched = SimpleNamespace(find_label_errors=lambda run, *_: (asked.append(run), sys.exit(0)))
+    monkeypatch.setitem(sys.modules, "spam_classifier.comparing.label_errors", searched)
+    for words in words_of("label_errors"):
+        assert call(label_errors.main, *words).code == 0  # how it searches, tests/test_label_errors.py checks
+    assert [run.name for run in asked] == ["version_0"] * len([*words_of("rerun"), *words_of("label_errors")])
 
 
 @pytest.mark.slow
@@ -222,7 +227,7 @@ def test_python_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_every_command_is_tested() -> None:
     """What no test here runs is named in ``NOT_RUN``."""
     commands = ("train fit", "train test", "train validate", "predict", "serve", "export", "experiments", "baseline")
-    run = tuple(f"python -m spam_classifier.{name}" for name in (*commands, "rerun"))
+    run = tuple(f"python -m spam_classifier.{name}" for name in (*commands, "label_errors", "rerun"))
     assert [command for command in COMMANDS if not command.startswith((*run, *NOT_RUN))] == []
     assert [start for start in NOT_RUN if not any(command.startswith(start) for command in COMMANDS)] == []
 

@@ -38,7 +38,7 @@ OF_EXTRAS = {  # the modules that need an extra
     "metrics": ["serving.metrics"],
     "serve": [f"serving.{name}" for name in ("bad_texts", "pages", "request_limits", "schema", "server", "web_app")],
 }
-LIGHT = ["__main__", "train", "predict", "serve", "export", "experiments", "baseline", "rerun"]
+LIGHT = ["__main__", "train", "predict", "serve", "export", "experiments", "baseline", "label_errors", "rerun"]
 
 
 def imported_by(code: str, cwd: Path) -> set[str]:

@@ -20,7 +20,7 @@ from spam_classifier.runs.provenance import PRODUCTS, PROVENANCE, git_revision, 
 from spam_classifier.training.parser import check_settings
 
 DIFFERS_ANYWAY = ("seconds", "peak_memory")
-NOT_COMPARED = (PROVENANCE, "baselines")
+NOT_COMPARED = (PROVENANCE, "baselines", "label_errors")
 
 
 def reproduce(run: Path, flags: Sequence[str]) -> bool:

@@ -56,6 +56,27 @@ def near_any(texts: Sequence[str], others: Sequence[str]) -> list[bool]:
     return found[len(others) :]
 
 
+def near_groups(texts: Sequence[str]) -> list[int]:
+    """For each text the place of the first one of its group: near-duplicates are in one, also by way of others."""
+    sets = _WordSets(texts)
+    compared = np.zeros(len(texts), bool)
+    group = list(range(len(texts)))
+
+    def first_of(place: int) -> int:
+        while group[place] != place:
+            group[place] = place = group[group[place]]
+        return place
+
+    for place in range(len(texts)):
+        earlier = sets.first_equal(place)
+        similar = sets.similar_to(place, compared).tolist() if earlier == place else [earlier]
+        compared[place] = earlier == place
+        for other in similar:
+            one, two = sorted((first_of(place), first_of(other)))
+            group[two] = one
+    return [first_of(place) for place in range(len(texts))]
+
+
 class _WordSets:
     """The words of many texts as numbers, end to end: rare words have low numbers, and come first in each set."""
 
@@ -98,7 +119,12 @@ class _WordSets:
         return self._first.setdefault(self.words[start : start + self.sizes[place]].tobytes(), place)
 
     def find_earlier(self, place: int, compared: np.ndarray) -> int | None:
-        """The place of an earlier set that is similar, of those that are ``compared``, bool [N]."""
+        """The place of the first set that ``similar_to`` finds."""
+        similar = self.similar_to(place, compared)
+        return int(similar[0]) if len(similar) else None
+
+    def similar_to(self, place: int, compared: np.ndarray) -> np.ndarray:
+        """The places of earlier sets that are similar, of those that are ``compared``, bool [N]."""
         start, size = self.starts[place], self.sizes[place]
         own = slice(start, start + self.rarest[place])
         earlier = self.place_in_list[own] - self.list_start[own]
@@ -109,10 +135,9 @@ class _WordSets:
         enough = most >= (size + self.sizes[sets]) * (NEAR / (1 + NEAR)) - ROUNDING
         candidates = np.unique(sets[enough & compared[sets]])
         if not len(candidates):
-            return None
+            return candidates
         overlap = self._overlap(place, candidates)
-        similar = overlap >= NEAR * (size + self.sizes[candidates] - overlap) - ROUNDING
-        return int(candidates[similar.argmax()]) if similar.any() else None
+        return candidates[overlap >= NEAR * (size + self.sizes[candidates] - overlap) - ROUNDING]
 
     def _overlap(self, place: int, candidates: np.ndarray) -> np.ndarray:
         """How many words each candidate shares with the set, int64 [candidates]."""

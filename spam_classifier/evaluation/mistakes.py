@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from spam_classifier.errors import escape_control
 from spam_classifier.evaluation.metrics import Predictions
-from spam_classifier.evaluation.text_tables import aligned_table, shortened
+from spam_classifier.evaluation.text_tables import table_with_texts
 
 MOST = 3
-NARROWEST = 20  # columns of a text, at least
 
 
 def mistakes_table(predictions: Predictions, texts: Sequence[str], classes: Sequence[str], width: int) -> str:
@@ -23,23 +21,18 @@ def mistakes_table(predictions: Predictions, texts: Sequence[str], classes: Sequ
         A table of label, predicted label, probability (of the second of two classes, else of the predicted one) and
         text; "" without a mistake.
     """
-    names = [escape_control(name) for name in classes]
     wrong = (predictions.predicted != predictions.labels).nonzero().flatten()
     confidence = predictions.probabilities[wrong, predictions.predicted[wrong]]
     rows = []
     for place in wrong[confidence.argsort(descending=True, stable=True)][:MOST].tolist():
         label, predicted = int(predictions.labels[place]), int(predictions.predicted[place])
-        shown, title = (1, f"P({names[1]})") if len(names) == 2 else (predicted, "probability")
+        shown, title = (1, f"P({classes[1]})") if len(classes) == 2 else (predicted, "probability")
         rows.append(
             {
-                "label": names[label],
-                "predicted": names[predicted],
+                "label": classes[label],
+                "predicted": classes[predicted],
                 title: f"{float(predictions.probabilities[place, shown]):.4f}",
                 "text": texts[int(predictions.rows[place])],
             }
         )
-    if not rows:
-        return ""
-    taken = len(aligned_table({**row, "text": ""} for row in rows).partition("\n")[0])
-    room = max(NARROWEST, width - taken - 3)
-    return aligned_table({**row, "text": shortened(escape_control(row["text"][: 4 * room]), room)} for row in rows)
+    return table_with_texts(rows, width) if rows else ""

@@ -26,6 +26,9 @@ from spam_classifier.runs.find import CONFIG_FILE
 from spam_classifier.runs.metrics import read_metrics
 
 REPORT_FILE = "report.html"
+LABEL_ERRORS = "label_errors"
+LABEL_ERRORS_FILE = "label_errors.csv"
+SHOWN_LABEL_ERRORS = 20
 MOST_MISTAKES = 30
 SHOWN_MISTAKES = 5
 MOST_CHARACTERS = 2000
@@ -104,6 +107,7 @@ def write_report(run_directory: Path) -> None:
         most_characters=MOST_CHARACTERS,
         shown_mistakes=SHOWN_MISTAKES,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
+        label_errors=_label_errors(run_directory / LABEL_ERRORS_FILE),
         checklist=checklist(metrics, config, described),
         details={
             "Settings": _settings(config),
@@ -160,6 +164,12 @@ def _mistakes(table: pd.DataFrame) -> dict[str, Any]:
     wrong = table[table["predicted"] != table["label"]]
     rows = [{**row, "confidence": row[PREFIX + row["predicted"]]} for row in wrong.to_dict("records")]
     return {"count": len(rows), "shown": sorted(rows, key=lambda row: -row["confidence"])[:MOST_MISTAKES]}
+
+
+def _label_errors(path: Path) -> list[dict[Any, Any]]:
+    """The most doubtful labels, if they were looked for."""
+    options: dict[str, Any] = {"keep_default_na": False, "dtype": {"given": str, "suggested": str, "text": str}}
+    return pd.read_csv(path, nrows=SHOWN_LABEL_ERRORS, **options).to_dict("records") if path.is_file() else []
 
 
 def _config(run_directory: Path) -> dict[str, Any]:

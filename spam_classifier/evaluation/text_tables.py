@@ -5,6 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from spam_classifier.errors import escape_control
+
+NARROWEST = 20  # columns of a text, at least
 MISSING = "-"
 MARKUP = re.compile(r"([\\`*_\[\]#|<>~&@$]|[.:](?=\S))")  # the last for links that need no brackets
 BARE_PIPE = re.compile(r"(?<!\\)\|")
@@ -60,6 +63,18 @@ def aligned_table(rows: Iterable[Mapping[str, object]]) -> str:
         pairs = zip(padding, (name, *cells), strict=True)
         columns.append([blank + text if is_number else text + blank for blank, text in pairs])
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def table_with_texts(rows: Iterable[Mapping[str, str]], width: int) -> str:
+    """An ``aligned_table`` whose last column, ``text``, is cut to the width; control characters are escaped."""
+    rows = list(rows)
+    others = [
+        {escape_control(name): escape_control(value) for name, value in row.items() if name != "text"} for row in rows
+    ]
+    taken = len(aligned_table({**row, "text": ""} for row in others).partition("\n")[0])
+    room = max(NARROWEST, width - taken - 3)
+    texts = [shortened(escape_control(row["text"][: 4 * room]), room) for row in rows]
+    return aligned_table({**row, "text": text} for row, text in zip(others, texts, strict=True))
 
 
 def columns_of(text: str) -> int:

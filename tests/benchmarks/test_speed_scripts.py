@@ -192,3 +192,14 @@ def test_repeats_are_counted_in_f1(tmp_path: Path) -> None:
     table = run("repeats.py", "--seeds", 1, 2, 3, "--", *flags, cwd=tmp_path)
     assert [row[0].partition(",")[0] for row in rows_of(table)] == ["GPT-2", "words", "characters"]
     assert all(len(row) == 6 for row in rows_of(table))
+
+
+def test_planted_errors_are_ranked(tmp_path: Path) -> None:
+    config = "model: {weights: random, layers: 1, width: 16, heads: 1, token_position: last_real}\n"
+    config += "data: {padding: batch, balance: none}\ntrainer: {max_steps: 20, limit_val_batches: 4}\n"
+    (tmp_path / "tiny.yaml").write_text(config)
+    flags = ["--corpus", "sample", "--config", "tiny.yaml", "--folds", 2, "--seeds", 1, 2]
+    rows = rows_of(run("label_errors.py", *flags, cwd=tmp_path))
+    assert [row[1] for row in rows] == ["1", "1", "2", "2", "mean", "mean"]
+    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in rows for cell in row[2:4])
+    assert float(rows[1][3].rstrip("%")) > 50  # the linear model knows the sample's words

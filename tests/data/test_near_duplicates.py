@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.data.near_duplicates import _WordSets, near_any, near_duplicates, words_of
+from spam_classifier.data.near_duplicates import _WordSets, near_any, near_duplicates, near_groups, words_of
 
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=8).map(" ".join), max_size=25)
 
@@ -48,6 +48,16 @@ def test_long_texts_that_differ_more_or_less(seed: int) -> None:
         texts.append(" ".join(words))
     assert 10 < len(kept(texts)) < 70
     assert near_any(texts[40:], texts[:40]) == [any(similar(a, b) for b in texts[:40]) for a in texts[40:]]
+
+
+@given(TEXTS)
+def test_groups_are_what_near_duplicates_connect(texts: list[str]) -> None:
+    groups = list(range(len(texts)))
+    for _ in texts:  # the longest way from one to another
+        for one, other in itertools.permutations(range(len(texts)), 2):
+            if similar(texts[one], texts[other]):
+                groups[one] = groups[other] = min(groups[one], groups[other])
+    assert near_groups(texts) == groups
 
 
 @given(TEXTS, TEXTS)

@@ -68,7 +68,14 @@ def page_of(run: Path) -> str:
 
 @pytest.mark.parametrize("classes", CLASSES)
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, classes: list[str]) -> None:
-    page = page_of(make_run(tmp_path / "run", classes, HOSTILE))
+    run = make_run(tmp_path / "run", classes, HOSTILE)
+    doubtful = {"place": "test.csv, row 1", "given": classes[0], "suggested": classes[1], "score": 0.25}
+    pd.DataFrame([{**doubtful, "text": text} for text in HOSTILE]).to_csv(run / "label_errors.csv", index=False)
+    found = {"share": 0.5, "agreement": 0.75, "interval": [0.25, 0.75], "messages": 10, "candidates": 5, "folds": 3}
+    update_metrics(run, {"label_errors": found})
+    page = page_of(run)
+    assert "50.00%</strong> of the 10 labels are expected to be wrong (95% interval 25.00% to 75.00%)" in page
+    assert page.count("test.csv, row 1") == 5
     parsed = Page(page)
     assert not {"script", "img"} & set(parsed.elements)
     assert not any(name.startswith("on") for name, _ in parsed.attributes)

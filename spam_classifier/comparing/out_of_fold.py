@@ -1,0 +1,129 @@
+"""Probabilities of messages by models that were not trained on them: folds, and a fit for each."""
+
+import csv
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from spam_classifier.comparing.launch import launch_fit, launch_test
+from spam_classifier.data.near_duplicates import near_groups
+from spam_classifier.data.splits import TEST
+from spam_classifier.errors import UserError
+from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
+from spam_classifier.files import atomic_write, writing
+from spam_classifier.runs.find import CONFIG_FILE
+
+STATES_DIRECTORY = "hidden_states"  # of all folds, until they are finished
+OF_FOLDS = {  # settings of the data in every fold: the files are ours, and the groups are dealt
+    "validation_corpus": None,
+    "text_column": "text",
+    "label_column": "label",
+    "encoding": "utf-8",
+    "bad_rows": "refuse",
+    "merge_labels": False,
+    "deduplicate": "none",
+}
+
+
+def deal_folds(messages: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
+    """The fold of each message, int [N]: near-duplicates share one, and classes are spread as evenly as they allow.
+
+    Args:
+        messages: Columns ``label`` and ``text``.
+        folds: How many.
+        seed: Of the order in which groups of near-duplicates are dealt.
+
+    Raises:
+        UserError: A class has fewer groups than there are folds.
+    """
+    groups = np.unique(near_groups(messages["text"].tolist()), return_inverse=True)[1]
+    labels, classes = pd.factorize(messages["label"], sort=True)
+    content = np.zeros((groups.max() + 1, len(classes)))  # messages of each class in each group
+    np.add.at(content, (groups, labels), 1)
+    for label, count in zip(classes, (content > 0).sum(axis=0), strict=True):
+        if count < folds:
+            raise UserError(
+                f"class {label!r} has {count} distinct message(s), too few for {folds} folds: "
+                f"{f'lower --folds to {count}' if count > 1 else 'add messages of it'}"
+            )
+    order = np.random.default_rng(seed).permutation(len(content))
+    order = order[np.argsort(-content[order].sum(axis=1), kind="stable")]  # large ones first, small ones even out
+    dealt, of_group = np.zeros((folds, len(classes))), np.zeros(len(content), int)
+    for group in order:
+        own = content[group] / content.sum(axis=0)
+        of_group[group] = np.lexsort((dealt.sum(axis=1), (dealt / content.sum(axis=0)) @ own))[0]
+        dealt[of_group[group]] += content[group]
+    return of_group[groups]
+
+
+def out_of_fold(
+    settings: Mapping[str, Any],
+    messages: pd.DataFrame,
+    classes: Sequence[str],
+    fold_of: np.ndarray,
+    seed: int,
+    directory: Path,
+) -> np.ndarray:
+    """Train a config on all folds but one, for each, and predict that one.
+
+    Args:
+        settings: Of ``fit``, as a config has them.
+        messages: Columns ``label`` and ``text``.
+        classes: Their labels, in the order of the columns that are returned.
+        fold_of: Of ``deal_folds``.
+        seed: Draws the validation splits, the initial weights and the order of the messages.
+        directory: Where finished folds are kept, so that they are not trained again.
+
+    Returns:
+        Calibrated probabilities, float [N, K].
+
+    Raises:
+        RunFailed: A fit fails.
+    """
+    config, found = directory / CONFIG_FILE, np.zeros((len(messages), len(classes)))
+    states = directory / STATES_DIRECTORY
+    of_all = {**settings, "data": {**settings.get("data", {}), **OF_FOLDS, "labels": list(classes)}}
+    of_all["trainer"] = {**settings.get("trainer", {}), "limit_test_batches": None}
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    _write(config, yaml.safe_dump(of_all, allow_unicode=True))
+    with tqdm(range(int(fold_of.max()) + 1), desc="folds", unit=" fold", disable=None, leave=False) as progress:
+        for fold in progress:
+            done, own = directory / f"fold_{fold}.csv", fold_of == fold
+            if not done.is_file():
+                _predict_fold(config, seed, messages[~own], messages[own], states, done)
+                tqdm.write(f"fold {fold + 1} of {progress.total} is complete", file=sys.stderr)
+            table = read_predictions(done)
+            if table["label"].tolist() != messages.loc[own, "label"].tolist():
+                raise UserError(f"{done} holds other messages: remove {directory}, and start again")
+            found[own] = table[[f"{PREFIX}{name}" for name in classes]].to_numpy(dtype=float)
+    shutil.rmtree(states, ignore_errors=True)
+    return found
+
+
+def _predict_fold(config: Path, seed: int, others: pd.DataFrame, fold: pd.DataFrame, states: Path, done: Path) -> None:
+    """Train on the other folds and write the fold's predictions; nothing else is kept."""
+    root = done.with_suffix("")
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    flags: list[object] = []
+    for name, rows in (("corpus", others), ("test_corpus", fold)):
+        path = root / f"{name}.csv"
+        _write(path, rows[["label", "text"]].to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+        flags += [f"--data.{name}", path]
+    run = launch_fit(config, seed, flags, root, states=states)
+    launch_test(root, states=states)
+    predictions_path(run, TEST).replace(done)
+    shutil.rmtree(root)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", newline="")
