@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from optuna.trial import FrozenTrial
 
 from spam_classifier.comparing.search_space import CategoricalDistribution, Distribution
@@ -81,17 +82,21 @@ def draw_search(records: Lines, space: Mapping[str, Distribution]) -> Figure:
     figure = Figure(figsize=(11, 3 + 2.4 * rows), layout="constrained")
     grid = figure.add_gridspec(1 + rows, PANELS, height_ratios=[1.3] + [1] * rows)
     whole = figure.add_subplot(grid[0, :])
-    panels = [figure.add_subplot(grid[1 + place // PANELS, place % PANELS]) for place in range(len(space))]
-    for axes in (whole, *panels):
-        axes.set_yscale("log")
-    whole.set(xlabel="trial", ylabel=LOSS)
-    for axes, (name, values) in zip(panels, space.items(), strict=True):
+    whole.set(xlabel="trial", ylabel=LOSS, yscale="log")
+    whole.yaxis.set(major_locator=MaxNLocator(5), major_formatter="{x:.3g}", minor_locator=NullLocator())
+    panels = []
+    for place, (name, values) in enumerate(space.items()):
+        axes = figure.add_subplot(grid[1 + place // PANELS, place % PANELS], sharey=whole)
         axes.set_title(name.partition(".")[2])
+        axes.tick_params("y", labelleft=place % PANELS == 0)
+        axes.tick_params("x", labelsize="small")
         if isinstance(values, CategoricalDistribution):
             axes.set_xticks(range(len(values.choices)), labels=map(str, values.choices))
-            axes.tick_params("x", labelsize="small")
+            axes.margins(x=0.2)
         elif values.log:
             axes.set_xscale("log")
+            axes.xaxis.set(major_formatter="{x:g}", minor_formatter=NullFormatter())
+        panels.append(axes)
     if trials.empty:
         return figure
     complete = trials["state"] == COMPLETE
@@ -101,10 +106,13 @@ def draw_search(records: Lines, space: Mapping[str, Distribution]) -> Figure:
         label = COMPLETE if fill != "none" else "pruned: lowest until then"
         whole.plot(some["trial"], some[LOSS], markerfacecolor=fill, label=label, **style)
         for axes, (name, values) in zip(panels, space.items(), strict=True):
-            places = some[name]
-            if isinstance(values, CategoricalDistribution):
-                places = some[name].map(values.choices.index)
-            axes.plot(places, some[LOSS], markerfacecolor=fill, **style)
+            chosen = isinstance(values, CategoricalDistribution)
+            axes.plot(
+                some[name].map(values.choices.index) if chosen else some[name],
+                some[LOSS],
+                markerfacecolor=fill,
+                **style,
+            )
     lowest = trials[LOSS].where(complete).cummin().ffill()
     whole.step(trials["trial"], lowest, where="post", color=COLOURS["edge"], label="lowest of the complete ones")
     whole.legend()

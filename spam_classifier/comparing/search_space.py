@@ -112,12 +112,13 @@ def _distribution(values: Any, *own: Any) -> Distribution:
         return CategoricalDistribution([*values, *(value for value in own if value not in values)])
     low, high = (float(value) if isinstance(value, str) else value for value in (values["low"], values["high"]))  # 1e-5
     step, log = values.get("step"), values.get("log", False)
-    whole = all(isinstance(value, int) for value in (low, high, *own))
+    numbers = (low, high, *own)
+    if not all(isinstance(value, int | float) for value in numbers) or low > high or (low >= 0 > min(numbers)):
+        raise ValueError(f"{low} to {high} is no range of numbers that holds all values, or can be made wider to")
     if step is not None:
         for value in (high, *own):
-            if not low <= value <= high or abs((value - low) / step - round((value - low) / step)) > 1e-8:
-                raise ValueError(f"{value} is not low plus steps of {step}, up to high")
-    low, high = min(low, *own) if own else low, max(high, *own) if own else high
-    if whole:
-        return IntDistribution(low, high, log=log, step=step or 1)
-    return FloatDistribution(low, high, log=log, step=step)
+            if step <= 0 or not low <= value <= high or abs((value - low) / step - round((value - low) / step)) > 1e-8:
+                raise ValueError(f"{value} is not reached from {low} in steps of {step}")
+    if all(isinstance(value, int) for value in numbers):
+        return IntDistribution(int(min(numbers)), int(max(numbers)), log=log, step=step or 1)
+    return FloatDistribution(min(numbers), max(numbers), log=log, step=step)

@@ -87,10 +87,10 @@ class Search:
 
     def best(self) -> int | None:
         """The number of the trial with the lowest loss; None before one is complete."""
-        losses = {
-            number: trial.value for number, trial in enumerate(self._finished()) if trial.state.name == "COMPLETE"
-        }
-        return min(losses, key=lambda number: losses[number]) if losses else None
+        losses = [
+            (trial.value, number) for number, trial in enumerate(self._finished()) if trial.state.name == "COMPLETE"
+        ]
+        return min(losses)[1] if losses else None
 
     def _finished(self) -> list[FrozenTrial]:
         """The trials in their order; their place here is their number, as interrupted ones do not count."""
@@ -128,7 +128,7 @@ class Search:
         """Run a trial and keep how it ended; one that is interrupted is repeated."""
         # the state of a sampler is not kept: with a seed for each trial, a resumed search tries what it would have
         self.study.sampler = optuna.samplers.TPESampler(seed=self.arguments.seed + number)
-        trial = self.study.ask(self.space)
+        trial = self.study.ask({**self.space})
         root = self._root(number)
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
