@@ -2,8 +2,10 @@
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+from spam_classifier import hints
 from spam_classifier.command_line import (
     CommandLine,
     add_device_flags_of_fit,
@@ -93,6 +95,8 @@ def main() -> None:
     """Run the trials that are missing, and print them."""
     with one_line_errors():
         arguments, flags = parse(sys.argv[1:])
+        if find_spec("optuna") is None:
+            raise UserError(f"a search needs Optuna: {hints.install('search')}")
         with importing():
             from spam_classifier.comparing.trials import Search
         search = Search(arguments, flags)

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from optuna.trial import FrozenTrial
@@ -77,7 +77,7 @@ def sentence_of(differences: Lines, seeds: Sequence[int]) -> str:
 @mpl.rc_context(STYLE)
 def draw_search(records: Lines, space: Mapping[str, Distribution]) -> Figure:
     """The loss by trial with the lowest so far, and by each setting; pruned trials are hollow."""
-    trials = pd.DataFrame([record for record in records if record[LOSS] is not None])
+    trials = [record for record in records if record[LOSS] is not None]
     rows = math.ceil(len(space) / PANELS)
     figure = Figure(figsize=(11, 3 + 2.4 * rows), layout="constrained")
     grid = figure.add_gridspec(1 + rows, PANELS, height_ratios=[1.3] + [1] * rows)
@@ -97,23 +97,19 @@ def draw_search(records: Lines, space: Mapping[str, Distribution]) -> Figure:
             axes.set_xscale("log")
             axes.xaxis.set(major_formatter="{x:g}", minor_formatter=NullFormatter())
         panels.append(axes)
-    if trials.empty:
-        return figure
-    complete = trials["state"] == COMPLETE
-    for kind, fill in ((complete, SPLITS[VALIDATION]), (~complete, "none")):
-        some = trials[kind]
-        style: dict[str, Any] = {"color": SPLITS[VALIDATION], "marker": "o", "linestyle": "none"}
-        label = COMPLETE if fill != "none" else "pruned: lowest until then"
-        whole.plot(some["trial"], some[LOSS], markerfacecolor=fill, label=label, **style)
+    style: dict[str, Any] = {"color": SPLITS[VALIDATION], "marker": "o", "linestyle": "none"}
+    for label, fill in ((COMPLETE, SPLITS[VALIDATION]), ("pruned: lowest until then", "none")):
+        some = [record for record in trials if (record["state"] == COMPLETE) == (label == COMPLETE)]
+        losses = [record[LOSS] for record in some]
+        whole.plot([record["trial"] for record in some], losses, markerfacecolor=fill, label=label, **style)
         for axes, (name, values) in zip(panels, space.items(), strict=True):
-            chosen = isinstance(values, CategoricalDistribution)
-            axes.plot(
-                some[name].map(values.choices.index) if chosen else some[name],
-                some[LOSS],
-                markerfacecolor=fill,
-                **style,
-            )
-    lowest = trials[LOSS].where(complete).cummin().ffill()
-    whole.step(trials["trial"], lowest, where="post", color=COLOURS["edge"], label="lowest of the complete ones")
+            places = [record[name] for record in some]
+            if isinstance(values, CategoricalDistribution):
+                places = [values.choices.index(value) for value in places]
+            axes.plot(places, losses, markerfacecolor=fill, **style)
+    complete = [record for record in trials if record["state"] == COMPLETE]
+    lowest = [*accumulate((record[LOSS] for record in complete), min)]
+    ends = [record["trial"] for record in complete] + [record["trial"] for record in trials[-1:]]
+    whole.step(ends, lowest + lowest[-1:], where="post", color=COLOURS["edge"], label="lowest of the complete ones")
     whole.legend()
     return figure

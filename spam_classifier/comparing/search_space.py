@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from spam_classifier import hints
 from spam_classifier.errors import UserError
 from spam_classifier.training.parser import check_settings
-
-try:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-except ModuleNotFoundError as error:
-    raise UserError(f"a search needs Optuna: {hints.install('search')}") from error
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
