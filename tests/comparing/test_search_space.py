@@ -100,7 +100,6 @@ def test_the_packaged_space_suits_every_config(name: str, tmp_path: Path) -> Non
         ("trainer.max_epochs: {low: 2, high: 8, step: 2}", "5 is not reached from 2 in steps of 2"),
         ("trainer.max_epochs: {low: 1, high: 9, step: 0}", "9 is not reached from 1 in steps of 0"),
         ("trainer.max_steps: {low: 1, high: 9}", "1 to 9 is no range"),  # the own value is -1, for no limit
-        ("model.lora_targets: [[c_attn], [c_fc]]", "choices are single values"),
         ("model.threshold: [0.5, best_f1]", "space.yaml: model.threshold can't be searched"),
         ("data.train_fraction: [0.5, 0.6]", "space.yaml: data.train_fraction can't be searched"),
         ("trainer.limit_val_batches: [1, 2]", "space.yaml: trainer.limit_val_batches can't be searched"),
@@ -112,6 +111,11 @@ def test_mistakes_name_the_file_and_the_setting(space: Space, text: str, said: s
         space(text)
     assert said in str(refusal.value)
     assert str(refusal.value).startswith("space.yaml")
+
+
+def test_choices_are_single_values() -> None:
+    with pytest.raises(ValueError, match="single values, not lists"):
+        _distribution([["c_attn"], ["c_fc"]], "c_attn")
 
 
 def test_values_are_put_into_the_settings() -> None:
