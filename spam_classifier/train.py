@@ -2,16 +2,26 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spam_classifier.errors import importing, one_line_errors
 from spam_classifier.training.help import print_help
 from spam_classifier.training.typed import asks_for_help, for_lightning, refuse_other_subcommands
 
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
 
-def main() -> None:
-    """Run the command line."""
+
+def main(states: Path | None = None, callbacks: Sequence["Callback"] = ()) -> None:
+    """Run the command line.
+
+    Args:
+        states: A directory for hidden states that other trainings use, too, one after the other.
+        callbacks: Further ones than the user's.
+    """
     words = sys.argv[1:]
     with one_line_errors():
         if asks_for_help(words):
@@ -21,7 +31,7 @@ def main() -> None:
         for_lightning(words)  # refuses what is wrong without Lightning, which takes seconds to import
         with importing(), without_collection():
             from spam_classifier.training.cli import run
-        run()
+        run(states, callbacks)
 
 
 @contextmanager

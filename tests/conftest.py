@@ -216,19 +216,6 @@ def on_gpu(command: Callable[..., Outcome]) -> Callable[..., Outcome]:
     return partial(command, fresh=True, CUDA_VISIBLE_DEVICES=VISIBLE)
 
 
-@pytest.fixture
-def forked_runs(forked: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fork the trainings that a command launches."""
-
-    def run(command: list[str], stdout: Any, **_: Any) -> SimpleNamespace:
-        done = forked(*command[2:]).outcome()
-        stdout.write(done.out + done.err)
-        return SimpleNamespace(returncode=done.code)
-
-    replaced = SimpleNamespace(run=run, STDOUT=subprocess.STDOUT)
-    monkeypatch.setattr("spam_classifier.comparing.launch.subprocess", replaced)
-
-
 @pytest.fixture(scope="session")
 def children() -> Callable[[int], list[int]]:
     """The child processes of a process."""

@@ -200,7 +200,9 @@ class Launched:
         self.fails: dict[str, BaseException] = {}
         self.messages = "label,text\n"
 
-    def fit(self, config: Path, seed: int, flags: Sequence[str], root: Path, *, defaults: dict | None) -> Path:
+    def fit(
+        self, config: Path, seed: int, flags: Sequence[str], root: Path, *, defaults: dict | None, states: Path
+    ) -> Path:
         self.fits.append((config.stem, seed))
         self.flags.append([*flags])
         self.defaults.append(defaults)
@@ -217,7 +219,7 @@ class Launched:
             (run / "checkpoints" / name).touch()
         return run
 
-    def test(self, root: Path) -> None:
+    def test(self, root: Path, *, states: Path) -> None:
         self.tests.append(root.parent.name)
         path = root / "lightning_logs/version_0/metrics.json"
         path.write_text(json.dumps(metrics_of(0.9, test=True)))
@@ -463,7 +465,7 @@ def test_row_18_needs_no_run(launched: Launched, run: Callable) -> None:
 
 
 @pytest.mark.slow
-def test_rows_are_trained(command: Callable, forked_runs: None, tmp_path: Path) -> None:
+def test_rows_are_trained(command: Callable, tmp_path: Path) -> None:
     flags = ["--data.corpus", "sample", "--data.validation_fraction", "0.05", "--data.max_length", "64"]
     flags += ["--trainer.accelerator", "cpu"]
     own = ["01", "16", "--configs", BOOK, "--shrink", "12", "--sizes", "8", "--steps", "3", "--baselines"]

@@ -67,7 +67,7 @@ def test_products_of_an_earlier_version_are_not_known() -> None:
 
 @pytest.mark.slow
 def test_products_that_were_computed_otherwise_are_said(
-    train: Callable, forked_runs: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = torch.get_float32_matmul_precision()
     try:

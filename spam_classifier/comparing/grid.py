@@ -32,6 +32,7 @@ from spam_classifier.training.typed import typed_flags
 
 TABLE_FILE = "experiments.md"
 SETTINGS_FILE = "settings.yaml"
+STATES_DIRECTORY = "hidden_states"  # of all runs, until they are finished
 NOTE_WIDTH = 110  # columns of the notes below the tables on a terminal
 AFTER_FIT = (TRAIN, VALIDATION, "run")  # in metrics.json once a fit is complete
 
@@ -78,6 +79,7 @@ class Grid:
         self.arguments = arguments
         self.flags = list(flags)
         self.directory: Path = (arguments.root / RUNS_DIRECTORY / arguments.name).resolve()
+        self.states = self.directory / STATES_DIRECTORY
         self.defaults = settings_of(self.flags)  # of the rows of a folder
         self.sizes: list[int] = arguments.sizes or [0]
         self.all_rows = read_rows(arguments.configs)
@@ -106,6 +108,8 @@ class Grid:
                     if run not in self.errors:
                         tqdm.write(f"{run} is complete", file=sys.stderr)
                     self._write()
+            if not self.errors:
+                shutil.rmtree(self.states, ignore_errors=True)
             return self._write()
 
     def _runs_of(self, rows: Iterable[Row]) -> list[Run]:
@@ -156,7 +160,7 @@ class Grid:
             directory = launched_run(run.root) if run.metrics() else self._fit(run)
             assert directory is not None
             if self.arguments.test and TEST not in run.metrics():
-                launch_test(run.root)
+                launch_test(run.root, states=self.states)
             if self.baselines and "baselines" not in run.metrics():
                 self.baselines.compare(directory)
         except UserError as error:
@@ -171,7 +175,9 @@ class Grid:
         with atomic_write(run.root / SETTINGS_FILE) as unfinished:
             unfinished.write_text(yaml.safe_dump(settings), encoding="utf-8")
         defaults = self.defaults if run.row.in_folder else None
-        directory = launch_fit(run.row.config, run.seed, settings["flags"], run.root, defaults=defaults)
+        directory = launch_fit(
+            run.row.config, run.seed, settings["flags"], run.root, defaults=defaults, states=self.states
+        )
         checkpoints = directory / CHECKPOINTS_DIRECTORY
         if any(checkpoints.glob(f"{BEST_PREFIX}*")):  # last.ckpt, for resuming, is as large
             (checkpoints / LAST_CHECKPOINT).unlink(missing_ok=True)

@@ -114,6 +114,18 @@ class FrozenPrefix:
         """Whether no block is trainable."""
         return self.blocks == len(self.net.backbone.h)
 
+    def states_of_rows(self, lengths: Tensor) -> Tensor:
+        """How many states are kept of rows of so many tokens, int64 [N] to [N]."""
+        return torch.ones_like(lengths) if self.covers_all_blocks else lengths
+
+    def name(self) -> str:
+        """A name for the states of the same rows, after ``has_changed``: another one where they would differ."""
+        net = self.net
+        read = (net.token_position, net.padding_matters) if self.covers_all_blocks else ()
+        attention = [(block.attn.heads, block.attn.causal) for block in net.backbone.h]  # type: ignore[union-attr]
+        of = (self._digest, self.blocks, attention, read, self._products, torch.__version__)
+        return hashlib.sha256(repr(of).encode()).hexdigest()[:16]
+
     def logits(self, states: Tensor, batch: Batch) -> Tensor:
         """Logits of a batch, float [B, classes], from its kept states, float [B, T, width]."""
         if self.covers_all_blocks:

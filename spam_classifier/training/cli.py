@@ -4,7 +4,7 @@ import inspect
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,23 @@ class SpamCLI(LightningCLI):
         run: The run that is resumed or evaluated, None for a new one.
         typed: The flags as the user typed them.
         launched: The processes that the Trainer is going to launch.
+        states: A directory for hidden states that other trainings use, too.
+        callbacks: Further ones than the user's.
     """
 
-    def __init__(self, run: ResumedRun | None, typed: list[str], launched: Launched) -> None:
+    def __init__(
+        self,
+        run: ResumedRun | None,
+        typed: list[str],
+        launched: Launched,
+        states: Path | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
         self.run = run
         self.typed = typed
         self.launched = launched
+        self.states = states
+        self.further_callbacks = callbacks
         super().__init__(
             SpamClassifier,
             SpamDataModule,
@@ -131,7 +142,7 @@ class SpamCLI(LightningCLI):
             if flags.enable_checkpointing is not False:
                 callbacks += [self.best, last_checkpoint()]
         directory = self._run_directory(Path(flags.default_root_dir or "."))
-        callbacks += [directory, CheckMonitors()]
+        callbacks += [directory, CheckMonitors(), *self.further_callbacks]
         logger = self._loggers(flags.logger, directory)
         trainer = super().instantiate_trainer(callbacks=callbacks, logger=logger, plugins=plugins, **kwargs)
         self.launched.watch(trainer.strategy)
@@ -164,6 +175,7 @@ class SpamCLI(LightningCLI):
     @override
     def after_instantiate_classes(self) -> None:
         """Tell the model that a checkpoint replaces its weights, and the data to expect the run's messages."""
+        self.model.reuse.shared = self.states
         self.model.awaits_checkpoint = self.run is not None
         own_messages = not any(word.startswith("--data") for word in self.typed)
         self.datamodule.keeps_messages = self.run is not None and own_messages
@@ -313,8 +325,12 @@ def signalled(ended: SystemExit) -> int | None:
     return None
 
 
-def run() -> None:
+def run(states: Path | None = None, callbacks: Sequence[Callback] = ()) -> None:
     """Run the command line.
+
+    Args:
+        states: A directory for hidden states that other trainings use, too, one after the other.
+        callbacks: Further ones than the user's.
 
     Raises:
         UserError: Flags or files that can't work.
@@ -324,7 +340,7 @@ def run() -> None:
     with ending_together("fit --ckpt_path last goes on from the last checkpoint") as launched:
         sys.argv[1:], resumed = with_run_settings(for_lightning(typed))
         try:
-            SpamCLI(resumed, typed, launched)
+            SpamCLI(resumed, typed, launched, states, callbacks)
         except SystemExit as ended:
             sys.exit(signalled(ended) or ended.code)
         except UserError:

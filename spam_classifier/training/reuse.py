@@ -20,9 +20,11 @@ from spam_classifier.evaluation.text_tables import counted
 from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, Place, free_bytes, mapped_file, place_for
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import packed_type
+from spam_classifier.models.shared_states import SharedStates, key_of
 from spam_classifier.training.logger import run_directory
 
 GIGABYTE = 1e9
+ROWS_AT_ONCE = 4096  # whose tokens are in memory for their keys
 Key = tuple[int, int, int | None, str, torch.device | None]
 
 
@@ -38,6 +40,9 @@ class ReuseFrozenStates(Callback):
         enabled: Whether to keep states at all.
         memory_budget: Most gigabytes of states in the host's memory, in each process.
         disk_budget: Most gigabytes of states in files of the run directory, once the memory budget is used up.
+
+    Attributes:
+        shared: A directory of states that other trainings use, too; None for states of this training alone.
     """
 
     def __init__(self, enabled: bool, memory_budget: float, disk_budget: float) -> None:
@@ -45,6 +50,7 @@ class ReuseFrozenStates(Callback):
         self.memory_budget = memory_budget * GIGABYTE
         self.disk_budget = disk_budget * GIGABYTE
         self.prefix: FrozenPrefix | None = None
+        self.shared: Path | None = None
         self._kept: dict[Key, tuple[object, HiddenStates | None]] = {}
         self._stages: dict[str, HiddenStates | None] = {}
         self._has_fitted = False
@@ -133,13 +139,22 @@ class ReuseFrozenStates(Callback):
         return self._kept[key][1]
 
     def _compute(self, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
-        padded_length = loader.padded_length if prefix.net.padding_matters else None
-        lengths = loader.row_lengths if padded_length is None else torch.full_like(loader.row_lengths, padded_length)
-        counts = torch.ones_like(lengths) if prefix.covers_all_blocks else lengths
+        counts = prefix.states_of_rows(self._row_lengths(loader, prefix))
+        if self.shared is not None and (shared := self._take_shared(self.shared, counts, loader, prefix, trainer)):
+            return shared
         allocated = self._allocate(int(counts.sum()), prefix, trainer)
         if not trainer.strategy.reduce_boolean_decision(allocated is not None, all=True) or allocated is None:
             return None
         tokens, place = allocated
+        starts = self._fill(tokens, torch.arange(len(counts)), loader, prefix, trainer)
+        return HiddenStates(tokens, starts.to(tokens.device), counts.to(tokens.device), int(counts.max()), place)
+
+    def _fill(
+        self, tokens: Tensor, rows: Tensor, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer
+    ) -> Tensor:
+        """Compute the states of rows, int64 [N], into float [states, width]; where each begins, int64 [N]."""
+        lengths = self._row_lengths(loader, prefix)[rows]
+        counts = prefix.states_of_rows(lengths)
         device = prefix.net.backbone.wte.weight.device
         with trainer.precision_plugin.forward_context():
             bfloat16 = packed_type(prefix.net.backbone) == torch.bfloat16
@@ -147,7 +162,7 @@ class ReuseFrozenStates(Callback):
         order = torch.cat(batches)
         starts = torch.empty_like(counts)
         starts[order] = counts[order].cumsum(0) - counts[order]
-        places = [slice(int(starts[rows[0]]), int(starts[rows[-1]] + counts[rows[-1]])) for rows in batches]
+        places = [slice(int(starts[batch[0]]), int(starts[batch[-1]] + counts[batch[-1]])) for batch in batches]
         own = range(trainer.global_rank, len(batches), trainer.world_size)
         bar = tqdm(
             desc="frozen blocks",
@@ -158,13 +173,50 @@ class ReuseFrozenStates(Callback):
             # without a terminal there is no bar
             disable=None if trainer.is_global_zero and trainer.progress_bar_callback is not None else True,
         )
-        gathered = (loader.gather(batches[number], padded_length).to(device) for number in own)
+        padded_length = loader.padded_length if prefix.net.padding_matters else None
+        gathered = (loader.gather(rows[batches[number]], padded_length).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
             for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
                 tokens[places[number]].copy_(of_batch)
         if trainer.world_size > 1:
             exchange(tokens, places, device)
-        return HiddenStates(tokens, starts.to(tokens.device), counts.to(tokens.device), int(counts.max()), place)
+        return starts
+
+    @staticmethod
+    def _row_lengths(loader: BatchLoader, prefix: FrozenPrefix) -> Tensor:
+        """Tokens of each row, int64 [N], with the padding if that matters."""
+        padded_length = loader.padded_length if prefix.net.padding_matters else None
+        return loader.row_lengths if padded_length is None else torch.full_like(loader.row_lengths, padded_length)
+
+    def _take_shared(
+        self, directory: Path, counts: Tensor, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer
+    ) -> HiddenStates | None:
+        """The states of all rows from a directory, to which the missing ones are added; None if that is not exact."""
+        with trainer.precision_plugin.forward_context():
+            exact = trainer.world_size == 1 and packed_type(prefix.net.backbone) == torch.float32
+        if not exact:
+            rank_zero_info("hidden states are not shared: they are exact for one process in float32 on an x86 CPU only")
+            return None
+        shared = SharedStates(directory, prefix.name(), prefix.net.backbone.wte.weight.shape[1])
+        if shared.bytes_with(int(counts.sum())) > self.disk_budget:
+            rank_zero_info(f"hidden states are not shared: with these, {directory} could exceed --model.prefix_disk")
+            return None
+        lengths = self._row_lengths(loader, prefix).tolist()
+        padded_length = loader.padded_length if prefix.net.padding_matters else None
+        keys = []
+        for rows in torch.arange(len(lengths)).split(ROWS_AT_ONCE):
+            ids = loader.gather(rows, padded_length).input_ids.numpy()
+            keys += [key_of(row[: lengths[number]]) for row, number in zip(ids, rows.tolist(), strict=True)]
+        try:
+            states, starts, computed = shared.take(
+                keys, counts, lambda tokens, rows: self._fill(tokens, rows, loader, prefix, trainer)
+            )
+        except OSError as error:
+            rank_zero_info(f"hidden states are not shared: cannot write to {directory} ({error.strerror})")
+            return None
+        what = f"hidden states after {counted(prefix.blocks, 'frozen block')}: {counted(computed, 'message')} computed"
+        rank_zero_info(f"{what}, {len(keys) - computed:,} taken from {directory}")
+        return HiddenStates(states, starts, counts, int(counts.max()), Place.DISK)
 
     def _allocate(self, states: int, prefix: FrozenPrefix, trainer: pl.Trainer) -> tuple[Tensor, Place] | None:
         """An empty tensor for the states, and where it is; None if no place has room for them."""

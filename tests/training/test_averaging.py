@@ -96,7 +96,7 @@ def test_figures_and_checkpoints_are_of_the_average(
 
 @pytest.mark.slow
 def test_an_averaged_run_is_trained_again_bit_for_bit(
-    train: Callable, forked_runs: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    train: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(*FIT, *EMA).code == 0
     monkeypatch.setattr(sys, "argv", ["rerun.py"])
