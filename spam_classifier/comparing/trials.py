@@ -35,6 +35,8 @@ SETTINGS_FILE = "settings.yaml"
 TRIAL_FILE = "trial.yaml"  # the whole config of a trial
 BEST_FILE, DEFAULT_FILE = "best.yaml", "default.yaml"  # configs; the second is the one that was given, with the flags
 CONFIRM = "confirm"
+REDUCTION = 3
+RUNGS = {REDUCTION**power for power in range(20)}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -58,7 +60,7 @@ class Search:
             )
         self.notes.append(
             f"Trial 0 has the config's own values. Seed {arguments.seed} draws splits, initial weights, the order of "
-            "messages and what is tried. A trial is pruned when its loss after a validation is not among the lowest."
+            "messages and what is tried. A trial is pruned when its loss after 1, 3, 9 ... validations is not in the lowest third."
         )
 
     def run(self) -> str:
@@ -112,8 +114,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         connect = partial(sqlite3.connect, self.directory / "search.db")  # a path in a URL would have to be escaped
         storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
-        pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
-        self.study = optuna.create_study(storage=storage, study_name="search", pruner=pruner, load_if_exists=True)
+        self.study = optuna.create_study(storage=storage, study_name="search", load_if_exists=True)
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial({name: value_of(self.settings, name) for name in self.space})
         waiting = self.study.get_trials(deepcopy=False, states=[TrialState.WAITING])
@@ -135,15 +136,15 @@ class Search:
         _write_yaml(root / TRIAL_FILE, with_values(self.settings, trial.params))
         losses: list[float] = []
 
-        def is_hopeless(validation: int, loss: float) -> bool:
+        def on_validation(validation: int, loss: float) -> bool:
             losses.append(loss)
             trial.report(loss, validation)
-            return trial.should_prune()
+            return self._is_hopeless(validation, loss)
 
         began = time.perf_counter()
         ended: dict[str, Any] = {}  # arguments of tell
         try:
-            launch_fit(root / TRIAL_FILE, None, [], root, states=self.states, on_validation=is_hopeless)
+            launch_fit(root / TRIAL_FILE, None, [], root, states=self.states, on_validation=on_validation)
             if not losses:
                 raise UserError("it was never validated: leave out --trainer.limit_val_batches 0")
             ended["values"] = min(losses)
@@ -162,6 +163,18 @@ class Search:
         for other in {*range(number + 1)} - {self.best()}:
             if run := launched_run(self._root(other)):
                 shutil.rmtree(run / CHECKPOINTS_DIRECTORY, ignore_errors=True)
+
+    def _is_hopeless(self, validation: int, loss: float) -> bool:
+        """Whether a loss is not in the lowest third after 1, 3, 9 ... validations.
+
+        This is asynchronous successive halving (Li et al. 2020, "A System for Massively Parallel Hyperparameter
+        Tuning"). Optuna's own also counts the interrupted trials, so a resumed search would go another way.
+        """
+        if validation not in RUNGS:
+            return False
+        others = [trial.intermediate_values for trial in self._finished()]
+        losses = sorted([loss, *(values[validation] for values in others if validation in values)])
+        return loss > losses[max(1, len(losses) // REDUCTION) - 1]
 
     def _root(self, number: int) -> Path:
         return self.directory / "trials" / str(number)
