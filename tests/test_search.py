@@ -58,6 +58,8 @@ class Launched:
 def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Launched:
     fake = Launched()
     monkeypatch.setattr(trials, "launch_fit", fake.fit)
+    monkeypatch.setattr(trials, "draw_search", lambda *_: None)
+    monkeypatch.setattr(trials, "save_png", lambda _, path: path.touch())
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(CONFIG)
     Path("space.yaml").write_text(SPACE)
@@ -98,7 +100,6 @@ def test_the_best_of_all_trials_becomes_a_config(launched: Launched, search: Cal
     assert (settings["model"]["dropout"], settings["data"]["split_seed"]) == (0.2, 123)
     assert {settings["data"]["split_seed"] for settings in launched.configs} == {123}
     assert [path.parts[3] for path in DIRECTORY.rglob("*.ckpt")] == [str(best["trial"])]
-    assert (DIRECTORY / "search.png").read_bytes().startswith(b"\x89PNG")
     assert not (DIRECTORY / "hidden_states").exists()
     assert re.search(r"trial 1: \w+, validation loss [\d.]+ after \d validation", err)
 
@@ -235,6 +236,7 @@ def test_a_search_is_killed_and_resumed_and_its_best_can_be_trained(
     complete = found[found["state"] == "complete"]
     best = complete.loc[complete["validation loss"].idxmin()]
     assert best["trial"] > 0  # the config's own learning rate is far too low
+    assert (DIRECTORY / "search.png").read_bytes().startswith(b"\x89PNG")
     assert "F1 of the best minus F1 of the config is" in done.out
     assert set(pd.read_csv(DIRECTORY / "confirm/experiments.csv")["seed"]) == {124, 125}
     again = call(train_main, "fit", "--config", DIRECTORY / "best.yaml", "--trainer.enable_progress_bar", "false")

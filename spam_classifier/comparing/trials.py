@@ -60,7 +60,8 @@ class Search:
             )
         self.notes.append(
             f"Trial 0 has the config's own values. Seed {arguments.seed} draws splits, initial weights, the order of "
-            "messages and what is tried. A trial is pruned when its loss after 1, 3, 9 ... validations is not in the lowest third."
+            "messages and what is tried. A trial is pruned when its loss after 1, 3, 9 ... validations is not in the "
+            "lowest third."
         )
 
     def run(self) -> str:
