@@ -82,9 +82,9 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     arguments = parser.parse_args(own)
     if Path(arguments.name).name != arguments.name:
         parser.error(f"--name {arguments.name}: give a name, the directory for lightning_logs is --root")
-    for flag, value, least in (("--trials", arguments.trials, 1), ("--confirm", arguments.confirm, 0)):
-        if value < least:
-            raise UserError(f"{flag} must be at least {least}, not {value}")
+    for name, least in (("trials", 1), ("seed", 0), ("confirm", 0)):
+        if (value := getattr(arguments, name)) < least:
+            raise UserError(f"--{name} must be at least {least}, not {value}")
     if not arguments.space.is_file():
         raise UserError(f"--space {arguments.space}: no such file; copy {PACKAGED_SPACE} to begin with")
     arguments.config = find_config(arguments.config, "CONFIG")

@@ -132,7 +132,7 @@ def test_a_trial_that_fails_is_named_and_the_search_goes_on(launched: Launched, 
     launched.fails[2] = RunFailed("no room | none")
     code, out, err = search(trials=3)
     assert code == 0
-    assert "trial 1: fail, no room | none" in err
+    assert "trial 1: failed, no room | none" in err
     assert table()["state"].tolist()[:2] == ["complete", "failed"]
     assert len(table()) == 3
     assert "no room | none" in out
@@ -175,6 +175,7 @@ def test_another_search_is_refused(launched: Launched, search: Callable, change:
     [
         (["--name", "mine"], "{}/lightning_logs/mine holds other files than a search"),
         (["--trials", "0"], "--trials must be at least 1, not 0"),
+        (["--seed", "-1"], "--seed must be at least 0, not -1"),
         (["--confirm", "-1"], "--confirm must be at least 0, not -1"),
         (["--space", "none.yaml"], "--space none.yaml: no such file"),
         (["--", "--model.learning_rate", "0.1"], "space.yaml searches model.learning_rate, so --model.learning_rate"),
@@ -238,7 +239,7 @@ def test_a_search_is_killed_and_resumed_and_its_best_can_be_trained(
     assert best["trial"] > 0  # the config's own learning rate is far too low
     assert (DIRECTORY / "search.png").read_bytes().startswith(b"\x89PNG")
     assert "F1 of the best minus F1 of the config is" in done.out
-    assert set(pd.read_csv(DIRECTORY / "confirm/experiments.csv")["seed"]) == {124, 125}
+    assert set(pd.read_csv(DIRECTORY / f"confirm_{best['trial']}/experiments.csv")["seed"]) == {124, 125}
     again = call(train_main, "fit", "--config", DIRECTORY / "best.yaml", "--trainer.enable_progress_bar", "false")
     assert again.code == 0, again.err
     curves = json.loads(Path("lightning_logs/version_0/metrics.json").read_text())["curves"]

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 import yaml
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from spam_classifier.comparing.directory import own_directory
 from spam_classifier.comparing.grid import Grid
 from spam_classifier.comparing.launch import RunFailed, RunStopped, launch_fit, launched_run
-from spam_classifier.comparing.search_results import LOSS, draw_search, record_of, sentence_of, table_of
+from spam_classifier.comparing.search_results import LOSS, STATES, draw_search, record_of, sentence_of, table_of
 from spam_classifier.comparing.search_space import read_space, value_of, with_values
 from spam_classifier.comparing.table import paired_differences
 from spam_classifier.errors import UserError, one_line
@@ -34,7 +35,6 @@ from spam_classifier.training.typed import typed_flags
 SETTINGS_FILE = "settings.yaml"
 TRIAL_FILE = "trial.yaml"  # the whole config of a trial
 BEST_FILE, DEFAULT_FILE = "best.yaml", "default.yaml"  # configs; the second is the one that was given, with the flags
-CONFIRM = "confirm"
 REDUCTION = 3
 RUNGS = {REDUCTION**power for power in range(20)}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -68,7 +68,7 @@ class Search:
         """Run the trials that are missing, write the results after each one, and return them for a terminal.
 
         Raises:
-            UserError: The directory is in use or holds other files or another search, or no trial succeeded.
+            UserError: The directory is in use or holds other files or another search, or the config itself fails.
         """
         with own_directory(self.directory, SETTINGS_FILE, "a search"):
             self._open()
@@ -78,10 +78,9 @@ class Search:
                     progress.update(number - progress.n)
                     self._try_next(number)
                     self._write()
+            conclusion = self._confirm() if self.arguments.confirm else ""
             shutil.rmtree(self.states, ignore_errors=True)
-            if self.best() is None:
-                raise UserError(f"no trial succeeded: see {self.directory / 'search.md'}")
-            return self._write(self._confirm() if self.arguments.confirm else "")
+            return self._write(conclusion)
 
     @property
     def states(self) -> Path:
@@ -90,9 +89,8 @@ class Search:
 
     def best(self) -> int | None:
         """The number of the trial with the lowest loss; None before one is complete."""
-        losses = [
-            (trial.value, number) for number, trial in enumerate(self._finished()) if trial.state.name == "COMPLETE"
-        ]
+        finished = enumerate(self._finished())
+        losses = [(trial.value, number) for number, trial in finished if trial.state == TrialState.COMPLETE]
         return min(losses)[1] if losses else None
 
     def _finished(self) -> list[FrozenTrial]:
@@ -122,14 +120,16 @@ class Search:
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
             # a kill in between leaves it running: it must not wait twice
-            if values and values not in [known.system_attrs["fixed_params"] for known in waiting]:
+            is_repeated = values in [known.system_attrs["fixed_params"] for known in waiting]
+            if values and not is_repeated and "error" not in trial.user_attrs:
                 self.study.enqueue_trial(values)
             self.study.tell(trial.number, state=TrialState.FAIL)
 
     def _try_next(self, number: int) -> None:
         """Run a trial and keep how it ended; one that is interrupted is repeated."""
         # the state of a sampler is not kept: with a seed for each trial, a resumed search tries what it would have
-        self.study.sampler = optuna.samplers.TPESampler(seed=self.arguments.seed + number)
+        seed = np.random.SeedSequence([self.arguments.seed, number]).generate_state(1)
+        self.study.sampler = optuna.samplers.TPESampler(seed=int(seed[0]))
         trial = self.study.ask({**self.space})
         root = self._root(number)
         shutil.rmtree(root, ignore_errors=True)
@@ -143,24 +143,26 @@ class Search:
             return self._is_hopeless(validation, loss)
 
         began = time.perf_counter()
-        ended: dict[str, Any] = {}  # arguments of tell
+        ended: dict[str, Any] = {"state": TrialState.PRUNED}
+        reason = ""
         try:
             launch_fit(root / TRIAL_FILE, None, [], root, states=self.states, on_validation=on_validation)
             if not losses:
                 raise UserError("it was never validated: leave out --trainer.limit_val_batches 0")
-            ended["values"] = min(losses)
+            ended = {"values": min(losses)}
         except RunStopped:
-            ended["state"] = TrialState.PRUNED
+            pass
         except UserError as error:
             reason = error.reason if isinstance(error, RunFailed) else one_line(str(error))
             if number == 0:
                 raise UserError(f"{self.arguments.config} itself fails: {reason}") from error
-            trial.set_user_attr("error", reason)
-            ended["state"] = TrialState.FAIL
+            ended = {"state": TrialState.FAIL}
         trial.set_user_attr("seconds", time.perf_counter() - began)
+        if reason:  # the last before its end: without an error a failed trial is an interrupted one
+            trial.set_user_attr("error", reason)
         told = self.study.tell(trial, **ended)
-        outcome = trial.user_attrs.get("error") or f"validation loss {min(losses):.5f} after {len(losses)} validations"
-        tqdm.write(f"trial {number}: {told.state.name.lower()}, {outcome}", file=sys.stderr)
+        outcome = reason or f"validation loss {min(losses):.5f} after {len(losses)} validations"
+        tqdm.write(f"trial {number}: {STATES[told.state.name]}, {outcome}", file=sys.stderr)
         for other in {*range(number + 1)} - {self.best()}:
             if run := launched_run(self._root(other)):
                 shutil.rmtree(run / CHECKPOINTS_DIRECTORY, ignore_errors=True)
@@ -188,8 +190,9 @@ class Search:
         configs = [self.directory / name for name in (DEFAULT_FILE, BEST_FILE)]
         _write_yaml(configs[0], self.settings)
         asked: dict[str, Any] = {"configs": configs, "seeds": seeds, "rows": [], "sizes": None, "shrink": None}
-        asked |= {"name": f"{self.arguments.name}/{CONFIRM}", "root": self.arguments.root}
+        asked |= {"name": f"{self.arguments.name}/confirm_{self.best()}", "root": self.arguments.root}
         grid = Grid(argparse.Namespace(**asked, test=True, baselines=False), [])
+        grid.states = self.states
         print(grid.run(), end="\n\n", flush=True)
         return sentence_of(paired_differences(pd.read_csv(grid.directory / "experiments.csv")), seeds)
 
