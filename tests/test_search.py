@@ -90,7 +90,8 @@ def test_the_best_of_all_trials_becomes_a_config(launched: Launched, search: Cal
     assert found.loc[0, ["model.learning_rate", "data.batch_size"]].tolist() == [5e-5, 8]  # the config's own
     complete = found[found["state"] == "complete"]
     best = complete.loc[complete["validation loss"].idxmin()]
-    assert found["validations"].tolist() == [3 if state == "complete" else 1 for state in found["state"]]
+    assert set(complete["validations"]) == {3}
+    assert 1 in set(found[found["state"] == "pruned"]["validations"]) <= {1, 3}
     assert f"The best of 6 trials is trial {best['trial']}" in out
     assert out.splitlines()[1].split()[:2] == ["0", "complete"]
     assert max(map(len, out.partition("\n\nThe best")[0].splitlines())) <= 120
