@@ -102,6 +102,7 @@ def _launch(
     context = _context()
     ours, theirs = context.Pipe()
     path = root / OUTPUT_FILE
+    path.touch()
     process: Any = context.Process(target=_train, args=(words, Path.cwd(), path, states, theirs))
     process.start()
     theirs.close()

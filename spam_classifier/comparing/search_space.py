@@ -50,7 +50,7 @@ def read_space(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Distr
         try:
             space[name] = _distribution(values, own)
             if space[name] != _distribution(values):
-                notes.append(f"the config's own {name} {own} was added to the space")
+                notes.append(f"The config's own {name} {own} was added to the space.")
         except (TypeError, ValueError) as error:
             raise UserError(f"{place}: {error}; the config's own value, {own}, has to fit, too") from error
     return space, notes

@@ -144,20 +144,16 @@ def figure_table(runs: pd.DataFrame) -> Lines:
 def paired_differences(runs: pd.DataFrame) -> Lines:
     """Differences in F1, seed by seed: each config minus the first one, each GPT-2 minus the linear models.
 
-    Only runs with the same messages are paired. The seeds draw their splits from one corpus, so the splits overlap and
-    the differences are not independent: the variance of their mean is taken as s^2 (1/n + evaluated/trained) for n
-    seeds (Nadeau and Bengio 2003, "Inference for the Generalization Error").
+    Only runs with the same messages are paired.
 
     Returns:
-        A line for each pair: what is subtracted from what, the mean difference in percentage points, its 95% interval
-        by Student's t, and p of the corrected t-test. The last two are missing where there are too few seeds, where all
-        differences are equal, or where the train splits have a size: they overlap less than the correction assumes.
+        A line for each pair: what is subtracted from what, the mean difference in percentage points, and its interval
+        and p by ``corrected_interval``. The last two are missing where there are too few seeds, where all differences
+        are equal, or where the train splits have a size: they overlap less than the correction assumes.
 
     Raises:
         ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
     """
-    from scipy.stats import t as student
-
     trained = runs[runs["split"] == TRAIN].set_index(["config", "size", "seed"])["messages"].to_dict()
     several = runs["config"].nunique() > 1
     lines = []
@@ -176,17 +172,39 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
             differences = 100 * (pairs["f1"] - pairs["f1 of other"]).astype(float)
             mean = float(differences.mean())
             share = float((pairs["messages"] / [trained[config, size, seed] for seed in pairs.index]).mean())
-            error = float(differences.std()) * math.sqrt(1 / len(pairs) + share)
             what = f"{config} minus {first}" if model == GPT2 else f"{GPT2} minus {model}"
             where = f", {config}" if model != GPT2 and several else ""
             line = {"split": split, "per class": size or None, "F1 of": what + where, "seeds": len(pairs)}
             line |= {"difference": f"{mean:+.2f}", "95% interval": None, "p": None}
-            if error > 1e-9 and not size and len(pairs) >= FEWEST_SEEDS:
-                reach = error * float(student.ppf(0.975, len(pairs) - 1))
-                p = 2 * float(student.sf(abs(mean) / error, len(pairs) - 1))
+            if differences.std() > 1e-9 and not size and len(pairs) >= FEWEST_SEEDS:
+                reach, p = corrected_interval(differences, share)
                 line |= {"95% interval": f"{mean - reach:.2f} to {mean + reach:.2f}", "p": f"{p:.2g}"}
             lines.append(line)
     return _without_empty_columns(lines)
+
+
+def corrected_interval(differences: pd.Series, share: float) -> tuple[float, float]:
+    """How uncertain the mean of differences over seeds is.
+
+    The seeds draw their splits from one corpus, so the splits overlap and the differences are not independent: the
+    variance of the mean is taken as s^2 (1/n + evaluated/trained) for n seeds (Nadeau and Bengio 2003, "Inference for
+    the Generalization Error").
+
+    Args:
+        differences: One for each seed.
+        share: Messages evaluated for each message trained on.
+
+    Returns:
+        Half the width of the 95% interval by Student's t, and p of the corrected t-test.
+
+    Raises:
+        ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
+    """
+    from scipy.stats import t as student
+
+    error, freedom = float(differences.std()) * math.sqrt(1 / len(differences) + share), len(differences) - 1
+    p = 2 * float(student.sf(abs(float(differences.mean())) / error, freedom))
+    return error * float(student.ppf(0.975, freedom)), p
 
 
 def narrow(lines: Lines) -> list[Lines]:

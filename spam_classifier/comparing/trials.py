@@ -25,7 +25,7 @@ from spam_classifier.comparing.search_space import read_space, value_of, with_va
 from spam_classifier.comparing.table import paired_differences
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.evaluation.style import save_png
-from spam_classifier.evaluation.text_tables import aligned_table, markdown_table
+from spam_classifier.evaluation.text_tables import aligned_table, counted, markdown_table
 from spam_classifier.files import atomic_write
 from spam_classifier.runs.find import CHECKPOINTS_DIRECTORY, RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
@@ -161,7 +161,7 @@ class Search:
         if reason:  # the last before its end: without an error a failed trial is an interrupted one
             trial.set_user_attr("error", reason)
         told = self.study.tell(trial, **ended)
-        outcome = reason or f"validation loss {min(losses):.5f} after {len(losses)} validations"
+        outcome = reason or f"validation loss {min(losses):.5f} after {counted(len(losses), 'validation')}"
         tqdm.write(f"trial {number}: {STATES[told.state.name]}, {outcome}", file=sys.stderr)
         for other in {*range(number + 1)} - {self.best()}:
             if run := launched_run(self._root(other)):

@@ -1,6 +1,7 @@
 """The benchmark scripts run, at a size that says nothing about speed."""
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -189,3 +190,17 @@ def test_a_search_has_the_figures_of_separate_trainings(tmp_path: Path) -> None:
     table = run("search.py", *TINY, "--heads", 2, "--corpus", "small.csv", "--trials", 3, "--separate", 0, cwd=tmp_path)
     ((*_, compared, same),) = rows_of(table)
     assert compared == same != "0"
+
+
+@pytest.mark.ci
+@pytest.mark.slow
+def test_repeats_are_counted_in_f1(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    labels = ["ham", "spam"] * 60
+    rows = [f"{label},{label} {' '.join(''.join(draw.choices('abcdefg', k=5)) for _ in range(6))}" for label in labels]
+    (tmp_path / "small.csv").write_text("\n".join(["label,text", *rows, *rows]) + "\n")
+    flags = ["--data.corpus", "small.csv", "--trainer.max_epochs", "1", "--data.stratify", "true"]
+    flags += ["--model.width", "8", "--model.heads", "1"]
+    table = run("repeats.py", "--seeds", 1, 2, 3, "--", *flags, cwd=tmp_path)
+    assert [row[0].partition(",")[0] for row in rows_of(table)] == ["GPT-2", "words", "characters"]
+    assert all(len(row) == 6 for row in rows_of(table))

@@ -55,8 +55,8 @@ def test_the_configs_own_value_is_added(space: Space) -> None:
     assert found["model.learning_rate"] == FloatDistribution(5e-5, 1e-3, log=True)
     assert found["model.trainable"] == CategoricalDistribution(["all", "lora", "last_block"])
     assert notes == [
-        "the config's own model.learning_rate 5e-05 was added to the space",
-        "the config's own model.trainable last_block was added to the space",
+        "The config's own model.learning_rate 5e-05 was added to the space.",
+        "The config's own model.trainable last_block was added to the space.",
     ]
 
 
