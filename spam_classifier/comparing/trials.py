@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sqlite3
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from spam_classifier.comparing.directory import own_directory
-from spam_classifier.comparing.grid import Grid
+from spam_classifier.comparing.grid import NOTE_WIDTH, Grid
 from spam_classifier.comparing.launch import RunFailed, RunStopped, launch_fit, launched_run
 from spam_classifier.comparing.search_results import LOSS, STATES, draw_search, record_of, sentence_of, table_of
 from spam_classifier.comparing.search_space import read_space, value_of, with_values
@@ -219,7 +220,7 @@ class Search:
             unfinished.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
         with atomic_write(self.directory / "search.png") as unfinished:
             save_png(draw_search(records, self.space), unfinished)
-        return "\n\n".join([*map(aligned_table, tables), "\n".join(note for note in notes if note)])
+        return "\n\n".join([*map(aligned_table, tables), *(textwrap.fill(note, NOTE_WIDTH) for note in notes if note)])
 
 
 def _write_yaml(path: Path, contents: Any) -> None:
