@@ -44,5 +44,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --upgrade "pip>=25.1"  # the first with --group
-	$(BIN)/pip install --constraint constraints.txt --editable ".[baseline,export,metrics,parquet,serve]" --group dev
+	$(BIN)/pip install --constraint constraints.txt --editable ".[baseline,export,metrics,parquet,search,serve]" --group dev
 	@touch $@

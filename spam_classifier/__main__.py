@@ -14,6 +14,7 @@ COMMANDS = {
     "serve": "serve a run over HTTP, with a web page",
     "export": "write a run for transformers or ONNX",
     "experiments": "train configs over seeds and sizes, into one table",
+    "search": "search the settings that suit a corpus",
     "baseline": "compare a run with linear baselines",
     "label_errors": "list labels of a run's messages that are probably wrong",
     "rerun": "train a run again and compare",

@@ -20,6 +20,7 @@ EXTRAS = {
     "export": "onnx",
     "parquet": "pyarrow",
     "baseline": "scikit-learn",
+    "search": "optuna",
 }
 
 
@@ -159,6 +160,8 @@ def test_what_was_meant() -> None:
         ("rerun", "--seed_everything 1", "flags of fit follow after --, as in"),
         ("experiments", "01 --data.corpus x", "flags of fit follow after --, as in"),
         ("experiments", "--name a/b", "--name a/b: give a name"),
+        ("search", "book --name a/b", "--name a/b: give a name"),
+        ("search", "book --data.corpus x", "flags of fit follow after --, as in"),
         ("experiments", "--steps 7", "--steps has no effect without --sizes"),
     ],
 )
@@ -175,8 +178,8 @@ def test_the_shared_flags_are_in_every_command(call: Callable, command: str) -> 
     words = ["onnx"] if command == "export" else []
     said = call(import_module(f"spam_classifier.{command}").main, *words, "--help").out
     assert "--root DIR" in said
-    assert ("--ckpt_path RUN" in said) == (command != "experiments")
-    assert ("--accelerator NAME" in said) == (command in ("predict", "serve", "experiments", "rerun"))
+    assert ("--ckpt_path RUN" in said) == (command not in ("experiments", "search"))
+    assert ("--accelerator NAME" in said) == (command in ("predict", "serve", "experiments", "search", "rerun"))
 
 
 def test_flags_of_fit_come_after_the_dashes() -> None:

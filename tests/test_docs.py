@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from spam_classifier import experiments, find_config, serve
+from spam_classifier import experiments, find_config, search, serve
 from spam_classifier.comparing.rows import choose_rows, read_rows
 from spam_classifier.data.corpora import read_corpus
 
@@ -117,12 +117,13 @@ def test_fit_commands(train: Callable, tmp_path: Path, flags: str) -> None:
 
 
 def test_other_flags_of_fit_are_accepted() -> None:
-    """Those of commands that aren't run, and of ``experiments``."""
+    """Those of commands that aren't run, and of ``experiments`` and ``search``."""
     from spam_classifier.training.parser import settings_of
     from spam_classifier.training.typed import for_lightning
 
     assert len(PARSED) == len(ONLY_PARSED)
-    behind = [words[words.index("--") + 1 :] for words in words_of("experiments") if "--" in words]
+    several = [*words_of("experiments"), *words_of("search")]
+    behind = [words[words.index("--") + 1 :] for words in several if "--" in words]
     for words in (*(shlex.split(fit.removeprefix(FIT)) for fit in PARSED), *behind):
         assert settings_of(for_lightning(["fit", *words])[1:])
 
@@ -203,6 +204,14 @@ def test_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {arguments.name for arguments, _ in parsed} >= {"experiments", "messages", "small", "sizes"}
 
 
+def test_searches() -> None:
+    """Each names a config that exists; how they run, tests/test_search.py checks. The page shows the packaged space."""
+    parsed = [search.parse(words) for words in words_of("search")]
+    assert {arguments.name for arguments, _ in parsed} == {"search", "messages_search"}
+    (shown,) = (block for path, kind, block in BLOCKS if path.name == "search.md" and kind == "yaml")
+    assert yaml.safe_load(shown) == yaml.safe_load(search.PACKAGED_SPACE.read_text())
+
+
 def test_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     for words in words_of("serve"):
         monkeypatch.setattr("sys.argv", ["serve", *words])
@@ -227,7 +236,8 @@ def test_python_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_every_command_is_tested() -> None:
     """What no test here runs is named in ``NOT_RUN``."""
     commands = ("train fit", "train test", "train validate", "predict", "serve", "export", "experiments", "baseline")
-    run = tuple(f"python -m spam_classifier.{name}" for name in (*commands, "label_errors", "rerun"))
+    commands += ("search", "label_errors", "rerun")
+    run = tuple(f"python -m spam_classifier.{name}" for name in commands)
     assert [command for command in COMMANDS if not command.startswith((*run, *NOT_RUN))] == []
     assert [start for start in NOT_RUN if not any(command.startswith(start) for command in COMMANDS)] == []
 

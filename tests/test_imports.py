@@ -36,9 +36,21 @@ OF_EXTRAS = {  # the modules that need an extra
     "export": [f"exporting.{name}" for name in ("int8_graph", "onnx_export", "onnx_graph")],
     "parquet": ["data.parquet", "judging.parquet_output"],
     "metrics": ["serving.metrics"],
+    "search": [f"comparing.{name}" for name in ("search_results", "search_space", "trials")],
     "serve": [f"serving.{name}" for name in ("bad_texts", "pages", "request_limits", "schema", "server", "web_app")],
 }
-LIGHT = ["__main__", "train", "predict", "serve", "export", "experiments", "baseline", "label_errors", "rerun"]
+LIGHT = [
+    "__main__",
+    "train",
+    "predict",
+    "serve",
+    "export",
+    "experiments",
+    "search",
+    "baseline",
+    "label_errors",
+    "rerun",
+]
 
 
 def imported_by(code: str, cwd: Path) -> set[str]:

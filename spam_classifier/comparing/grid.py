@@ -17,13 +17,14 @@ from tqdm import tqdm
 
 from spam_classifier import hints
 from spam_classifier.comparing import pictures, table
+from spam_classifier.comparing.directory import own_directory
 from spam_classifier.comparing.launch import RunFailed, launch_fit, launch_test, launched_run, splits_digest
 from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.evaluation.style import save_png
 from spam_classifier.evaluation.text_tables import aligned_table, markdown_table
-from spam_classifier.files import atomic_write, locked, writing
+from spam_classifier.files import atomic_write
 from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.training.parser import check_settings, settings_of
@@ -96,25 +97,17 @@ class Grid:
         Raises:
             UserError: The directory is in use, or it holds other files or runs with other settings.
         """
-        with writing(self.directory):
-            self.directory.parent.mkdir(parents=True, exist_ok=True)
-        lock = self.directory.with_name(f".{self.directory.name}.lock")
-        busy = f"another command is at work in this directory ({lock}): wait for it, or choose another --name"
-        with locked(lock, lock, busy):
+        with own_directory(self.directory, TABLE_FILE, "experiments"):
             self._open_directory()
             self._write()
-            try:
-                # without a terminal there is no bar
-                with tqdm(self.asked, desc="runs", unit=" run", disable=None, leave=False) as progress:
-                    for run in progress:
-                        progress.set_postfix_str(str(run))
-                        self._complete(run)
-                        if run not in self.errors:
-                            tqdm.write(f"{run} is complete", file=sys.stderr)
-                        self._write()
-            except KeyboardInterrupt:
-                print(f"\nfinished runs are kept in {self.directory}: the same command continues", file=sys.stderr)
-                raise
+            # without a terminal there is no bar
+            with tqdm(self.asked, desc="runs", unit=" run", disable=None, leave=False) as progress:
+                for run in progress:
+                    progress.set_postfix_str(str(run))
+                    self._complete(run)
+                    if run not in self.errors:
+                        tqdm.write(f"{run} is complete", file=sys.stderr)
+                    self._write()
             if not self.errors:
                 shutil.rmtree(self.states, ignore_errors=True)
             return self._write()
@@ -150,8 +143,6 @@ class Grid:
 
     def _open_directory(self) -> None:
         """Make the directory, or check that its runs had the same configs and flags as those asked for."""
-        if self.directory.exists() and any(self.directory.iterdir()) and not (self.directory / TABLE_FILE).is_file():
-            raise UserError(f"{self.directory} holds other files than experiments: choose another --name")
         finished = [run for run in self._runs_of(self.all_rows) if run.metrics()]
         for run in finished:
             path = run.root / SETTINGS_FILE

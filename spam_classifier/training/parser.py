@@ -118,10 +118,15 @@ def settings_parser() -> OneLineParser:
     return parser
 
 
-def settings_of(flags: Sequence[str]) -> dict[str, Any]:
-    """The settings that flags of ``fit`` give, as a config has them; ends the command if a flag is wrong."""
+def settings_of(flags: Sequence[str], *, defaults: bool = False) -> dict[str, Any]:
+    """The settings that flags of ``fit`` give, as a config has them; ends the command if a flag is wrong.
+
+    Args:
+        flags: The flags.
+        defaults: Whether to give all other settings, too.
+    """
     parser = settings_parser()
-    given = parser.parse_args(list(flags), defaults=False)
+    given = parser.parse_args(list(flags), defaults=defaults)
     given.pop("config", None)
     return yaml.safe_load(parser.dump(given, skip_validation=True, skip_none=False)) or {}
 

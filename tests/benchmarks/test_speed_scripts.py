@@ -10,6 +10,8 @@ import pytest
 import torch
 import transformers
 
+from spam_classifier.data.corpora import read_corpus
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = ["--layers", "2", "--width", "32"]
 COMPARED = [*TINY, "--heads", "2", "--gemm", "64", "--corpus", "small.csv"]
@@ -178,6 +180,16 @@ def test_messages_have_the_same_bits_in_any_company(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
     table = run("same_bits.py", *TINY, "--corpus", "small.csv", cwd=tmp_path)
     assert [row[1:] for row in rows_of(table)] == [["120", "0"]] * 4
+
+
+@pytest.mark.ci
+@pytest.mark.slow
+def test_a_search_has_the_figures_of_separate_trainings(tmp_path: Path) -> None:
+    few = read_corpus("sample").messages.groupby("label").head(60)  # no near-duplicates, which recommended removes
+    few.to_csv(tmp_path / "small.csv", index=False)
+    table = run("search.py", *TINY, "--heads", 2, "--corpus", "small.csv", "--trials", 3, "--separate", 0, cwd=tmp_path)
+    ((*_, compared, same),) = rows_of(table)
+    assert compared == same != "0"
 
 
 @pytest.mark.ci
