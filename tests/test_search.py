@@ -1,5 +1,6 @@
 """Searches of settings: found, pruned, failed, interrupted, killed and resumed."""
 
+import itertools
 import json
 import math
 import os
@@ -8,6 +9,8 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -33,6 +36,7 @@ class Launched:
     def __init__(self) -> None:
         self.configs: list[dict] = []
         self.fails: dict[int, BaseException] = {}  # by the number of the fit
+        self.diverges_from = math.inf  # a learning rate
 
     def fit(
         self, config: Path, seed: None, flags: list[str], root: Path, *, states: Path, on_validation: Callable
@@ -48,6 +52,8 @@ class Launched:
             is_hopeless = on_validation(number, loss)
             if error := self.fails.pop(len(self.configs), None):
                 raise error
+            if settings["model"]["learning_rate"] >= self.diverges_from:
+                raise RunFailed("it has diverged")
             if is_hopeless:
                 raise RunStopped
         (run / "metrics.json").write_text(json.dumps({"validation": {"acc": 0.9, "f1": 0.8}}))
@@ -127,6 +133,49 @@ def test_an_interrupted_search_tries_what_it_would_have(launched: Launched, sear
     assert codes == [130] * 4 + [0]
     assert len(launched.configs) == 14 + 14 + 4
     pd.testing.assert_frame_equal(table(), undisturbed)
+
+
+def stop_at(patch: pytest.MonkeyPatch, place: str, call: int) -> None:
+    """Make the given call of a function of Optuna an interruption."""
+    owner, _, name = f"optuna.{place}".rpartition(".")
+    function, calls = getattr(resolve_name(owner), name), itertools.count(1)
+
+    def until_then(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    patch.setattr(resolve_name(owner), name, until_then)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "places",
+    [
+        ["study.Study.enqueue_trial"],
+        ["trial.Trial._suggest"],  # between a trial and its values
+        ["trial.Trial.set_user_attr"],
+        ["study.Study.tell"],  # once all about the trial is known
+        ["trial.Trial.report", "study.Study.tell"],  # the second as the first is cleared up
+        ["trial.Trial.report", "study.Study.enqueue_trial"],
+    ],
+)
+def test_no_trial_is_lost_or_counted_twice(launched: Launched, search: Callable, places: list[str]) -> None:
+    search(trials=4)
+    launched.diverges_from = table()["model.learning_rate"].max()
+    shutil.rmtree(DIRECTORY)
+    search(trials=4)
+    undisturbed = table()
+    assert undisturbed["state"].tolist().count("failed") == 1
+    for call in (1, 3):
+        shutil.rmtree(DIRECTORY)
+        for place in places:
+            with pytest.MonkeyPatch.context() as patch:
+                stop_at(patch, place, call if place == places[0] else 1)
+                code = search(trials=4)[0]
+            assert code == 130 or call == 3  # which may be one too many
+        assert search(trials=4)[0] == 0
+        pd.testing.assert_frame_equal(table(), undisturbed)
 
 
 def test_a_trial_that_fails_is_named_and_the_search_goes_on(launched: Launched, search: Callable) -> None:

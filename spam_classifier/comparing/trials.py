@@ -220,7 +220,8 @@ class Search:
             unfinished.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
         with atomic_write(self.directory / "search.png") as unfinished:
             save_png(draw_search(records, self.space), unfinished)
-        return "\n\n".join([*map(aligned_table, tables), *(textwrap.fill(note, NOTE_WIDTH) for note in notes if note)])
+        shown = "\n".join(textwrap.fill(note, NOTE_WIDTH, subsequent_indent="  ") for note in notes if note)
+        return "\n\n".join([*map(aligned_table, tables), shown])
 
 
 def _write_yaml(path: Path, contents: Any) -> None:
