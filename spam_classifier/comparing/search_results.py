@@ -76,7 +76,7 @@ def sentence_of(differences: Lines, seeds: Sequence[int]) -> str:
 
 @mpl.rc_context(STYLE)
 def draw_search(records: Lines, space: Mapping[str, Distribution]) -> Figure:
-    """The loss by trial with the lowest so far, and by each setting; pruned trials are hollow."""
+    """The loss by trial with the lowest so far, and by each setting; trials that did not end are hollow."""
     trials = [record for record in records if record[LOSS] is not None]
     rows = math.ceil(len(space) / PANELS)
     figure = Figure(figsize=(11, 3 + 2.4 * rows), layout="constrained")
@@ -98,7 +98,7 @@ def draw_search(records: Lines, space: Mapping[str, Distribution]) -> Figure:
             axes.xaxis.set(major_formatter="{x:g}", minor_formatter=NullFormatter())
         panels.append(axes)
     style: dict[str, Any] = {"color": SPLITS[VALIDATION], "marker": "o", "linestyle": "none"}
-    for label, fill in ((COMPLETE, SPLITS[VALIDATION]), ("pruned: lowest until then", "none")):
+    for label, fill in ((COMPLETE, SPLITS[VALIDATION]), ("pruned or failed, lowest until then", "none")):
         some = [record for record in trials if (record["state"] == COMPLETE) == (label == COMPLETE)]
         losses = [record[LOSS] for record in some]
         whole.plot([record["trial"] for record in some], losses, markerfacecolor=fill, label=label, **style)

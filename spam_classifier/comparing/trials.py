@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from spam_classifier.comparing.directory import own_directory
-from spam_classifier.comparing.grid import NOTE_WIDTH, Grid
+from spam_classifier.comparing.grid import NOTE_WIDTH, STATES_DIRECTORY, Grid
 from spam_classifier.comparing.launch import RunFailed, RunStopped, launch_fit, launched_run
 from spam_classifier.comparing.search_results import LOSS, STATES, draw_search, record_of, sentence_of, table_of
 from spam_classifier.comparing.search_space import read_space, value_of, with_values
@@ -51,6 +51,7 @@ class Search:
     def __init__(self, arguments: argparse.Namespace, flags: Sequence[str]) -> None:
         self.arguments = arguments
         self.directory: Path = (arguments.root / RUNS_DIRECTORY / arguments.name).resolve()
+        self.states = self.directory / STATES_DIRECTORY
         seeds = [f"--seed_everything={arguments.seed}", f"--data.split_seed={arguments.seed}"]
         self.settings = settings_of(["--config", str(arguments.config), *flags, *seeds], defaults=True)
         check_settings([self.settings], [], typed_flags(flags))
@@ -82,11 +83,6 @@ class Search:
             conclusion = self._confirm() if self.arguments.confirm else ""
             shutil.rmtree(self.states, ignore_errors=True)
             return self._write(conclusion)
-
-    @property
-    def states(self) -> Path:
-        """Hidden states of all trials."""
-        return self.directory / "hidden_states"
 
     def best(self) -> int | None:
         """The number of the trial with the lowest loss; None before one is complete."""

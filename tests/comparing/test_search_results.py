@@ -33,7 +33,7 @@ def test_each_setting_has_a_panel_and_the_lowest_loss_a_line() -> None:
     whole, rates, clips = draw_search(records, SPACE).axes
     lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in whole.get_lines()}
     assert lines["complete"] == ([0, 3, 4], [0.5, 0.4, 0.6])
-    assert lines["pruned: lowest until then"] == ([1], [0.7])
+    assert lines["pruned or failed, lowest until then"] == ([1], [0.7])
     assert lines["lowest of the complete ones"] == ([0, 3, 4, 4], [0.5, 0.4, 0.4, 0.4])
     assert [axes.get_title(loc="left") for axes in (rates, clips)] == ["learning_rate", "gradient_clip_val"]
     assert list(clips.get_lines()[0].get_xdata()) == [0, 1, 0]
