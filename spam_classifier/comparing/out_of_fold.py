@@ -55,11 +55,12 @@ def deal_folds(messages: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
             )
     order = np.random.default_rng(seed).permutation(len(content))
     order = order[np.argsort(-content[order].sum(axis=1), kind="stable")]  # large ones first, small ones even out
-    dealt, of_group = np.zeros((folds, len(classes))), np.zeros(len(content), int)
+    shares = content / content.sum(axis=0)
+    dealt, sizes, of_group = np.zeros((folds, len(classes))), np.zeros(folds), np.zeros(len(content), int)
     for group in order:
-        own = content[group] / content.sum(axis=0)
-        of_group[group] = np.lexsort((dealt.sum(axis=1), (dealt / content.sum(axis=0)) @ own))[0]
-        dealt[of_group[group]] += content[group]
+        fold = of_group[group] = np.lexsort((sizes, dealt @ shares[group]))[0]
+        dealt[fold] += shares[group]
+        sizes[fold] += content[group].sum()
     return of_group[groups]
 
 

@@ -60,18 +60,18 @@ def near_groups(texts: Sequence[str]) -> list[int]:
     """For each text the place of the first one of its group: near-duplicates are in one, also by way of others."""
     sets = _WordSets(texts)
     compared = np.zeros(len(texts), bool)
-    group = list(range(len(texts)))
+    group = np.arange(len(texts))
 
     def first_of(place: int) -> int:
         while group[place] != place:
-            group[place] = place = group[group[place]]
+            group[place] = place = int(group[group[place]])
         return place
 
     for place in range(len(texts)):
         earlier = sets.first_equal(place)
-        similar = sets.similar_to(place, compared).tolist() if earlier == place else [earlier]
+        similar = sets.similar_to(place, compared) if earlier == place else np.array([earlier])
         compared[place] = earlier == place
-        for other in similar:
+        for other in np.unique(group[similar]).tolist():
             one, two = sorted((first_of(place), first_of(other)))
             group[two] = one
     return [first_of(place) for place in range(len(texts))]
