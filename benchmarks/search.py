@@ -3,11 +3,11 @@
     python benchmarks/search.py --corpus sms+spam+collection.zip    # GPT-2 124M's shape: hours
     python benchmarks/search.py --corpus sms+spam+collection.zip --layers 2 --width 64
 
-Searches the packaged space from the config ``recommended``, with random weights from a file. Then the first
+Searches the packaged space, or --space, from the config ``recommended``, with random weights from a file. Then the first
 trial and --separate of the others, drawn at random, are trained again from their configs, each as a ``fit`` of its own
-and to its end, as nobody prunes there. Seconds of all separate trainings are those of the first and, for the others,
-the mean of the drawn ones times their number. It ends with status 1 if a
-figure of a trial that was not pruned differs.
+and to its end, as nobody prunes there. The seconds of all separate trainings are those of the first and, for the
+others, the mean of the drawn ones times their number. It ends with status 1 if a figure of a trial that was not pruned
+differs.
 """
 
 import argparse
@@ -46,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--space", help="file of another space than the packaged one")
     parser.add_argument("--separate", type=int, default=5, help="how many others to train again, 0 for all")
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--width", type=int, default=768)
@@ -58,6 +59,7 @@ def main() -> None:
         in_own_process(write_weights, arguments, str(directory / "weights"))
         flags = ["--data.corpus", Path(arguments.corpus).resolve(), "--model.weights", directory / "weights"]
         own = ["recommended", "--trials", arguments.trials, "--confirm", 0, "--root", directory]
+        own += ["--space", Path(arguments.space).resolve()] if arguments.space else []
         searched = timed("search", *own, "--accelerator", arguments.accelerator, "--", *flags)
         kept = directory / "lightning_logs/search"
         states = pd.read_csv(kept / "search.csv")["state"]
