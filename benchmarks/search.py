@@ -3,11 +3,11 @@
     python benchmarks/search.py --corpus sms+spam+collection.zip    # GPT-2 124M's shape: hours
     python benchmarks/search.py --corpus sms+spam+collection.zip --layers 2 --width 64
 
-Searches the packaged space, or --space, from the config ``recommended``, with random weights from a file. Then the first
-trial and --separate of the others, drawn at random, are trained again from their configs, each as a ``fit`` of its own
-and to its end, as nobody prunes there. The seconds of all separate trainings are those of the first and, for the
-others, the mean of the drawn ones times their number. It ends with status 1 if a figure of a trial that was not pruned
-differs.
+Searches the packaged space, or --space, from the config ``recommended``, with random weights from a file. Then the
+first trial and --separate of the others, drawn at random, are trained again from their configs, each as a ``fit`` of
+its own and to its end, as nobody prunes there. The seconds of all separate trainings are those of the first and, for
+the others, the mean of the drawn ones times their number. It ends with status 1 if a figure of a trial that was not
+pruned differs.
 """
 
 import argparse
