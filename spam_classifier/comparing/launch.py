@@ -4,6 +4,7 @@ Each process is forked from one that has imported everything and done nothing el
 training then starts in a fraction of a second.
 """
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -111,13 +112,14 @@ def _launch(
         while ours in wait([ours, process.sentinel]):
             try:
                 loss = ours.recv()
-            except EOFError:
+            except (EOFError, ConnectionError):
                 break
             number += 1
             if on_validation(number, loss):
                 process.kill()
                 raise RunStopped
-            ours.send(None)
+            with contextlib.suppress(ConnectionError):  # it was killed meanwhile
+                ours.send(None)
         process.join()
     except BaseException:  # Ctrl-C has reached that process, too
         process.join(GRACE)
@@ -145,8 +147,11 @@ def _train(words: list[str], directory: Path, output: Path, states: Path | None,
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     from lightning.pytorch.callbacks import LambdaCallback
+    from tqdm import tqdm
 
     from spam_classifier import train
+
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a process that is killed leaves behind
 
     def tell_loss(trainer: Any, module: Any) -> None:
         if trainer.is_global_zero and trainer.state.fn == "fit" and not trainer.sanity_checking:
