@@ -151,7 +151,7 @@ def _train(words: list[str], directory: Path, output: Path, states: Path | None,
 
     from spam_classifier import train
 
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a process that is killed leaves behind
+    tqdm.set_lock(threading.RLock())  # its own is one of the system, which a process that is killed leaves behind
 
     def tell_loss(trainer: Any, module: Any) -> None:
         if trainer.is_global_zero and trainer.state.fn == "fit" and not trainer.sanity_checking:
