@@ -83,6 +83,7 @@ def draw_search(records: Lines, space: Mapping[str, Distribution]) -> Figure:
     grid = figure.add_gridspec(1 + rows, PANELS, height_ratios=[1.3] + [1] * rows)
     whole = figure.add_subplot(grid[0, :])
     whole.set(xlabel="trial", ylabel=LOSS, yscale="log")
+    whole.xaxis.set_major_locator(MaxNLocator(integer=True))
     whole.yaxis.set(major_locator=MaxNLocator(5), major_formatter="{x:.3g}", minor_locator=NullLocator())
     panels = []
     for place, (name, values) in enumerate(space.items()):
