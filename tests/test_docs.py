@@ -74,7 +74,7 @@ def few_messages(tmp_path: Path) -> None:
 
 
 def write_corpora(directory: Path) -> None:
-    """The files that documented commands name; the IMDb reviews' folders have unrated ones beside the others."""
+    """The files that documented commands name, among them a search's config; IMDb's folders hold unrated reviews, too."""
     rows = pd.read_csv(directory / "few.csv")
     for name in ("messages.csv", "test.csv"):
         rows.to_csv(directory / name, index=False)
@@ -87,6 +87,8 @@ def write_corpora(directory: Path) -> None:
         (directory / "mails" / label / str(number)).write_bytes(mail.encode())
     tickets = rows.rename(columns={"label": "topic", "text": "body"})
     tickets.to_json(directory / "tickets.jsonl", orient="records", lines=True)
+    (directory / "lightning_logs/search").mkdir(parents=True)
+    (directory / "lightning_logs/search/best.yaml").write_text("model: {learning_rate: 1.0e-4}\n")
     for folder in ("train/pos", "train/neg", "train/unsup", "test/pos", "test/neg"):
         (directory / "aclImdb" / folder).mkdir(parents=True)
         for number, word in enumerate(["plot", "cast", "score", "end", "joke", "star", "fight", "kiss", "song", "cut"]):
