@@ -74,7 +74,7 @@ def few_messages(tmp_path: Path) -> None:
 
 
 def write_corpora(directory: Path) -> None:
-    """The files that documented commands name, among them a search's config; IMDb's folders hold unrated reviews, too."""
+    """The files that documented commands name, among them a search's config; IMDb's folders hold unrated ones, too."""
     rows = pd.read_csv(directory / "few.csv")
     for name in ("messages.csv", "test.csv"):
         rows.to_csv(directory / name, index=False)
