@@ -267,6 +267,7 @@ def test_the_conclusion_has_the_interval() -> None:
     assert "could not be compared" in sentence_of([], [1])
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_search_is_killed_and_resumed_and_its_best_can_be_trained(
     forked: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable, wait_until: Callable

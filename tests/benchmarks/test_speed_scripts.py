@@ -206,6 +206,8 @@ def test_repeats_are_counted_in_f1(tmp_path: Path) -> None:
     assert all(len(row) == 6 for row in rows_of(table))
 
 
+@pytest.mark.ci
+@pytest.mark.slow
 def test_planted_errors_are_ranked(tmp_path: Path) -> None:
     config = "model: {weights: random, layers: 1, width: 16, heads: 1, token_position: last_real}\n"
     config += "data: {padding: batch, balance: none}\ntrainer: {max_steps: 20, limit_val_batches: 4}\n"
