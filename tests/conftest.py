@@ -171,7 +171,8 @@ def run_module(module: str, arguments: list[str], cwd: Path, environment: dict[s
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
     """Start ``python -m <module> ...`` in a fork of this process, which saves six seconds of imports.
 
-    With ``fresh``, and on macOS, where forks are not safe, it is a new interpreter.
+    With ``fresh``, and on macOS, where forks are not safe, it is a new interpreter. A command that launches trainings
+    needs that: a fork can't use the server that this process may have for its own forks.
     """
     started: list[Running] = []
 

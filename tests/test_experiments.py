@@ -469,7 +469,7 @@ def test_rows_are_trained(command: Callable, tmp_path: Path) -> None:
     flags = ["--data.corpus", "sample", "--data.validation_fraction", "0.05", "--data.max_length", "64"]
     flags += ["--trainer.accelerator", "cpu"]
     own = ["01", "16", "--configs", BOOK, "--shrink", "12", "--sizes", "8", "--steps", "3", "--baselines"]
-    done = command("spam_classifier.experiments", *own, "--", *flags, cwd=tmp_path)
+    done = command("spam_classifier.experiments", *own, "--", *flags, cwd=tmp_path, fresh=True)
     assert done.code == 0, done.err
     directory = tmp_path / DIRECTORY
     runs = pd.read_csv(directory / "experiments.csv")

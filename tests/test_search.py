@@ -276,12 +276,12 @@ def test_a_search_is_killed_and_resumed_and_its_best_can_be_trained(
     Path("config.yaml").write_text(CONFIG)
     Path("space.yaml").write_text(SPACE.replace("1.0e-5", "1.0e-3"))
     words = ["config.yaml", "--space", "space.yaml", "--trials", "4", "--confirm", "2"]
-    killed = forked("spam_classifier.search", *words, cwd=tmp_path)
+    killed = forked("spam_classifier.search", *words, cwd=tmp_path, fresh=True)
     wait_until(lambda: (DIRECTORY / "trials/1/output.txt").is_file())
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     assert len(table()) == 1
-    done = forked("spam_classifier.search", *words, cwd=tmp_path).outcome()
+    done = forked("spam_classifier.search", *words, cwd=tmp_path, fresh=True).outcome()
     assert done.code == 0, done.err
     found = table()
     assert list(found["trial"]) == [0, 1, 2, 3]
