@@ -465,6 +465,7 @@ def test_row_18_needs_no_run(launched: Launched, run: Callable) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_rows_are_trained(command: Callable, tmp_path: Path) -> None:
     flags = ["--data.corpus", "sample", "--data.validation_fraction", "0.05", "--data.max_length", "64"]
     flags += ["--trainer.accelerator", "cpu"]

@@ -84,6 +84,7 @@ def test_a_failure_is_one_line(config: Path, tmp_path: Path, flags: list[str], r
     assert len(str(failure.value).splitlines()) == 1
 
 
+@pytest.mark.ci
 def test_a_run_ends_with_the_process_that_launched_it(config: Path, tmp_path: Path) -> None:
     code = "from pathlib import Path; from spam_classifier.comparing.launch import launch_fit\n"
     code += f"launch_fit(Path('tiny.yaml'), 1, ['--trainer.max_epochs', '100000'], Path({str(tmp_path / 'run')!r}))"
