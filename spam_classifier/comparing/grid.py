@@ -18,7 +18,14 @@ from tqdm import tqdm
 from spam_classifier import hints
 from spam_classifier.comparing import pictures, table
 from spam_classifier.comparing.directory import own_directory
-from spam_classifier.comparing.launch import RunFailed, launch_fit, launch_test, launched_run, splits_digest
+from spam_classifier.comparing.launch import (
+    STATES_DIRECTORY,
+    RunFailed,
+    launch_fit,
+    launch_test,
+    launched_run,
+    splits_digest,
+)
 from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line
@@ -32,7 +39,6 @@ from spam_classifier.training.typed import typed_flags
 
 TABLE_FILE = "experiments.md"
 SETTINGS_FILE = "settings.yaml"
-STATES_DIRECTORY = "hidden_states"  # of all runs, until they are finished
 NOTE_WIDTH = 110  # columns of the notes below the tables on a terminal
 AFTER_FIT = (TRAIN, VALIDATION, "run")  # in metrics.json once a fit is complete
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
 OUTPUT_FILE = "output.txt"
+STATES_DIRECTORY = "hidden_states"  # of all runs of a command, until they are finished
 IMPORTED_ONCE = ["spam_classifier.training.cli"]
 
 

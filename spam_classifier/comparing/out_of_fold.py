@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from spam_classifier.comparing.launch import launch_fit, launch_test
+from spam_classifier.comparing.launch import STATES_DIRECTORY, launch_fit, launch_test
 from spam_classifier.data.near_duplicates import near_groups
 from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError
@@ -20,7 +20,6 @@ from spam_classifier.evaluation.predictions import PREFIX, predictions_path, rea
 from spam_classifier.files import atomic_write, writing
 from spam_classifier.runs.find import CONFIG_FILE
 
-STATES_DIRECTORY = "hidden_states"  # of all folds, until they are finished
 OF_FOLDS = {  # settings of the data in every fold: the files are ours, and the groups are dealt
     "validation_corpus": None,
     "text_column": "text",

@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from spam_classifier.comparing.directory import own_directory
-from spam_classifier.comparing.grid import NOTE_WIDTH, STATES_DIRECTORY, Grid
-from spam_classifier.comparing.launch import RunFailed, RunStopped, launch_fit, launched_run
+from spam_classifier.comparing.grid import NOTE_WIDTH, Grid
+from spam_classifier.comparing.launch import STATES_DIRECTORY, RunFailed, RunStopped, launch_fit, launched_run
 from spam_classifier.comparing.search_results import LOSS, STATES, draw_search, record_of, sentence_of, table_of
 from spam_classifier.comparing.search_space import read_space, value_of, with_values
 from spam_classifier.comparing.table import paired_differences

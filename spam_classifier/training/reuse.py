@@ -173,7 +173,7 @@ class ReuseFrozenStates(Callback):
             # without a terminal there is no bar
             disable=None if trainer.is_global_zero and trainer.progress_bar_callback is not None else True,
         )
-        padded_length = loader.padded_length if prefix.net.padding_matters else None
+        padded_length = self._padded_length(loader, prefix)
         gathered = (loader.gather(rows[batches[number]], padded_length).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
             for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
@@ -183,9 +183,13 @@ class ReuseFrozenStates(Callback):
         return starts
 
     @staticmethod
-    def _row_lengths(loader: BatchLoader, prefix: FrozenPrefix) -> Tensor:
+    def _padded_length(loader: BatchLoader, prefix: FrozenPrefix) -> int | None:
+        """Tokens that every row is padded to; None where padding does not matter."""
+        return loader.padded_length if prefix.net.padding_matters else None
+
+    def _row_lengths(self, loader: BatchLoader, prefix: FrozenPrefix) -> Tensor:
         """Tokens of each row, int64 [N], with the padding if that matters."""
-        padded_length = loader.padded_length if prefix.net.padding_matters else None
+        padded_length = self._padded_length(loader, prefix)
         return loader.row_lengths if padded_length is None else torch.full_like(loader.row_lengths, padded_length)
 
     def _take_shared(
@@ -202,7 +206,7 @@ class ReuseFrozenStates(Callback):
             rank_zero_info(f"hidden states are not shared: with these, {directory} could exceed --model.prefix_disk")
             return None
         lengths = self._row_lengths(loader, prefix).tolist()
-        padded_length = loader.padded_length if prefix.net.padding_matters else None
+        padded_length = self._padded_length(loader, prefix)
         keys = []
         for rows in torch.arange(len(lengths)).split(ROWS_AT_ONCE):
             ids = loader.gather(rows, padded_length).input_ids.numpy()
