@@ -68,7 +68,9 @@ class StopCleanly(Callback):
 
     def _is_requested(self, trainer: pl.Trainer) -> bool:
         # all processes must stop after the same step: the others would wait forever for one that stopped
-        self._requested = self._agreed = trainer.strategy.reduce_boolean_decision(self._requested, all=False)
+        self._agreed = trainer.strategy.reduce_boolean_decision(self._requested, all=False)
+        if self._agreed:  # never reset: a signal may have arrived during the reduction
+            self._requested = True
         return self._agreed
 
     @override

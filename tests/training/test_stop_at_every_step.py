@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,6 +14,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from spam_classifier.runs.metrics import read_metrics
+from spam_classifier.training.interruption import StopCleanly
 
 RUN = Path("lightning_logs/version_0")
 BATCHES, EPOCHS = 12, 3
@@ -134,3 +136,25 @@ def test_a_stop_while_weights_are_averaged(train: Callable, step: int) -> None:
 def test_a_stop_where_accumulation_changes_by_epoch(train: Callable, step: int) -> None:
     accumulation = ["--trainer.callbacks+", "GradientAccumulationScheduler"]
     assert_resumes_exactly(train, step, signal.SIGINT, *accumulation, "--trainer.callbacks.scheduling", '{"0":1,"1":3}')
+
+
+def test_a_signal_is_not_lost_while_the_processes_agree() -> None:
+    """The one that arrives when this process has already said that it need not stop counts after the next step."""
+    stop = StopCleanly(new_run=False)
+    given: list[bool] = []
+
+    def reduce(value: bool, all: bool) -> bool:
+        given.append(value)
+        if len(given) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return value
+
+    trainer: Any = SimpleNamespace(strategy=SimpleNamespace(reduce_boolean_decision=reduce), world_size=2)
+    former = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        stop.on_train_start(trainer, None)
+        assert [stop._is_requested(trainer) for _ in range(2)] == [False, True]
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), former, strict=True):
+            signal.signal(number, handler)
+    assert given == [False, True]
