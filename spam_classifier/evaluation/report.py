@@ -14,14 +14,13 @@ from matplotlib.figure import Figure
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation import plots
-from spam_classifier.evaluation.checklist import checklist
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
 from spam_classifier.evaluation.style import palette
 from spam_classifier.evaluation.text_tables import interval, percent, share_of
 from spam_classifier.evaluation.thresholds import fitted_on_few, threshold_rows
 from spam_classifier.files import atomic_write
-from spam_classifier.runs.describe import describe_run
+from spam_classifier.runs.describe import COLLECTION, describe_run
 from spam_classifier.runs.find import CONFIG_FILE
 from spam_classifier.runs.metrics import read_metrics
 
@@ -108,7 +107,8 @@ def write_report(run_directory: Path) -> None:
         shown_mistakes=SHOWN_MISTAKES,
         mistakes={name: _mistakes(table) for name, table in predictions.items()},
         label_errors=_label_errors(run_directory / LABEL_ERRORS_FILE),
-        checklist=checklist(metrics, config, described),
+        settings=config,
+        collection=COLLECTION,
         details={
             "Settings": _settings(config),
             "Versions, sources and commands": _provenance(metrics.get("provenance")),
