@@ -24,7 +24,7 @@ def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame, *, compared: bool =
     runs = runs[runs["model"] == GPT2]
     splits = [split for split in (VALIDATION, TEST) if split == VALIDATION or split in set(runs["split"])]
     spread = "± standard deviation" if runs["seed"].nunique() > 1 else "95% interval"
-    published = {place: PUBLISHED[row.name] for place, row in enumerate(rows) if compared and row.name in PUBLISHED}
+    known = {place: row.name for place, row in enumerate(rows) if compared and row.name in PUBLISHED.index}
     figure = Figure(figsize=(9, 1.8 + 0.32 * len(rows) * len(splits)), layout="constrained")
     axes = figure.subplots()
     for number, split in enumerate(splits):
@@ -35,9 +35,9 @@ def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame, *, compared: bool =
         reach = [[abs(accuracy[0] - accuracy[side]) for accuracy in shown.values()] for side in (1, 2)]
         style: dict[str, Any] = {**MARKS[split], "linestyle": "none", "capsize": 3}
         axes.errorbar(middles, list(shown), xerr=reach, label=f"{split} ({spread})", **style)
-        if published:
-            values = [getattr(figures, split) for figures in published.values()]
-            places = [place + below + 0.12 for place in published]
+        if known:
+            values = PUBLISHED.loc[list(known.values()), split]
+            places = [place + below + 0.12 for place in known]
             label = f"{split}, published for pretrained GPT-2"
             style = {"color": COLOURS["edge"], "marker": MARKS[split]["marker"], "markerfacecolor": "none"}
             axes.plot(values, places, linestyle="none", label=label, **style)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from spam_classifier.comparing.published import PUBLISHED, WITHOUT_RUN
+from spam_classifier.comparing.published import PUBLISHED
 from spam_classifier.errors import UserError
 from spam_classifier.models.gpt2_classifier import SIZES
 from spam_classifier.models.pretrained import RANDOM, resolve_shape
@@ -65,8 +65,8 @@ def read_rows(configs: Sequence[Path]) -> list[Row]:
         found: dict[str, Path | None] = {config.stem: config for config in path.glob("*.yaml")}
         if not found:
             raise UserError(f"--configs {path}: no .yaml file there; name configs of fit, or a folder of them")
-        if not found.keys().isdisjoint(PUBLISHED):
-            found |= dict.fromkeys(WITHOUT_RUN)
+        if not found.keys().isdisjoint(PUBLISHED.index):
+            found |= dict.fromkeys(PUBLISHED.index[~PUBLISHED["has_run"]])
         rows += [Row(name, found[name]) for name in sorted(found)]
     names = [row.name for row in rows]
     if len(set(names)) < len(names):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from spam_classifier.comparing.published import PUBLISHED, PUBLISHED_NOTES, WITHOUT_RUN
+from spam_classifier.comparing.published import PUBLISHED
 from spam_classifier.comparing.rows import Row
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation.figures import NATURAL
@@ -75,9 +75,12 @@ def accuracy_table(rows: Sequence[Row], runs: pd.DataFrame, seeds: Sequence[int]
                 "seconds": f"{seconds.mean():,.1f}" if len(seconds) else None,
                 "peak memory, MB": f"{memory.max() / 1e6:,.0f}" if len(memory) else None,
             }
-            if row.name in PUBLISHED:
-                line |= {f"book: {name}": f"{value:.2f}" for name, value in PUBLISHED[row.name]._asdict().items()}
-            remarks = [known[row.name] for known in (WITHOUT_RUN, PUBLISHED_NOTES) if row.name in known]
+            remarks = []
+            if row.name in PUBLISHED.index:
+                figures = PUBLISHED.loc[row.name]
+                names = ("train", "validation", "test", "minutes")
+                line |= {f"book: {name}": f"{figures[name]:.2f}" for name in names}
+                remarks += [figures["remark"]] if figures["remark"] else []
             for seed in seeds if row.config else []:
                 name = f"seed {seed} " if len(seeds) > 1 else ""
                 remarks += [f"{name}{remark}" for remark in _remarks(own, seed, usual)]
@@ -239,7 +242,7 @@ def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: 
         "Figures are those of the checkpoint with the lowest validation loss, so validation figures flatter. "
         "Seconds are those of the whole fit.",
     ]
-    if any(row.name in PUBLISHED for row in rows):
+    if any(row.name in PUBLISHED.index for row in rows):
         lines.append(
             "Book: published for pretrained GPT-2 on an A100, on 5,572 of the 5,574 messages and other splits: "
             "compare bands, not digits."
