@@ -1,15 +1,14 @@
-"""Whether leaving out the words that an explanation names changes the prediction more than leaving out random words.
+"""Whether the words that an explanation names matter more than others, and what an explanation costs.
 
     python benchmarks/explain.py
     python benchmarks/explain.py --corpus sample --messages 50 -- --trainer.max_steps 100    # seconds
 
-Trains configs/from_scratch.yaml (flags of `fit` after --) and explains the label of each test message. Then k words are
-left out at once: those with the highest influence, or k random ones. The table shows how far the log-odds of the
-predicted class fall, and how often the label changes. Words are split at white space and joined by single spaces, so
-that this shares no code with the explanations.
+Trains configs/from_scratch.yaml (flags of `fit` after --) and explains the label of each test message. The deletion
+test takes k words out at once: those with the highest influence, those whose absence alone lowers the log-odds most
+(leave-one-out), or random ones. The table shows how far the log-odds of the predicted class fall, and how often the
+label changes. Words are split at white space and joined by single spaces, so this shares no code with the explanations.
 
-With k = 1 the named word wins almost by construction: it was found by leaving it out. Draws with the same fall, most of
-them of the named words, count half.
+With k = 1 leave-one-out can't be beaten: it looks for the word whose absence lowers the log-odds most.
 """
 
 import argparse
@@ -29,8 +28,15 @@ from spam_classifier.comparing.launch import launch_fit
 from spam_classifier.inference.word_influence import MOST_PIECES
 
 CONFIG = Path(__file__).parents[1] / "configs/from_scratch.yaml"
-MOST = 3  # words left out at once
+COUNTS = (1, 2, 3, 5)  # words taken out at once
+FEWEST_WORDS = 4
 DRAWS = 10  # of random words, for each message
+CLEAR = 0.9  # probability of the label
+
+
+def words_of(explanation: Explanation) -> list[str]:
+    """The words of the text."""
+    return [part.text for part in explanation.parts if part.influence is not None]
 
 
 def scored(classifier: Classifier, texts: list[str], labels: list[str]) -> list[tuple[float, bool]]:
@@ -47,33 +53,46 @@ def without(words: list[str], places: list[int]) -> str:
     return " ".join(word for place, word in enumerate(words) if place not in places)
 
 
-def row(classifier: Classifier, explanations: list[Explanation], count: int) -> str:
-    """A row of the table: ``count`` named words against as many random ones."""
-    draw = random.Random(count)
+def descending(values: list[float]) -> list[int]:
+    """The places of the values, the highest first."""
+    return sorted(range(len(values)), key=lambda place: -values[place])
+
+
+def by_leaving_one_out(classifier: Classifier, explanations: list[Explanation]) -> list[list[int]]:
+    """The places of each text's words, first that whose absence alone lowers the log-odds most."""
     texts, labels = [], []
     for explanation in explanations:
-        pushes = [(part.text, part.influence) for part in explanation.parts if part.influence is not None]
-        words = [word for word, _ in pushes]
-        named = sorted(range(len(words)), key=lambda place: -pushes[place][1])[:count]
-        texts += [without(words, []), without(words, named)]
-        texts += [without(words, draw.sample(range(len(words)), count)) for _ in range(DRAWS)]
-        labels += [explanation.label] * (2 + DRAWS)
-    scores = scored(classifier, texts, labels)
-    falls: dict[str, list[float]] = {"named": [], "random": []}
-    flips: dict[str, list[bool]] = {"named": [], "random": []}
-    beaten = []
-    for start in range(0, len(scores), 2 + DRAWS):
-        (whole, _), (named_score, kept), *drawn = scores[start : start + 2 + DRAWS]
-        random_falls = [whole - score for score, _ in drawn]
-        falls["named"].append(whole - named_score)
-        falls["random"].append(mean(random_falls))
-        flips["named"].append(not kept)
-        flips["random"] += [not same for _, same in drawn]
-        beaten.append(mean((whole - named_score > fall) + 0.5 * (whole - named_score == fall) for fall in random_falls))
-    return (
-        f"| {count} | {mean(beaten):.1%} | {mean(falls['named']):.2f} | {mean(falls['random']):.2f} "
-        f"| {mean(flips['named']):.1%} | {mean(flips['random']):.1%} |"
-    )
+        words = words_of(explanation)
+        texts += [without(words, [place]) for place in range(len(words))]
+        labels += [explanation.label] * len(words)
+    scores = iter(scored(classifier, texts, labels))
+    return [descending([-next(scores)[0] for _ in words_of(explanation)]) for explanation in explanations]
+
+
+def row(classifier: Classifier, explanations: list[Explanation], orders: dict[str, list[list[int]]], count: int) -> str:
+    """A row of the table: the fall of the log-odds and the changed labels with ``count`` words taken out."""
+    draw = random.Random(count)
+    texts, labels, kinds = [], [], []
+    for number, explanation in enumerate(explanations):
+        words = words_of(explanation)
+        if len(words) <= count:
+            continue
+        taken = [("whole", []), *((name, order[number][:count]) for name, order in orders.items())]
+        taken += [("random", draw.sample(range(len(words)), count)) for _ in range(DRAWS)]
+        kinds += [name for name, _ in taken]
+        texts += [without(words, places) for _, places in taken]
+        labels += [explanation.label] * len(taken)
+    falls: dict[str, list[float]] = {name: [] for name in (*orders, "random")}
+    flips: dict[str, list[bool]] = {name: [] for name in falls}
+    whole = 0.0
+    for kind, (score, kept) in zip(kinds, scored(classifier, texts, labels), strict=True):
+        if kind == "whole":
+            whole = score
+        else:
+            falls[kind].append(whole - score)
+            flips[kind].append(not kept)
+    cells = [f"{mean(own):.2f}" for own in falls.values()] + [f"{mean(own):.1%}" for own in flips.values()]
+    return f"| {count} | {kinds.count('whole'):,} | {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -93,21 +112,46 @@ def main() -> None:
     explanations, seconds = [], []
     for text in texts[: arguments.messages]:
         start = time.perf_counter()
-        explanation = classifier.explain(text)
+        explanations.append(classifier.explain(text))
         seconds.append(time.perf_counter() - start)
-        if MOST < len(text.split()) <= MOST_PIECES and not explanation.prediction.truncated:
-            explanations.append(explanation)
     print(f"an explanation takes {median(seconds) * 1e3:.0f} ms, at most {max(seconds) * 1e3:.0f} ms")
-    print(f"of {len(seconds):,} messages, those with {MOST + 1} to {MOST_PIECES} words, none truncated:\n")
+    sums = [
+        abs(one.log_odds - one.without_words - sum(part.influence or 0 for part in one.parts)) for one in explanations
+    ]
+    print(f"the influences miss their sum by {max(sums):.1g} at most")
+    clear = [one for one in explanations if one.prediction.probabilities[one.label] >= CLEAR]
+    for label in classifier.labels:
+        of_label = [one for one in clear if one.label == label]
+        towards = sum(any((part.influence or 0) > 0 for part in one.parts) for one in of_label)
+        print(f"{label} with a probability of {CLEAR} or more: {towards:,} of {len(of_label):,} have a word towards it")
+    errors = [part.error for one in explanations for part in one.parts if part.error]
+    sizes = [abs(part.influence) for one in explanations for part in one.parts if part.error]
+    if errors:
+        print(f"mean standard error of an influence {mean(errors):.3f}, mean size {mean(sizes):.3f}")
+    chosen = [
+        one
+        for one in explanations
+        if FEWEST_WORDS <= len(words_of(one)) <= MOST_PIECES and not one.prediction.truncated
+    ]
+    print(f"\nof {len(seconds):,} messages, those with {FEWEST_WORDS} to {MOST_PIECES} words, none truncated:\n")
     for label in [None, *classifier.labels]:
-        chosen = [own for own in explanations if label in (None, own.label)]
-        print(f"{'all labels' if label is None else label}: {len(chosen):,}\n")
-        if not chosen:
+        own_label = [one for one in chosen if label in (None, one.label)]
+        print(f"{'all labels' if label is None else label}\n")
+        if not own_label:
             continue
-        print("| words left out | named beat random | log-odds fall: named | random | label changes: named | random |")
-        print("| --- | --- | --- | --- | --- | --- |")
-        for count in range(1, MOST + 1):
-            print(row(classifier, chosen, count))
+        orders = {
+            "Shapley": [
+                descending([part.influence for part in one.parts if part.influence is not None]) for one in own_label
+            ],
+            "leave-one-out": by_leaving_one_out(classifier, own_label),
+        }
+        names = " | ".join([*orders, "random"] * 2)
+        print(
+            "| words taken out | messages | log-odds fall: " + names.replace("random |", "random | label changes:", 1)
+        )
+        print("| ---: " * 8 + "|")
+        for count in COUNTS:
+            print(row(classifier, own_label, orders, count))
         print()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from spam_classifier.batch import Batch, batches_by_length
 from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.errors import UserError
-from spam_classifier.inference.word_influence import Occlusion, Part
+from spam_classifier.inference.word_influence import Part, Subsets
 from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import packed_type
@@ -47,11 +47,15 @@ class Explanation(NamedTuple):
         prediction: The prediction for the text.
         label: The class that is explained.
         parts: The parts of the text, end to end, with the influence of each on that class.
+        log_odds: Log-odds of that class for the text: ``without_words`` and all influences together.
+        without_words: Log-odds of that class for the text without any words.
     """
 
     prediction: Prediction
     label: str
     parts: list[Part]
+    log_odds: float
+    without_words: float
 
 
 class Classifier:
@@ -199,11 +203,11 @@ class Classifier:
         return probabilities
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
-        """Which words push a text towards a class: how far the class's log-odds fall when each is left out.
+        """Which words push a text towards a class: Shapley values of the words, which add up to the text's log-odds.
 
-        Words are separated by white space. In a text of more than 64 words, runs of neighbouring words are left out,
-        the same number in each. This costs as much as classifying at most 65 texts of this length. A single word is
-        compared with an empty text.
+        Words are separated by white space. In a text of more than 64 words, runs of neighbouring words count as one.
+        With up to eight words the values are exact, with more they are estimates that have a standard error. An
+        explanation costs at most as much as classifying 240 texts of this length.
 
         Args:
             text: The text.
@@ -215,16 +219,16 @@ class Classifier:
         if label is not None and label not in self.labels:
             raise UserError(f"there is no class {label!r}: name one of {', '.join(self.labels)}")
         message = _encode([text])
-        occlusion = Occlusion(text, self.max_length, self.keep)
+        subsets = Subsets(text, self.max_length, self.keep)
         decision = self.model.decision
-        logits = torch.empty(len(occlusion.remaining), len(self.labels), device=self.model.head.weight.device)
-        for rows, of_rows in self._logits(occlusion.remaining):
+        logits = torch.empty(len(subsets.remaining), len(self.labels), device=self.model.head.weight.device)
+        for rows, of_rows in self._logits(subsets.remaining):
             logits[rows] = of_rows.float()
-        (prediction,) = self.predictions(message, decision.probabilities(logits[:1]).cpu())
+        (prediction,) = self.predictions(message, decision.probabilities(logits[-1:]).cpu())
         explained = prediction.label if label is None else label
         assert explained is not None  # without ``abstain`` there is a label
-        scores = decision.log_odds(logits, self.labels.index(explained))
-        return Explanation(prediction, explained, occlusion.parts(scores.tolist()))
+        scores = decision.log_odds(logits, self.labels.index(explained)).tolist()
+        return Explanation(prediction, explained, subsets.parts(scores), scores[-1], scores[0])
 
     def _logits(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""

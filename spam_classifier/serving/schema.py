@@ -117,8 +117,9 @@ class Part(BaseModel):
 
     text: Annotated[str, Field(examples=[" prize,"])]
     influence: Annotated[
-        float | None, Field(description="How far the log-odds fall without it; null if not tried.", examples=[1.4])
+        float | None, Field(description="What it adds to the log-odds; null for what is no word.", examples=[1.4])
     ]
+    error: Annotated[float | None, Field(description="Standard error of the influence.", examples=[0.1])]
 
 
 class ExplainResponse(BaseModel):
@@ -127,6 +128,12 @@ class ExplainResponse(BaseModel):
     label: Annotated[str, Field(description="The class explained.", examples=["spam"])]
     prediction: TextPrediction
     parts: list[Part]
+    log_odds: Annotated[
+        float, Field(description="Of that class: without_words and all influences together.", examples=[2.7])
+    ]
+    without_words: Annotated[
+        float, Field(description="Log-odds of that class for the text without any words.", examples=[-0.4])
+    ]
 
 
 class Limits(BaseModel):

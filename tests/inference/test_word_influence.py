@@ -1,5 +1,6 @@
-"""Which words speak for a label, checked against the probabilities without them."""
+"""Which words speak for a label: their influences add up, and are Shapley values."""
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from spam_classifier import Classifier, Explanation, SpamClassifier, SpamDataModule, load_classifier
 from spam_classifier.data.encoding import PADDING_ID, EncodedMessages, Keep
 from spam_classifier.errors import UserError
-from spam_classifier.inference.word_influence import MOST_PIECES, Occlusion, Part
+from spam_classifier.inference.word_influence import MOST_EXACT, MOST_PIECES, PAIRS, Part, Subsets
 
 TEXT = "You have won  a\nprize, call 0906!"
 HOSTILE = st.text(st.characters() | st.sampled_from(" \n\t  \x1cab'\ud800é漢")) | st.just("<|endoftext|> <|endoftext|>")
@@ -36,36 +38,42 @@ def row(messages: EncodedMessages, number: int) -> list[int]:
     return messages.tokens[messages.offsets[number] : messages.offsets[number + 1]].tolist()
 
 
+def numbers_of(subsets: Subsets) -> range:
+    """As many different scores as there are subsets."""
+    return range(len(subsets.remaining))
+
+
 @given(text=HOSTILE.filter(str.strip), max_length=st.integers(1, 12), keep=KEEPS)
-def test_parts_make_up_the_text_and_the_first_row_is_what_is_read(text: str, max_length: int, keep: Keep) -> None:
-    occlusion = Occlusion(text, max_length, keep)
+def test_parts_make_up_the_text_and_the_last_row_is_what_is_read(text: str, max_length: int, keep: Keep) -> None:
+    subsets = Subsets(text, max_length, keep)
     read = EncodedMessages.from_texts([text]).batch(torch.tensor([0]), max_length, keep=keep)
-    assert row(occlusion.remaining, 0) == read.input_ids[0].tolist()
-    lengths = occlusion.remaining.lengths.tolist()
+    assert row(subsets.remaining, -2) == read.input_ids[0].tolist()
+    lengths = subsets.remaining.lengths.tolist()
     assert min(lengths) >= 1
-    assert max(lengths) == lengths[0] <= max_length
-    parts = occlusion.parts(range(len(lengths)))
+    assert max(lengths) == lengths[-1] <= max_length
+    parts = subsets.parts(numbers_of(subsets))
     assert "".join(part.text for part in parts) == text
-    found = [part.influence for part in parts if part.influence is not None]
-    assert {-influence for influence in found} == set(range(1, len(lengths)))
+    assert len([part for part in parts if part.influence is not None]) == subsets.pieces
     assert all(part.text and part.text == part.text.strip() for part in parts if part.influence is not None)
 
 
 def test_white_space_has_no_influence_and_the_rest_keeps_its_tokens() -> None:
     text = " You have\n won "
-    occlusion = Occlusion(text, 20, "head")
-    influences = {"You": 1.0, "have": 2.0, "won": 3.0}
-    parts = [(part, influences.get(part)) for part in (" ", "You", " ", "have", "\n ", "won", " ")]
-    assert occlusion.parts([0.0, -1.0, -2.0, -3.0]) == parts
-    rest = EncodedMessages.from_texts([text, " have\n won ", " You\n won ", " You have "])
-    assert [row(occlusion.remaining, n) for n in range(4)] == [row(rest, n) for n in range(4)]
+    subsets = Subsets(text, 20, "head")
+    parts = [part.text for part in subsets.parts(numbers_of(subsets)) if part.influence is None]
+    assert parts == [" ", " ", "\n ", " "]
+    every = [" ", " You ", " have ", " You have ", "\n won ", " You\n won ", " have\n won ", text]
+    rest = EncodedMessages.from_texts(every)
+    assert [row(subsets.remaining, n) for n in range(8)] == [row(rest, n) for n in range(8)]
 
 
 @pytest.mark.parametrize(("words", "in_each"), [(64, 1), (65, 2), (128, 2), (1_000, 16)])
-def test_neighbouring_words_of_a_long_text_are_left_out_together(words: int, in_each: int) -> None:
-    occlusion = Occlusion(" ".join(["word"] * words), 10_000, "head")
-    assert len(occlusion.remaining) <= MOST_PIECES + 1
-    parts = [part.text.split() for part in occlusion.parts(range(len(occlusion.remaining))) if part.influence]
+def test_neighbouring_words_of_a_long_text_count_as_one(words: int, in_each: int) -> None:
+    subsets = Subsets(" ".join(["word"] * words), 10_000, "head")
+    assert len(subsets.remaining) <= 2 * PAIRS + 2
+    assert subsets.pieces <= MOST_PIECES
+    found = subsets.parts(numbers_of(subsets))
+    parts = [part.text.split() for part in found if part.influence is not None]
     assert [len(part) for part in parts[:-1]] == [in_each] * (len(parts) - 1)
     assert sum(map(len, parts)) == words
 
@@ -74,36 +82,74 @@ def test_neighbouring_words_of_a_long_text_are_left_out_together(words: int, in_
     ("keep", "read"), [("head", "one two three"), ("tail", "six seven eight"), ("both", "one two eight")]
 )
 def test_words_beyond_the_part_that_is_read_have_no_influence(keep: Keep, read: str) -> None:
-    occlusion = Occlusion("one two three four five six seven eight", 3, keep)
-    parts = occlusion.parts([0.0, 1.0, 1.0, 1.0])
+    subsets = Subsets("one two three four five six seven eight", 3, keep)
+    parts = subsets.parts(numbers_of(subsets))
     assert " ".join(part.text for part in parts if part.influence is not None) == read
-    assert occlusion.remaining.lengths.tolist() == [3, 2, 2, 2]
+    assert sorted(subsets.remaining.lengths.tolist()) == [1, 1, 1, 1, 2, 2, 2, 3]
 
 
 def test_text_that_is_cut_down_to_white_space_has_no_words() -> None:
-    assert Occlusion("\n\t" * 50 + "word", 10, "head").parts([0.5]) == [("\n\t" * 50 + "word", None)]
+    assert Subsets("\n\t" * 50 + "word", 10, "head").parts([0.5]) == [("\n\t" * 50 + "word", None, None)]
 
 
-def test_lone_word_is_compared_with_an_empty_text() -> None:
-    assert row(Occlusion("prize", 20, "head").remaining, 1) == [PADDING_ID]
+def test_text_without_tokens_is_endoftext() -> None:
+    assert row(Subsets("prize", 20, "head").remaining, 0) == [PADDING_ID]
+
+
+def shapley_values(value: Callable[[frozenset[int]], float], pieces: int) -> list[float]:
+    """By their definition, the mean over all orders."""
+    added = [0.0] * pieces
+    orders = list(itertools.permutations(range(pieces)))
+    for order in orders:
+        for place, piece in enumerate(order):
+            added[piece] += value(frozenset(order[: place + 1])) - value(frozenset(order[:place]))
+    return [total / len(orders) for total in added]
+
+
+def scores_of(subsets: Subsets, value: Callable[[frozenset[int]], float]) -> list[float]:
+    return [value(frozenset(kept.nonzero()[0].tolist())) for kept in subsets._kept]
+
+
+def test_influences_of_few_words_are_shapley_values() -> None:
+    subsets, draw = Subsets("one two three four five", 20, "head"), random.Random(1)
+    values = {frozenset(kept.nonzero()[0].tolist()): draw.gauss(0, 1) for kept in subsets._kept}
+    influences, errors = subsets.influences(scores_of(subsets, values.__getitem__))
+    assert influences.tolist() == pytest.approx(shapley_values(values.__getitem__, 5))
+    assert not errors.any()
+
+
+@pytest.mark.parametrize("words", [MOST_EXACT + 1, 20, MOST_PIECES])
+def test_influences_of_many_words_add_up_and_are_near_shapley_values(words: int) -> None:
+    subsets, draw = Subsets(" ".join(["word"] * words), 200, "head"), random.Random(words)
+    own = [draw.gauss(0, 1) for _ in range(words)]
+    exact = np.array([value + (place < 6) / 3 for place, value in enumerate(own)])
+
+    def value(kept: frozenset[int]) -> float:  # words that act alone, and two threes that act together
+        threes = ({0, 1, 2}, {3, 4, 5})
+        return 3.0 + sum(own[piece] for piece in kept) + sum(three <= kept for three in threes)
+
+    scores = scores_of(subsets, value)
+    influences, errors = subsets.influences(scores)
+    assert float(influences.sum()) == pytest.approx(scores[-1] - scores[0], abs=1e-9)
+    far = np.abs(influences - exact) / errors
+    assert np.sqrt((far**2).mean()) < 2
+    assert np.abs(influences - exact).max() < 0.25
 
 
 @pytest.mark.parametrize(
     ("position", "padding"), [("last_real", "batch"), ("last", "longest"), ("first", "batch"), ("mean", "longest")]
 )
-def test_influence_is_the_fall_of_the_log_odds(trained: Callable[..., Classifier], position: str, padding: str) -> None:
+def test_influences_add_up_to_the_log_odds(trained: Callable[..., Classifier], position: str, padding: str) -> None:
     classifier = trained(token_position=position, padding=padding)
     explanation = classifier.explain(TEXT)
     (expected,) = classifier.predict([TEXT])
     assert explanation.label == explanation.prediction.label == expected.label
     assert explanation.prediction.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     assert [part.text for part in words_of(explanation)] == TEXT.split()
-    whole = log_odds(classifier, TEXT, explanation.label)
-    found = {part.text: part.influence for part in explanation.parts}
-    for word, before in {"You": "", "won": " ", "prize,": "\n", "0906!": " "}.items():
-        rest = TEXT.replace(before + word, "")
-        assert found[word] == pytest.approx(whole - log_odds(classifier, rest, explanation.label), abs=1e-4)
-    assert max(abs(part.influence or 0) for part in explanation.parts) > 1e-3
+    assert explanation.log_odds == pytest.approx(log_odds(classifier, TEXT, explanation.label), abs=1e-4)
+    influences = [part.influence or 0 for part in explanation.parts]
+    assert explanation.without_words + sum(influences) == pytest.approx(explanation.log_odds, abs=1e-9)
+    assert max(map(abs, influences)) > 1e-3
 
 
 def test_two_classes_are_pushed_in_opposite_directions(trained: Callable[..., Classifier]) -> None:
@@ -143,8 +189,8 @@ def test_threads_get_their_own_explanations(trained: Callable[..., Classifier]) 
     for text, explanation in zip(texts, found, strict=True):
         alone = trained().explain(text)
         assert explanation.label == alone.label
-        (parts, influences), (expected_parts, expected) = (zip(*own.parts, strict=True) for own in (explanation, alone))
-        assert parts == expected_parts
+        (parts, influences, _), (others, expected, _) = (zip(*own.parts, strict=True) for own in (explanation, alone))
+        assert parts == others
         assert influences == pytest.approx(expected, abs=1e-5)
 
 

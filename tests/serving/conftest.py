@@ -54,8 +54,10 @@ class Model:
 
     def explain(self, text: str, label: str) -> Explanation:
         found = re.findall(r"\s+|\S+", text)
-        parts = [Part(part, None if part.isspace() else 2.0 if part.isupper() else -0.5) for part in found]
-        return Explanation(self.prediction(text), label, parts)
+        influences = [None if part.isspace() else 2.0 if part.isupper() else -0.5 for part in found]
+        parts = [Part(part, own, own if own is None else 0.25) for part, own in zip(found, influences, strict=True)]
+        total = sum(own or 0 for own in influences)
+        return Explanation(self.prediction(text), label, parts, total - 1.0, -1.0)
 
 
 @pytest.fixture(scope="module")

@@ -215,6 +215,9 @@ def test_explanation_has_every_part_of_the_text(client: TestClient) -> None:
     assert "".join(part["text"] for part in answer["parts"]) == text
     assert [part["text"] for part in answer["parts"] if part["influence"] is not None] == ["Call", "now,", "prize"]
     assert answer["label"] == answer["prediction"]["label"]
+    influences = [part["influence"] for part in answer["parts"] if part["influence"] is not None]
+    assert answer["without_words"] + sum(influences) == pytest.approx(answer["log_odds"])
+    assert [part["error"] for part in answer["parts"] if part["influence"] is not None] == [0, 0, 0]
     assert client.post("/explain", json={"text": text, "label": "ham"}).json()["label"] == "ham"
     assert client.post("/explain", json={"text": text, "label": "eggs"}).status_code == 422
     assert client.post("/explain", json={"text": " "}).status_code == 422

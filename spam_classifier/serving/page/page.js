@@ -352,7 +352,7 @@ function rowOf(result) {
 
 async function showExplanation(panel, result) {
   const words = made("p", { className: "words" }, result.text);
-  const note = made("p", { className: "note", role: "status" }, "Trying the message without each word \u2026");
+  const note = made("p", { className: "note", role: "status" }, "Trying the message with some of its words \u2026");
   panel.replaceChildren(words, note);
   try {
     const question = { text: result.text, label: inTwo() ? model.labels[1] : likeliestOf(result) };
@@ -366,11 +366,13 @@ async function showExplanation(panel, result) {
   }
 }
 
-function explained(result, { label, parts }) {
+function explained(result, explanation) {
+  const { label, parts } = explanation;
   const [towards, against] = sidesOf(label);
   const strongest = Math.max(1, ...parts.map((part) => Math.abs(part.influence)));
   const pushes = ({ influence }) => Math.abs(influence) >= FAINTEST * strongest;
-  const said = (influence) => `${signed(influence)} ${influence < 0 ? against : towards}`;
+  const said = ({ influence, error }) =>
+    `${signed(influence)}${error ? ` \u00b1 ${error.toFixed(2)}` : ""} ${influence < 0 ? against : towards}`;
   const marked = (kind, influence, text = "") => {
     const mark = made("span", { className: `${kind} ${influence < 0 ? "against" : "towards"}` }, text);
     mark.style.setProperty("--strength", Math.abs(influence) / strongest);
@@ -380,32 +382,25 @@ function explained(result, { label, parts }) {
   for (const part of parts) {
     const { text, influence } = part;
     const word = influence !== null && pushes(part) ? marked("word", influence, text) : made("span", {}, text);
-    if (influence !== null) word.title = said(influence);
+    if (influence !== null) word.title = said(part);
     else if (text.trim()) Object.assign(word, { className: "unread", title: "Not read: the message is too long" });
     words.append(word);
   }
   const byStrength = parts.filter(pushes).sort((one, other) => Math.abs(other.influence) - Math.abs(one.influence));
-  const lines = byStrength.slice(0, STRONGEST_WORDS).map(({ text, influence }) => {
-    const word = made("span", { className: "of" }, text.trim());
-    return made("li", {}, word, marked("push", influence), made("span", {}, said(influence)));
+  const lines = byStrength.slice(0, STRONGEST_WORDS).map((part) => {
+    const word = made("span", { className: "of" }, part.text.trim());
+    return made("li", {}, word, marked("push", part.influence), made("span", {}, said(part)));
   });
-  return [words, made("p", {}, decides(result, parts)), made("ol", { className: "pushes" }, ...lines)];
+  return [words, made("p", {}, sumOf(result, explanation)), made("ol", { className: "pushes" }, ...lines)];
 }
 
-/** Which single words decide: without one of them the label would be the other of two. */
-function decides(result, parts) {
-  const label = likeliestOf(result);
-  const all = Object.entries(result.probabilities).map(([name, probability]) => `${name} ${percent(probability)}`);
-  const none = `No single word decides for ${label}: `;
+/** How the words add up to the probability of the explained class. */
+function sumOf(result, { label, log_odds, without_words }) {
   const unsure = labelOf(result) === UNSURE ? `Less probable than ${percent(model.abstain)}, so there is no label. ` : "";
-  if (!inTwo()) return `${unsure}${parts.some(({ influence }) => influence > 0) ? "" : none}${all.join(", ")}.`;
-  const odds = (probability) => Math.log(probability) - Math.log1p(-probability);
-  const isSecond = ({ influence }) => odds(barOf(result)) - influence >= odds(shown.threshold);
-  const [first, second] = model.labels;
-  const deciding = parts.filter((part) => part.influence !== null && isSecond(part) !== (label === second));
-  if (!deciding.length) return `${unsure}No single word decides: without any one of them it is still ${label}.`;
-  const named = deciding.slice(0, 3).map(({ text }) => `\u201c${text.trim()}\u201d`);
-  return `${unsure}Without ${named.join(" or ")} it would be ${label === second ? first : second}.`;
+  const all = Object.entries(result.probabilities).map(([name, probability]) => `${name} ${percent(probability)}`);
+  const sum = `${signed(without_words)} without any words, ${signed(log_odds - without_words)} by the words`;
+  const shares = inTwo() ? `${label} ${percent(result.probabilities[label])}` : all.join(", ");
+  return `${unsure}Log-odds of ${label}: ${sum}, ${signed(log_odds)} in all. That is ${shares}.`;
 }
 
 // ---- controls
