@@ -16,6 +16,7 @@ COMMANDS = {
     "experiments": "train configs over seeds and sizes, into one table",
     "search": "search the settings that suit a corpus",
     "baseline": "compare a run with linear baselines",
+    "robustness": "measure how much spam gets through with tricks",
     "label_errors": "list labels of a run's messages that are probably wrong",
     "rerun": "train a run again and compare",
 }

@@ -36,6 +36,7 @@ class DataDescription(NamedTuple):
         max_length: Tokens that longer messages are cut to.
         padded_length: Tokens that every row is padded to; None where each batch is padded to its longest message.
         keep: What is kept of a longer message: ``head``, ``tail`` or ``both``.
+        normalise: Whether texts are normalised before they are encoded.
     """
 
     label_names: list[str]
@@ -43,6 +44,7 @@ class DataDescription(NamedTuple):
     max_length: int
     padded_length: int | None
     keep: str = "head"
+    normalise: bool = False
 
 
 CPU_BATCH_TOKENS = 768  # the activations of about this many tokens stay in a processor's cache

@@ -102,6 +102,16 @@ def add_precision_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_windows_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for how long texts are judged."""
+    parser.add_argument(
+        "--windows",
+        action="store_true",
+        help="judge a text that is longer than the model reads by the worst of its windows: nothing hides behind the "
+        "cut (default: cut it)",
+    )
+
+
 def add_device_flags_of_fit(parser: argparse.ArgumentParser) -> None:
     """Add the flags for where ``fit`` computes; ``device_settings`` reads them."""
     parser.add_argument("--accelerator", metavar="NAME", help="cpu, gpu, cuda or mps (default: as in the settings)")

@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_precision_flag, add_run_flags
+from spam_classifier.command_line import (
+    CommandLine,
+    add_accelerator_flag,
+    add_precision_flag,
+    add_run_flags,
+    add_windows_flag,
+)
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.judging.abstain import HELP as ABSTAIN
 from spam_classifier.judging.abstain import abstain, least_probability
@@ -85,6 +91,7 @@ def parse() -> argparse.Namespace:
     add_run_flags(parser)
     add_accelerator_flag(parser)
     add_precision_flag(parser)
+    add_windows_flag(parser)
     parser.add_argument(
         "--devices",
         type=int,
@@ -161,7 +168,9 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     output, device = arguments.output, str(group.device)
     if group.global_rank:
         path = find_checkpoint(arguments.ckpt_path, arguments.root)
-        judging.help_to_judge(group, load_classifier(path, device, arguments.precision, take_over=True))
+        judging.help_to_judge(
+            group, load_classifier(path, device, arguments.precision, windows=arguments.windows, take_over=True)
+        )
         return
     if output:
         check_output(output, arguments.input, arguments.overwrite)
@@ -172,7 +181,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
         _note(escape_control(f"note: {source.name}: {told}"))
     if slow := slow_precision(arguments.precision, group.device):
         _note(f"note: {slow}")
-    classifier = load_classifier(checkpoint, device, arguments.precision, take_over=True)
+    classifier = load_classifier(checkpoint, device, arguments.precision, windows=arguments.windows, take_over=True)
     classifier.check_threshold(arguments.threshold)
     least = None
     if arguments.abstain is not None:
@@ -189,6 +198,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
             "encoding": arguments.encoding,
             "device": group.device.type,
             "precision": arguments.precision,
+            "windows": arguments.windows,
             "chunk_rows": judging.CHUNK_ROWS,
             "probability": "second class of two",  # earlier versions wrote that of the label
         }
@@ -236,8 +246,9 @@ def _summarize(tally: "Tally", source: "Input", classifier: "Classifier", output
         if corpus in (COLLECTION, SAMPLE):
             _note(f"note: the model learned from {corpus}, which holds no e-mails: it is no e-mail filter")
     if tally.truncated:
+        done = "judged by their worst window" if classifier.windows else "cut"
         _note(
-            f"note: {tally.truncated:,} of {tally.classified:,} texts were cut: the model reads up to "
+            f"note: {tally.truncated:,} of {tally.classified:,} texts were {done}: the model reads up to "
             f"{classifier.max_length} tokens"
         )
     if tally.unsure:

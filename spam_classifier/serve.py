@@ -8,7 +8,13 @@ import sys
 import threading
 
 from spam_classifier import hints
-from spam_classifier.command_line import CommandLine, add_accelerator_flag, add_precision_flag, add_run_flags
+from spam_classifier.command_line import (
+    CommandLine,
+    add_accelerator_flag,
+    add_precision_flag,
+    add_run_flags,
+    add_windows_flag,
+)
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.judging.abstain import HELP as ABSTAIN
 from spam_classifier.judging.abstain import abstain, least_probability
@@ -50,6 +56,7 @@ def parse() -> argparse.Namespace:
     add_run_flags(parser)
     add_accelerator_flag(parser)
     add_precision_flag(parser)
+    add_windows_flag(parser)
     parser.add_argument("--abstain", type=abstain, metavar="P", help=ABSTAIN)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000; 0 takes a free one)")
@@ -139,7 +146,9 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     def load() -> None:
         try:
-            classifier = load_classifier(checkpoint, device, arguments.precision, take_over=True)
+            classifier = load_classifier(
+                checkpoint, device, arguments.precision, windows=arguments.windows, take_over=True
+            )
             if wanted := arguments.abstain:
                 service.abstain, told = least_probability(wanted, checkpoint, classifier.labels, classifier.threshold)
                 print(f"note: {told}", file=sys.stderr)

@@ -49,6 +49,7 @@ LIGHT = [
     "search",
     "baseline",
     "label_errors",
+    "robustness",
     "rerun",
 ]
 

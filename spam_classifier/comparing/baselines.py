@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from spam_classifier import hints
+from spam_classifier.data.normalise import normalise
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError
 from spam_classifier.evaluation.figures import NATURAL, at_natural_shares, split_figures
@@ -55,7 +56,10 @@ def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
         elif name == VALIDATION:
             raise UserError(f"{directory} holds no predictions to compare with: {remedy}")
     splits[TRAIN] = read_messages(directory / f"{TRAIN}.csv")
-    balanced = read_settings(directory)["data"]["balance"] == "class_weight"
+    data = read_settings(directory)["data"]
+    balanced = data["balance"] == "class_weight"
+    if data.get("normalise"):
+        splits = {name: rows.assign(text=rows["text"].map(normalise)) for name, rows in splits.items()}
     model = with_natural_shares(own, shares)
     compared: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in model}
     for title, predictions in predict_baselines(splits, classes, balanced=balanced).items():

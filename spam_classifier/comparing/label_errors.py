@@ -28,6 +28,8 @@ def messages_of(directory: Path) -> pd.DataFrame:
     for path in paths:
         if path.is_file():
             frame = read_messages(path)
+            if "trick" in frame:
+                frame = frame[frame.pop("trick") == ""]
             frames.append(frame.assign(place=[f"{path.name}, row {row}" for row in range(1, len(frame) + 1)]))
     return pd.concat(frames, ignore_index=True)
 

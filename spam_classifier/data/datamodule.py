@@ -21,6 +21,7 @@ from spam_classifier.data.corpora import UCI, BadRows, LeftOut, corpus_sha256, f
 from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.labels import one_spelling, refuse_other_labels
 from spam_classifier.data.loader import BatchLoader, BucketedOrder, EpochOrder, LongestFirst
+from spam_classifier.data.normalise import normalise
 from spam_classifier.data.splits import (
     LEFT_OVER,
     SPLITS,
@@ -36,10 +37,12 @@ from spam_classifier.data.splits import (
     split,
     undersample,
 )
+from spam_classifier.data.tricks import with_altered
 from spam_classifier.errors import UserError, escape_control
 from spam_classifier.files import atomic_write
 
 LEFT_OUT_ROWS = "left_out_rows.csv"
+MOST_COPIES = 100  # of a training message
 ROWS_AT_ONCE = 50_000  # of a split that are one string as it is hashed
 
 
@@ -84,6 +87,9 @@ class SpamDataModule(pl.LightningDataModule):
         padding: ``longest`` pads every message to the maximum length, as the book does; ``context`` to the backbone's
             context; ``batch`` only to the longest message of the batch, which is faster and needs
             ``--model.token_position last_real``; ``none`` not at all, which needs batches of one message.
+        normalise: Undo disguises before texts are read, in training and later use: other scripts' letters within Latin
+            words, compatibility characters (NFKC) and invisible ones.
+        augment: Add this share of the training messages once more, each altered by a trick of spammers.
         batch_size: Messages per batch and device.
         batch_by_length: Group training messages by length; the batches are shuffled.
 
@@ -122,6 +128,8 @@ class SpamDataModule(pl.LightningDataModule):
         max_length: int | None = None,
         keep: Literal["head", "tail", "both"] = "head",
         padding: Literal["longest", "context", "batch", "none"] = "longest",
+        normalise: bool = False,
+        augment: float = 0.0,
         batch_size: int = 8,
         batch_by_length: bool = False,
     ) -> None:
@@ -155,6 +163,8 @@ class SpamDataModule(pl.LightningDataModule):
         self.max_length = max_length
         self.keep: Keep = keep
         self.padding = padding
+        self.normalise = normalise
+        self.augment = augment
         self.batch_size = batch_size
         self.batch_by_length = batch_by_length
         self.context = 1024
@@ -179,7 +189,9 @@ class SpamDataModule(pl.LightningDataModule):
     def description(self) -> DataDescription:
         """What the data decides for the model, once ``setup`` has run."""
         assert self.max_length is not None
-        return DataDescription(self.label_names, self.class_weights, self.max_length, self.padded_length, self.keep)
+        return DataDescription(
+            self.label_names, self.class_weights, self.max_length, self.padded_length, self.keep, self.normalise
+        )
 
     @property
     def _sources(self) -> dict[str, str]:
@@ -217,6 +229,10 @@ class SpamDataModule(pl.LightningDataModule):
                 f"messages of up to {self.max_length} tokens can't be padded to the backbone's context of "
                 f"{self.context}: set --data.max_length {self.context} or less"
             )
+        if not 0 <= self.augment <= MOST_COPIES:
+            raise UserError(
+                f"--data.augment must be from 0 to {MOST_COPIES} copies for each message, not {self.augment}"
+            )
         corpus, given = self._read()
         self._as_read = corpus
         self.label_names = class_names(corpus, self.labels)
@@ -249,6 +265,10 @@ class SpamDataModule(pl.LightningDataModule):
         self.notes += small_class_warnings(
             read, self.splits, self.label_names, balance=self.balance, stratify=self.stratify, given=given
         )
+        if self.augment:
+            self.splits[TRAIN] = with_altered(self.splits[TRAIN], self.augment, self.split_seed)
+            copies = int((self.splits[TRAIN]["trick"] != "").sum())
+            self.notes.append(f"{copies:,} altered copies of training messages were added")
         self._encode()
         if self.max_length is None:
             longest = self.encoded[TRAIN].longest
@@ -309,7 +329,8 @@ class SpamDataModule(pl.LightningDataModule):
         index_of = {label: index for index, label in enumerate(self.label_names)}
         for name, rows in self.splits.items():
             labels = rows["label"].map(index_of).to_numpy(np.int64)
-            self.encoded[name] = EncodedMessages.from_texts(rows["text"].array, labels)
+            texts = rows["text"].map(normalise) if self.normalise else rows["text"]
+            self.encoded[name] = EncodedMessages.from_texts(texts.array, labels)
 
     def sources_sha256(self) -> dict[str, str]:
         """SHA-256 of the given corpora by their flags."""

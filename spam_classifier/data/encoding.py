@@ -101,6 +101,29 @@ class EncodedMessages:
         """Tokens of the longest message."""
         return int(self.lengths.max())
 
+    def windows(self, rows: Tensor, length: int) -> tuple["EncodedMessages", Tensor]:
+        """Messages in pieces of ``length`` tokens that overlap by half, the last one at the end.
+
+        Args:
+            rows: Which messages, int64 [N]; all are longer.
+            length: Tokens of each piece.
+
+        Returns:
+            The pieces, and for each the place of its message in ``rows``, int64 [pieces].
+        """
+        step = max(1, length // 2)
+        starts, owners = [], []
+        for place, row in enumerate(rows.tolist()):
+            first, last = int(self.offsets[row]), int(self.offsets[row + 1]) - length
+            own = [*range(first, last, step), last]
+            starts += own
+            owners += [place] * len(own)
+        tokens = self.tokens[torch.tensor(starts)[:, None] + torch.arange(length)]
+        offsets = torch.arange(len(starts) + 1) * length
+        return EncodedMessages(tokens.flatten(), offsets, torch.full((len(starts),), UNKNOWN_LABEL)), torch.tensor(
+            owners
+        )
+
     def batch(self, rows: Tensor, max_length: int, padded_length: int | None = None, keep: Keep = "head") -> Batch:
         """Gather messages into a batch, cut to ``max_length`` tokens and padded on the right.
 

@@ -26,6 +26,7 @@ from spam_classifier.runs.metrics import read_metrics
 
 REPORT_FILE = "report.html"
 LABEL_ERRORS = "label_errors"
+ROBUSTNESS = "robustness"
 LABEL_ERRORS_FILE = "label_errors.csv"
 SHOWN_LABEL_ERRORS = 20
 MOST_MISTAKES = 30

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spam_classifier.batch import Batch, batches_by_length
 from spam_classifier.data.encoding import EncodedMessages, Keep
+from spam_classifier.data.normalise import normalise
 from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import Part, Subsets
 from spam_classifier.models.backbone_source import put_back_frozen
@@ -30,7 +31,8 @@ class Prediction(NamedTuple):
             sorted by it; with more classes that of the most probable one.
         probabilities: Calibrated probability of each class, by its name.
         threshold: Probability from which the second of two classes is predicted; None with more classes.
-        truncated: Whether the text was longer than the model reads, and was cut.
+        truncated: Whether the text was longer than the model reads: it was cut, or with ``windows`` the prediction is
+            that of its worst window.
     """
 
     label: str | None
@@ -67,6 +69,7 @@ class Classifier:
         model: The network, restored from a checkpoint.
         checkpoint: The checkpoint.
         precision: As for ``load_classifier``.
+        windows: As for ``load_classifier``.
         take_over: Whether the network's own blocks may go once their weights are packed for the CPU; else memory holds
             these weights twice.
 
@@ -77,7 +80,13 @@ class Classifier:
     """
 
     def __init__(
-        self, model: GPT2Classifier, checkpoint: Path, precision: str = FLOAT32, *, take_over: bool = False
+        self,
+        model: GPT2Classifier,
+        checkpoint: Path,
+        precision: str = FLOAT32,
+        *,
+        windows: bool = False,
+        take_over: bool = False,
     ) -> None:
         self.model = model.eval()
         self.precision = precision
@@ -88,6 +97,10 @@ class Classifier:
         self.labels = model.label_names
         self.max_length: int = model.settings["max_length"]
         self.keep: Keep = model.settings["keep"]
+        self.normalise: bool = model.settings.get("normalise", False)  # earlier versions did not
+        self.windows = windows
+        if windows and len(self.labels) != 2:
+            raise UserError(f"windows need two classes, these are {', '.join(self.labels)}: leave them out")
 
     @property
     def threshold(self) -> float | None:
@@ -111,7 +124,7 @@ class Classifier:
             UserError: A text is empty, or a threshold is given and there are more than two classes.
         """
         self.check_threshold(threshold)
-        messages = _encode(texts)
+        messages = self.encode(texts)
         return self.predictions(messages, self.probabilities_of(messages), threshold, abstain)
 
     def check_threshold(self, threshold: float | None) -> None:
@@ -183,7 +196,7 @@ class Classifier:
         Raises:
             UserError: A text is empty.
         """
-        return self.probabilities_of(_encode(texts))
+        return self.probabilities_of(self.encode(texts))
 
     def probabilities_of(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
         """Probabilities of encoded texts; process ``number`` of ``of`` computes its share.
@@ -200,7 +213,22 @@ class Classifier:
         probabilities = torch.zeros(len(messages), len(self.labels))
         for rows, logits in self._logits(messages, number, of):
             probabilities[rows] = self.model.decision.probabilities(logits).cpu()
+        long = (messages.lengths > self.max_length).nonzero()[:, 0]
+        if self.windows and len(long):
+            probabilities[long] = self._worst_windows(messages, long) if number == 0 else 0.0
         return probabilities
+
+    def _worst_windows(self, messages: EncodedMessages, long: Tensor) -> Tensor:
+        """Probabilities of the window in which the second class is most probable, float [N, classes]."""
+        windows, owners = messages.windows(long, self.max_length)
+        of_windows = torch.zeros(len(windows), len(self.labels))
+        for rows, logits in self._logits(windows):
+            of_windows[rows] = self.model.decision.probabilities(logits).cpu()
+        order = of_windows[:, 1].argsort(stable=True)  # so the worst window of each message is written last
+        worst = torch.empty(len(long), len(self.labels))
+        for window in order.tolist():
+            worst[owners[window]] = of_windows[window]
+        return worst
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
         """Which words push a text towards a class: Shapley values of the words, which add up to the text's log-odds.
@@ -218,8 +246,8 @@ class Classifier:
         """
         if label is not None and label not in self.labels:
             raise UserError(f"there is no class {label!r}: name one of {', '.join(self.labels)}")
-        message = _encode([text])
-        subsets = Subsets(text, self.max_length, self.keep)
+        message = self.encode([text])
+        subsets = Subsets(self.as_read(text), self.max_length, self.keep)
         decision = self.model.decision
         logits = torch.empty(len(subsets.remaining), len(self.labels), device=self.model.head.weight.device)
         for rows, of_rows in self._logits(subsets.remaining):
@@ -229,6 +257,23 @@ class Classifier:
         assert explained is not None  # without ``abstain`` there is a label
         scores = decision.log_odds(logits, self.labels.index(explained)).tolist()
         return Explanation(prediction, explained, subsets.parts(scores), scores[-1], scores[0])
+
+    def encode(self, texts: Sequence[str]) -> EncodedMessages:
+        """Texts as token ids, normalised if those of the training were.
+
+        Raises:
+            UserError: A text is empty.
+        """
+        if isinstance(texts, str):
+            raise UserError("texts have to be a list, not one text: put it in brackets")
+        for number, text in enumerate(texts, start=1):
+            if not text.strip():
+                raise UserError(f"text {number} is empty: there is nothing to classify")
+        return EncodedMessages.from_texts([self.as_read(text) for text in texts])
+
+    def as_read(self, text: str) -> str:
+        """The text that is encoded; a text of invisible characters alone stays as it is."""
+        return (normalise(text) or text) if self.normalise else text
 
     def _logits(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""
@@ -251,17 +296,13 @@ class Classifier:
         return torch.autocast(device, torch.bfloat16, enabled=self.precision == BFLOAT16)
 
 
-def _encode(texts: Sequence[str]) -> EncodedMessages:
-    if isinstance(texts, str):
-        raise UserError("texts have to be a list, not one text: put it in brackets")
-    for number, text in enumerate(texts, start=1):
-        if not text.strip():
-            raise UserError(f"text {number} is empty: there is nothing to classify")
-    return EncodedMessages.from_texts(texts)
-
-
 def load_classifier(
-    run: str | Path | None = None, device: str = "cpu", precision: str = FLOAT32, *, take_over: bool = False
+    run: str | Path | None = None,
+    device: str = "cpu",
+    precision: str = FLOAT32,
+    *,
+    windows: bool = False,
+    take_over: bool = False,
 ) -> Classifier:
     """Load a trained classifier.
 
@@ -271,10 +312,13 @@ def load_classifier(
         device: Where to compute, as PyTorch names it.
         precision: ``32-true``, or ``bf16-mixed`` for products of bfloat16, which are faster and change probabilities a
             little.
+        windows: Judge a text that is longer than the model reads by overlapping windows: its probabilities are those of
+            the window in which the second of two classes is most probable. Otherwise it is cut.
         take_over: As for Classifier.
 
     Raises:
-        UserError: There is no such run or precision, or the file is not a checkpoint of this classifier.
+        UserError: There is no such run or precision, windows are asked for and there are more than two classes, or the
+            file is not a checkpoint of this classifier.
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision {precision}: give {' or '.join(PRECISIONS)}")
@@ -283,7 +327,7 @@ def load_classifier(
     net = GPT2Classifier.from_settings(checkpoint["hyper_parameters"], to_be_restored=True)
     put_back_frozen(checkpoint, net.backbone)
     net.load_state_dict(checkpoint["state_dict"])
-    return Classifier(net.to(device), path, precision, take_over=take_over)
+    return Classifier(net.to(device), path, precision, windows=windows, take_over=take_over)
 
 
 def chosen_device(name: str) -> str:

@@ -97,7 +97,7 @@ class Desk:
             self._rows = [row for row in chunk if isinstance(row, Row)]
             self._rejected = [row for row in chunk if isinstance(row, Rejected)]
             self._report()
-            yield EncodedMessages.from_texts([row.text for row in self._rows])
+            yield self.classifier.encode([row.text for row in self._rows])
 
     def write(self, messages: EncodedMessages, probabilities: Tensor) -> None:
         """Write the predictions for the last chunk, from its texts and their probabilities, float [N, classes]."""

@@ -409,7 +409,9 @@ class SpamClassifier(pl.LightningModule):
         take_over_rates(checkpoint, self.hparams)
         self._epoch_so_far = dict(checkpoint.get("metrics_of_the_epoch", {}))
         if not self.label_names:
-            self.describe_data(DataDescription(*(saved[name] for name in DataDescription._fields)))
+            self.describe_data(
+                DataDescription(**{name: saved[name] for name in DataDescription._fields if name in saved})
+            )
             self.configure_model()
         put_back_frozen(checkpoint, self.network.backbone)
         state = checkpoint["state_dict"]

@@ -1,0 +1,105 @@
+"""How much spam gets through with tricks: a run's model and the linear baselines, on its own test split."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from spam_classifier import hints
+from spam_classifier.comparing.baselines import predict_baselines
+from spam_classifier.data import tricks
+from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
+from spam_classifier.errors import UserError
+from spam_classifier.evaluation.figures import share, split_figures
+from spam_classifier.evaluation.metrics import Predictions
+from spam_classifier.evaluation.predictions import read_messages
+from spam_classifier.evaluation.report import ROBUSTNESS, write_report
+from spam_classifier.files import atomic_write
+from spam_classifier.inference.classifier import Classifier
+from spam_classifier.runs.find import read_settings
+from spam_classifier.runs.metrics import update_metrics
+
+GPT2 = "GPT-2"
+UNTOUCHED = "no trick"
+ROBUSTNESS_FILE = "robustness.csv"
+
+
+def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: bool) -> dict[str, Any]:
+    """Alter the spam of a run's test split by each trick, and keep how much is taken for ham.
+
+    Spam is the second of two classes. Messages of the first are never altered. Every altered text is in
+    ``robustness.csv`` in the run directory.
+
+    Args:
+        directory: The run directory.
+        classifier: Its classifier.
+        seed: Of the tricks.
+        of_mails: Whether to apply the tricks of e-mails, too.
+
+    Returns:
+        ``untouched``, the figures of the whole test split as it is, by the model's name; ``tricks``, by the trick's
+        name ``says``, ``example`` and ``through``, the share of the spam that is taken for ham by the model's name;
+        ``seed`` and ``windows``.
+
+    Raises:
+        UserError: There are not two classes, or the test split lacks one of them.
+    """
+    if len(classifier.labels) != 2:
+        raise UserError(f"tricks hide one of two classes, these are {', '.join(classifier.labels)}: train on two")
+    splits = {name: read_messages(directory / f"{name}.csv") for name in (TRAIN, VALIDATION, TEST)}
+    first, second = classifier.labels
+    spam = splits[TEST].loc[splits[TEST]["label"] == second, "text"].tolist()
+    benign = splits[TRAIN].loc[splits[TRAIN]["label"] == first, "text"].tolist()
+    if not spam or len(spam) == len(splits[TEST]):
+        raise UserError(f"the test split has not both classes: set --data.stratify true in {hints.program('fit')}")
+    room = tricks.OF_TEXT | tricks.with_benign_text(benign) | tricks.behind_the_cut(benign, classifier.max_length)
+    if of_mails:
+        room |= tricks.of_mails(benign)
+    texts = {UNTOUCHED: spam}
+    texts |= {name: [tricks.altered(text, name, trick, seed) for text in spam] for name, trick in room.items()}
+    altered = {name: pd.DataFrame({"label": second, "text": own}) for name, own in texts.items()}
+    predicted = _predicted(directory, classifier, splits, altered)
+    figures = {
+        "untouched": {model: split_figures(of_model[TEST]) for model, of_model in predicted.items()},
+        "tricks": {
+            name: {
+                "says": room[name].__doc__ if name in room else "The messages as they are.",
+                "example": min(own, key=len),
+                "through": {
+                    model: share(int((of_model[name].predicted == 0).sum()), len(own))
+                    for model, of_model in predicted.items()
+                },
+            }
+            for name, own in texts.items()
+        },
+        "seed": seed,
+        "windows": classifier.windows,
+    }
+    table = pd.concat([rows.assign(trick=name) for name, rows in altered.items()], ignore_index=True)
+    for model, of_model in predicted.items():
+        labels = torch.cat([of_model[name].predicted for name in altered]).tolist()
+        table[model] = [classifier.labels[label] for label in labels]
+    with atomic_write(directory / ROBUSTNESS_FILE) as unfinished:
+        table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    update_metrics(directory, {ROBUSTNESS: figures})
+    write_report(directory)
+    return figures
+
+
+def _predicted(
+    directory: Path, classifier: Classifier, splits: dict[str, pd.DataFrame], altered: dict[str, pd.DataFrame]
+) -> dict[str, dict[str, Predictions]]:
+    """Predictions by the model's name, of the test split and of the altered messages by their trick."""
+    data = read_settings(directory)["data"]
+    index = {label: number for number, label in enumerate(classifier.labels)}
+    own = {}
+    for name, rows in {TEST: splits[TEST], **altered}.items():
+        probabilities = classifier.probabilities(rows["text"].tolist())
+        labels = torch.tensor(rows["label"].map(index).to_numpy())
+        decided = classifier.model.decision.decide(probabilities)
+        own[name] = Predictions(torch.arange(len(labels)), labels, probabilities.log(), probabilities, decided)
+    texts = {name: rows.assign(text=rows["text"].map(classifier.as_read)) for name, rows in (splits | altered).items()}
+    balanced = data["balance"] == "class_weight"
+    return {GPT2: own, **predict_baselines(texts, classifier.labels, balanced=balanced)}
