@@ -154,6 +154,7 @@ def test_what_was_meant() -> None:
         ("serve", "lightning_logs/version_0", "a run is named by --ckpt_path"),
         ("export", "onnx x.onnx --overwrit", "did you mean --overwrite?"),
         ("baseline", "--rot x", "did you mean --root?"),
+        ("robustness", "--window", "did you mean --windows?"),
         ("label_errors", "--folds 1", "--folds must be at least 2, not 1"),
         ("label_errors", "--seed -1", "--seed must be from 0 to 4294967295, not -1"),
         ("rerun", "lightning_logs/version_0", "a run is named by --ckpt_path"),

@@ -133,7 +133,7 @@ def test_other_flags_of_fit_are_accepted() -> None:
 @pytest.mark.slow
 def test_commands_after_fit(train: Callable, call: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluation, classification and a second training of the run that ``fit`` left."""
-    from spam_classifier import label_errors, predict, rerun
+    from spam_classifier import label_errors, predict, rerun, robustness
 
     assert train("fit", *SMALL).code == 0
     after = [[name, *words] for name in ("test", "validate") for words in words_of(f"train {name}")]
@@ -155,6 +155,9 @@ def test_commands_after_fit(train: Callable, call: Callable, monkeypatch: pytest
         if "--output" in own:
             printed = Path(own[own.index("--output") + 1]).read_text().splitlines()[-2:]
         assert len(printed) == 2
+    for words in words_of("robustness"):
+        done = call(robustness.main, *words)
+        assert done.code == 0, done.err
     asked: list[Path] = []
     reproduced = SimpleNamespace(reproduce=lambda run, flags: asked.append(run) or True)
     monkeypatch.setitem(sys.modules, "spam_classifier.comparing.reproduce", reproduced)
@@ -238,7 +241,7 @@ def test_python_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_every_command_is_tested() -> None:
     """What no test here runs is named in ``NOT_RUN``."""
     commands = ("train fit", "train test", "train validate", "predict", "serve", "export", "experiments", "baseline")
-    commands += ("search", "label_errors", "rerun")
+    commands += ("search", "label_errors", "robustness", "rerun")
     run = tuple(f"python -m spam_classifier.{name}" for name in commands)
     assert [command for command in COMMANDS if not command.startswith((*run, *NOT_RUN))] == []
     assert [start for start in NOT_RUN if not any(command.startswith(start) for command in COMMANDS)] == []

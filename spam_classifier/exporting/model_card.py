@@ -120,13 +120,20 @@ def _front_matter(classifier: Classifier, kind: str, name: str, test: dict[str, 
     return yaml.safe_dump(data.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-def threshold_notes(classifier: Classifier, what: str) -> list[str]:
-    """A sentence on the threshold that an export leaves to its caller; nothing if it is 0.5, or there is none."""
+def caller_notes(classifier: Classifier, what: str) -> list[str]:
+    """Sentences on what an export leaves to its caller: normalising texts, and a threshold other than 0.5."""
+    notes = []
+    if classifier.normalise:
+        notes.append(
+            f"{what} does not normalise texts: the caller does, as in training, with "
+            "spam_classifier.data.normalise.normalise."
+        )
     if classifier.threshold in (None, 0.5):
-        return []
+        return notes
     return [
+        *notes,
         f"{what} does not apply the threshold: decide for {classifier.labels[1]} where its probability is at least "
-        f"{classifier.threshold:.6g}, not where it is the more probable class."
+        f"{classifier.threshold:.6g}, not where it is the more probable class.",
     ]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spam_classifier.errors import UserError
 from spam_classifier.exporting.int8_graph import quantize_graph
-from spam_classifier.exporting.model_card import model_card, threshold_notes
+from spam_classifier.exporting.model_card import caller_notes, model_card
 from spam_classifier.exporting.onnx_graph import write_graph
 from spam_classifier.exporting.outputs import whole_files
 from spam_classifier.inference.classifier import Classifier
@@ -57,4 +57,4 @@ def _notes(classifier: Classifier) -> list[str]:
             f"The label depends on the padding: the caller pads every row to {length} tokens, as in training. The "
             "graph fails on other widths."
         )
-    return [*notes, *threshold_notes(classifier, "The graph")]
+    return [*notes, *caller_notes(classifier, "The graph")]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spam_classifier.data.encoding import ENDOFTEXT, PADDING_ID, vocabulary_directory
 from spam_classifier.errors import UserError
-from spam_classifier.exporting.model_card import CARD_FILE, model_card, threshold_notes
+from spam_classifier.exporting.model_card import CARD_FILE, caller_notes, model_card
 from spam_classifier.exporting.outputs import whole_directory
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
@@ -178,7 +178,7 @@ def _notes(classifier: Classifier) -> list[str]:
             f"Texts of more than {most} tokens get other probabilities in transformers.js: it keeps their head, "
             "training kept their tail."
         )
-    return [*notes, *threshold_notes(classifier, "The pipeline")]
+    return [*notes, *caller_notes(classifier, "The pipeline")]
 
 
 def _config(classifier: Classifier) -> dict[str, Any]:
