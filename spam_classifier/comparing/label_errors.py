@@ -10,6 +10,7 @@ import pandas as pd
 from spam_classifier import hints
 from spam_classifier.comparing.out_of_fold import deal_folds, out_of_fold
 from spam_classifier.data.splits import LEFT_OVER, SPLITS
+from spam_classifier.data.tricks import without_altered
 from spam_classifier.errors import UserError
 from spam_classifier.evaluation import confident_learning
 from spam_classifier.evaluation.predictions import read_messages
@@ -27,9 +28,7 @@ def messages_of(directory: Path) -> pd.DataFrame:
     frames = []
     for path in paths:
         if path.is_file():
-            frame = read_messages(path)
-            if "trick" in frame:
-                frame = frame[frame.pop("trick") == ""]
+            frame = without_altered(read_messages(path))
             frames.append(frame.assign(place=[f"{path.name}, row {row}" for row in range(1, len(frame) + 1)]))
     return pd.concat(frames, ignore_index=True)
 

@@ -51,10 +51,12 @@ def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: boo
     splits = {name: read_messages(directory / f"{name}.csv") for name in (TRAIN, VALIDATION, TEST)}
     first, second = classifier.labels
     spam = splits[TEST].loc[splits[TEST]["label"] == second, "text"].tolist()
-    benign = splits[TRAIN].loc[splits[TRAIN]["label"] == first, "text"].tolist()
+    own = tricks.without_altered(splits[TRAIN])  # so that runs with and without --data.augment meet the same tricks
+    benign = own.loc[own["label"] == first, "text"].tolist()
     if not spam or len(spam) == len(splits[TEST]):
         raise UserError(f"the test split has not both classes: set --data.stratify true in {hints.program('fit')}")
-    room = tricks.OF_TEXT | tricks.with_benign_text(benign) | tricks.behind_the_cut(benign, classifier.max_length)
+    room = tricks.OF_TEXT | tricks.with_benign_text(benign)
+    room |= tricks.behind_the_cut(benign, classifier.max_length, classifier.keep)
     if of_mails:
         room |= tricks.of_mails(benign)
     texts = {UNTOUCHED: spam}

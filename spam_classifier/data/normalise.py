@@ -7,7 +7,7 @@ from functools import cache
 LAST_LATIN = 0x24F  # of the Latin blocks
 # joiners shape emoji, Arabic and Indic letters, and are kept there
 INVISIBLE_JOINERS = re.compile(f"(?<![^\\0-{chr(LAST_LATIN)}])[\u200c\u200d]|[\u200c\u200d](?=[\\0-{chr(LAST_LATIN)}])")
-WORD = re.compile(r"\S+")
+WORD = re.compile(r"\w+")  # so that the Cyrillic half of SMS-сообщение stays
 
 
 def normalise(text: str) -> str:
@@ -20,7 +20,8 @@ def normalise(text: str) -> str:
         return text
     text = INVISIBLE_JOINERS.sub("", unicodedata.normalize("NFKC", text))
     text = "".join(one for one in text if unicodedata.category(one) != "Cf" or one in "\u200c\u200d")
-    return WORD.sub(lambda word: _in_latin(word[0]), text)
+    # once more, as a mark behind a mapped letter may now be part of it
+    return unicodedata.normalize("NFKC", WORD.sub(lambda word: _in_latin(word[0]), text))
 
 
 def _in_latin(word: str) -> str:

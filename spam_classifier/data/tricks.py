@@ -9,7 +9,7 @@ from html import escape
 
 import pandas as pd
 
-from spam_classifier.data.encoding import ENDOFTEXT, EncodedMessages
+from spam_classifier.data.encoding import ENDOFTEXT, EncodedMessages, Keep
 from spam_classifier.data.mails import read_mail
 
 Trick = Callable[[str, random.Random], str]
@@ -127,17 +127,21 @@ def with_benign_text(benign: Sequence[str]) -> dict[str, Trick]:
     return {"benign text before": before, "benign text behind": behind}
 
 
-def behind_the_cut(benign: Sequence[str], max_length: int) -> dict[str, Trick]:
-    """The trick that hides the message behind the tokens that the model reads."""
+def behind_the_cut(benign: Sequence[str], max_length: int, keep: Keep) -> dict[str, Trick]:
+    """The trick that hides the message outside the tokens that the model reads, the head, the tail or both."""
 
-    def hidden(text: str, draw: random.Random) -> str:
-        """Benign messages stand before the message until it lies behind the tokens that the model reads."""
-        before: list[str] = []
+    def filling(draw: random.Random) -> list[str]:
+        drawn: list[str] = []
         tokens = 0
         while tokens <= max_length:
-            before.append(draw.choice(benign))
-            tokens += int(EncodedMessages.from_texts(before[-1:]).lengths[0])
-        return " ".join([*before, text])
+            drawn.append(draw.choice(benign))
+            tokens += int(EncodedMessages.from_texts([f" {drawn[-1]}"]).lengths[0])
+        return drawn
+
+    def hidden(text: str, draw: random.Random) -> str:
+        """Benign messages stand around the message until it lies outside the tokens that the model reads."""
+        before = [] if keep == "tail" else filling(draw)
+        return " ".join([*before, text, *([] if keep == "head" else filling(draw))])
 
     return {"behind the cut": hidden}
 
@@ -190,6 +194,11 @@ def with_altered(messages: pd.DataFrame, share: float, seed: int) -> pd.DataFram
         (name, trick), (label, text) = draw.choice(tricks), messages[["label", "text"]].iloc[row]
         copies.append({"label": label, "text": trick(text, draw), "trick": name})
     return pd.concat([messages.assign(trick=""), pd.DataFrame(copies)], ignore_index=True)
+
+
+def without_altered(messages: pd.DataFrame) -> pd.DataFrame:
+    """A training split without the copies of ``with_altered``, if it has any."""
+    return messages[messages["trick"] == ""].drop(columns="trick") if "trick" in messages else messages
 
 
 def _inside(character: str, text: str, draw: random.Random) -> str:

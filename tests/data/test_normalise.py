@@ -16,6 +16,8 @@ from spam_classifier.data.normalise import normalise
         ("w\u200bi\u200dn\u00ad ca\u2060sh", "win cash"),
         ("\U0001d405\U0001d411\U0001d404\U0001d404 \ufb01ne \uff37\uff29\uff2e", "FREE fine WIN"),
         ("cαsh", "cash"),  # Greek
+        ("xе\u0301", "xé"),  # a mark joins the letter that it now follows
+        ("frее-саll сlub", "free-call club"),
     ],
 )
 def test_disguises_are_undone(text: str, expected: str) -> None:
@@ -33,6 +35,9 @@ def test_disguises_are_undone(text: str, expected: str) -> None:
         "می\u200cخواهم",
         "Łódź £5 €6",
         "ASCII 0906 'free'",
+        "SMS-сообщение",
+        "http://пример.рф/новости",
+        "α-Blocker, 5 kΩ",
     ],
 )
 def test_other_scripts_and_emoji_stay(text: str) -> None:

@@ -4,11 +4,12 @@ import random
 
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.data import tricks
-from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.encoding import EncodedMessages, Keep, gpt2_tokenizer
 from spam_classifier.data.normalise import normalise
 
 TEXT = "You have won a prize worth £1000, call now & claim"
@@ -16,7 +17,7 @@ BENIGN = ["See you at seven?", "ok"]
 ALL = {
     **tricks.OF_TEXT,
     **tricks.with_benign_text(BENIGN),
-    **tricks.behind_the_cut(BENIGN, 20),
+    **tricks.behind_the_cut(BENIGN, 20, "head"),
     **tricks.of_mails(BENIGN),
 }
 
@@ -53,10 +54,13 @@ def test_normalising_undoes_disguises(name: str) -> None:
     assert normalise(altered) == TEXT
 
 
-def test_the_message_lies_behind_what_is_read() -> None:
-    altered = tricks.altered(TEXT, "behind the cut", ALL["behind the cut"], 1)
-    before = altered.removesuffix(TEXT)
-    assert int(EncodedMessages.from_texts([before]).lengths[0]) > 20
+@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+def test_the_message_lies_outside_what_is_read(keep: Keep) -> None:
+    trick = tricks.behind_the_cut(BENIGN, 20, keep)["behind the cut"]
+    altered = EncodedMessages.from_texts([tricks.altered("prize " * 5, "behind the cut", trick, 1)])
+    read = altered.batch(torch.tensor([0]), 20, keep=keep).input_ids[0].tolist()
+    assert "prize" in gpt2_tokenizer().decode(altered.tokens.tolist())
+    assert "prize" not in gpt2_tokenizer().decode(read)
 
 
 @pytest.mark.parametrize("name", tricks.of_mails(BENIGN))
@@ -70,6 +74,8 @@ def test_copies_have_a_trick_and_their_label(share: float, copies: int) -> None:
     messages = pd.DataFrame({"label": ["ham", "spam"] * 10, "text": texts})
     both = tricks.with_altered(messages, share, 1)
     assert both[["label", "text"]][:20].equals(messages)
+    assert tricks.without_altered(both).equals(messages)
+    assert tricks.without_altered(messages).equals(messages)
     added = both[20:]
     assert len(added) == copies
     assert added["trick"].isin(tricks.OF_TEXT.keys() | tricks.with_benign_text(BENIGN).keys()).all()
