@@ -30,7 +30,7 @@ from finetune import PADDING_ID, gemm_rate, wait_for
 from plain_gpt2 import PlainClassifier
 
 from spam_classifier import SpamClassifier, SpamDataModule
-from spam_classifier.data.encoding import gpt2_tokenizer
+from spam_classifier.data.tokenizer import gpt2_tokenizer
 from spam_classifier.inference.classifier import BFLOAT16, load_classifier
 from spam_classifier.models.packed_blocks import slow_precision
 

@@ -11,7 +11,7 @@ class Batch(NamedTuple):
     """Messages padded to a common length; the same in every stage.
 
     Attributes:
-        input_ids: GPT-2 token ids, int64 [B, T], padded on the right.
+        input_ids: Token ids, int64 [B, T], padded on the right.
         lengths: Real (non-padding) tokens of each message, int64 [B], at least 1.
         labels: Class of each message, int64 [B]; -1 where it is unknown.
         index: Row of each message in its split, int64 [B].
@@ -37,6 +37,7 @@ class DataDescription(NamedTuple):
         padded_length: Tokens that every row is padded to; None where each batch is padded to its longest message.
         keep: What is kept of a longer message: ``head``, ``tail`` or ``both``.
         normalise: Whether texts are normalised before they are encoded.
+        tokenizer: The vocabulary as JSON; None for GPT-2's.
     """
 
     label_names: list[str]
@@ -45,6 +46,7 @@ class DataDescription(NamedTuple):
     padded_length: int | None
     keep: str = "head"
     normalise: bool = False
+    tokenizer: str | None = None
 
 
 CPU_BATCH_TOKENS = 768  # the activations of about this many tokens stay in a processor's cache

@@ -12,12 +12,13 @@ from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError
 from spam_classifier.files import atomic_write, claim_directory
-from spam_classifier.models.pretrained import fetch_weights, weights_sha256
+from spam_classifier.models.pretrained import fetch_weights
 from spam_classifier.runs import find
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.metrics import METRICS_FILE, read_metrics
 from spam_classifier.runs.provenance import PRODUCTS, PROVENANCE, git_revision, versions
 from spam_classifier.training.parser import check_settings
+from spam_classifier.training.warm_start import digests_of
 
 DIFFERS_ANYWAY = ("seconds", "peak_memory")
 NOT_COMPARED = (PROVENANCE, "baselines", "label_errors")
@@ -62,7 +63,7 @@ def refuse_other_sources(settings: Mapping[str, Any], made_with: Mapping[str, An
     data, weights = SpamDataModule(**settings["data"]), settings["model"]["weights"]
     data.prepare_data()
     fetch_weights(weights)
-    found = data.sources_sha256() | weights_sha256(weights)
+    found = data.sources_sha256() | digests_of(weights)
     for name, sha256 in {**made_with["corpus_sha256"], **(made_with["weights_sha256"] or {})}.items():
         if found.get(name) != sha256:
             raise UserError(

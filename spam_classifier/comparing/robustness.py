@@ -56,7 +56,7 @@ def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: boo
     if not spam or len(spam) == len(splits[TEST]):
         raise UserError(f"the test split has not both classes: set --data.stratify true in {hints.program('fit')}")
     room = tricks.OF_TEXT | tricks.with_benign_text(benign)
-    room |= tricks.behind_the_cut(benign, classifier.max_length, classifier.keep)
+    room |= tricks.behind_the_cut(benign, classifier.max_length, classifier.keep, classifier.tokenizer)
     if of_mails:
         room |= tricks.of_mails(benign)
     texts = {UNTOUCHED: spam}

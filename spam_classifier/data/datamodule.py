@@ -37,6 +37,7 @@ from spam_classifier.data.splits import (
     split,
     undersample,
 )
+from spam_classifier.data.tokenizer import VOCABULARY_FILE
 from spam_classifier.data.tricks import with_altered
 from spam_classifier.errors import UserError, escape_control
 from spam_classifier.files import atomic_write
@@ -102,6 +103,7 @@ class SpamDataModule(pl.LightningDataModule):
         notes: What was assumed, joined or left out as the corpora were read, and what is doubtful about the splits.
         left_out: The bad rows that were skipped.
         context: Most tokens of the backbone, 1,024 unless the Trainer's model has another.
+        tokenizer: The vocabulary as JSON, None for GPT-2's; that of the Trainer's model.
         same_messages: Whether the restored checkpoint is of a run with the same splits.
         keeps_messages: Set it to refuse a checkpoint of a run with other splits.
     """
@@ -168,6 +170,7 @@ class SpamDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.batch_by_length = batch_by_length
         self.context = 1024
+        self.tokenizer: str | None = None
         self.label_names: list[str] = []
         self.splits: dict[str, pd.DataFrame] = {}
         self.encoded: dict[str, EncodedMessages] = {}
@@ -190,7 +193,13 @@ class SpamDataModule(pl.LightningDataModule):
         """What the data decides for the model, once ``setup`` has run."""
         assert self.max_length is not None
         return DataDescription(
-            self.label_names, self.class_weights, self.max_length, self.padded_length, self.keep, self.normalise
+            self.label_names,
+            self.class_weights,
+            self.max_length,
+            self.padded_length,
+            self.keep,
+            self.normalise,
+            self.tokenizer,
         )
 
     @property
@@ -222,8 +231,9 @@ class SpamDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         if self.splits:
             return
-        backbone = getattr(getattr(self.trainer, "lightning_module", None), "shape", None)
-        self.context = getattr(backbone, "context", self.context)
+        model = getattr(self.trainer, "lightning_module", None)
+        self.context = getattr(getattr(model, "shape", None), "context", self.context)
+        self.tokenizer = getattr(model, "tokenizer", self.tokenizer)
         if self.padding == "context" and self.max_length is not None and self.max_length > self.context:
             raise UserError(
                 f"messages of up to {self.max_length} tokens can't be padded to the backbone's context of "
@@ -330,7 +340,7 @@ class SpamDataModule(pl.LightningDataModule):
         for name, rows in self.splits.items():
             labels = rows["label"].map(index_of).to_numpy(np.int64)
             texts = rows["text"].map(normalise) if self.normalise else rows["text"]
-            self.encoded[name] = EncodedMessages.from_texts(texts.array, labels)
+            self.encoded[name] = EncodedMessages.from_texts(texts.array, labels, self.tokenizer)
 
     def sources_sha256(self) -> dict[str, str]:
         """SHA-256 of the given corpora by their flags."""
@@ -364,6 +374,8 @@ class SpamDataModule(pl.LightningDataModule):
         if self.left_out:
             with atomic_write(directory / LEFT_OUT_ROWS) as unfinished:
                 pd.DataFrame(self.left_out).to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+        if self.tokenizer:
+            (directory / VOCABULARY_FILE).write_text(self.tokenizer, encoding="utf-8")
         for name, rows in self.splits.items():
             with atomic_write(directory / f"{name}.csv") as unfinished:
                 rows.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)

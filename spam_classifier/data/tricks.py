@@ -9,8 +9,9 @@ from html import escape
 
 import pandas as pd
 
-from spam_classifier.data.encoding import ENDOFTEXT, EncodedMessages, Keep
+from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.mails import read_mail
+from spam_classifier.data.tokenizer import ENDOFTEXT
 
 Trick = Callable[[str, random.Random], str]
 
@@ -127,7 +128,9 @@ def with_benign_text(benign: Sequence[str]) -> dict[str, Trick]:
     return {"benign text before": before, "benign text behind": behind}
 
 
-def behind_the_cut(benign: Sequence[str], max_length: int, keep: Keep) -> dict[str, Trick]:
+def behind_the_cut(
+    benign: Sequence[str], max_length: int, keep: Keep, tokenizer: str | None = None
+) -> dict[str, Trick]:
     """The trick that hides the message outside the tokens that the model reads, the head, the tail or both."""
 
     def filling(draw: random.Random) -> list[str]:
@@ -135,7 +138,7 @@ def behind_the_cut(benign: Sequence[str], max_length: int, keep: Keep) -> dict[s
         tokens = 0
         while tokens <= max_length:
             drawn.append(draw.choice(benign))
-            tokens += int(EncodedMessages.from_texts([f" {drawn[-1]}"]).lengths[0])
+            tokens += int(EncodedMessages.from_texts([f" {drawn[-1]}"], tokenizer=tokenizer).lengths[0])
         return drawn
 
     def hidden(text: str, draw: random.Random) -> str:

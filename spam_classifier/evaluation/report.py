@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
+from spam_classifier.data.tokenizer import VOCABULARY_FILE
 from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
@@ -100,7 +101,7 @@ def write_report(run_directory: Path) -> None:
         figures=FIGURES,
         percent_figures=PERCENT,
         learning=_learning_pictures(metrics.get("curves")),
-        pictures=_pictures(metrics, predictions),
+        pictures=_pictures(metrics, predictions, run_directory / VOCABULARY_FILE),
         thresholds=threshold_rows(both, classes, metrics[list(both)[-1]]["threshold"]) if both else [],
         fitted_on_few=fitted_on_few(metrics[VALIDATION], classes) if VALIDATION in metrics else [],
         compared=list(both),
@@ -134,7 +135,7 @@ def _learning_pictures(curves: dict[str, Any] | None) -> list[Picture]:
     ]
 
 
-def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> list[Picture]:
+def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame], vocabulary: Path) -> list[Picture]:
     classes = metrics.get("classes", [])
     shown = {name: table for name, table in predictions.items() if name != LEFT_OVER}
     if not shown:
@@ -152,7 +153,8 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> 
         found.append(Picture("Precision and recall", says, plots.precision_recall(shown, classes, thresholds)))
     says = "Do the probabilities come true? The numbers count the messages of a point."
     found.append(Picture("Calibration", says, plots.reliability(table, classes, name)))
-    tokens = EncodedMessages.from_texts(table["text"].tolist()).lengths.numpy()
+    tokenizer = vocabulary.read_text(encoding="utf-8") if vocabulary.is_file() else None
+    tokens = EncodedMessages.from_texts(table["text"].tolist(), tokenizer=tokenizer).lengths.numpy()
     says = "If only the surest messages get a label, more of the labels are right. With 95% intervals."
     found.append(Picture("No label when unsure", says, plots.coverage(shown, classes, of_two)))
     says = "Are short or long messages harder? With 95% intervals."

@@ -11,7 +11,6 @@ from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor
 from tqdm import tqdm
 
-from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError
 from spam_classifier.evaluation.predictions import read_messages
@@ -100,7 +99,7 @@ def _messages(run: Path) -> tuple[list[str], str]:
 
 def _run_on(classifier: Classifier, texts: list[str], path: Path) -> tuple[Tensor, float]:
     """The probabilities by a graph, float32 [N, classes], and how many texts it took a second."""
-    graph, messages = open_graph(path), EncodedMessages.from_texts(texts)
+    graph, messages = open_graph(path), classifier.encode(texts)
     by_length = messages.lengths.argsort(descending=True).split(BATCH_SIZE)
     batches = [batch_of(classifier, messages, rows) for rows in by_length]
     probabilities = torch.empty(len(texts), len(classifier.labels))

@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from spam_classifier import hints
 from spam_classifier.batch import Batch
-from spam_classifier.data.encoding import PADDING_ID, EncodedMessages
+from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.tokenizer import tokenizer_of
 from spam_classifier.errors import UserError
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
@@ -47,6 +48,7 @@ class Graph(nn.Module):
         super().__init__()
         self.model = model
         self.most: int = model.settings["max_length"]
+        self.padding = tokenizer_of(model.settings.get("tokenizer")).padding
         self.rule = f"each_row_of_attention_mask_must_be_1_to_{self.most}_ones_then_zeros"
         self.register_buffer("empty", torch.zeros(1, 1))
 
@@ -58,7 +60,7 @@ class Graph(nn.Module):
         broken = (attention_mask != real.long()).any(dim=1) | (lengths < 1) | (lengths > self.most)
         # Gather counts negative ids from the end
         input_ids = torch.where(input_ids < 0, self.model.backbone.shape.vocabulary, input_ids)
-        input_ids = torch.where(real, input_ids, PADDING_ID)
+        input_ids = torch.where(real, input_ids, self.padding)
         logits = self.model(input_ids, lengths).float() / self.model.decision.temperature
         logits = logits + F.embedding(broken.long(), self.empty)  # (B, classes) + (B, 1)
         return logits, logits.softmax(dim=-1)
@@ -135,13 +137,13 @@ def _metadata(classifier: Classifier) -> dict[str, str]:
         "max_length": classifier.max_length,
         "padded_length": classifier.model.fixed_length,
         **{name: settings[name] for name in ("keep", "token_position", "attention")},
-        "tokenizer": "gpt2",
+        "tokenizer": classifier.tokenizer or "gpt2",
     }
     return {name: "" if value is None else str(value) for name, value in facts.items()}
 
 
 def _largest_difference(classifier: Classifier, path: Path) -> float:
-    messages = EncodedMessages.from_texts(PROBES)
+    messages = classifier.encode(PROBES)
     found = run(open_graph(path), batch_of(classifier, messages, torch.arange(len(PROBES))))
     return float((found - classifier.probabilities(PROBES)).abs().max())
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spam_classifier.data.encoding import ENDOFTEXT, PADDING_ID, vocabulary_directory
+from spam_classifier.data.tokenizer import Tokenizer, tokenizer_of
 from spam_classifier.errors import UserError
 from spam_classifier.exporting.model_card import CARD_FILE, caller_notes, model_card
 from spam_classifier.exporting.outputs import whole_directory
@@ -56,7 +56,7 @@ def export_to_transformers(
             ) from error
         _write_json(written / CONFIG_FILE, _config(classifier))
         _write_json(written / TOKENIZER_CONFIG_FILE, _tokenizer_config(classifier))
-        _write_json(written / TOKENIZER_FILE, _tokenizer())
+        _write_json(written / TOKENIZER_FILE, _tokenizer(tokenizer_of(classifier.tokenizer)))
         (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors makes it private
         has_graph = (written / ONNX_FILE).exists()
         name = directory.resolve().name
@@ -150,6 +150,11 @@ def _refuse_what_transformers_lacks(classifier: Classifier) -> None:
     settings = classifier.model.settings
     position, length = settings["token_position"], classifier.model.fixed_length
     remedy = "train with --config configs/recommended.yaml, or export to onnx"
+    if tokenizer_of(classifier.tokenizer).text_makes_padding:
+        raise UserError(
+            "transformers' GPT-2 classifier needs a padding token that texts don't contain, and the vocabulary has no "
+            "special token: export to onnx"
+        )
     if settings["attention"] == "full":
         raise UserError(f"transformers' GPT-2 has no full attention: {remedy} (this run has --model.attention full)")
     if position in ("first", "mean") or length:
@@ -190,7 +195,7 @@ def _config(classifier: Classifier) -> dict[str, Any]:
         "problem_type": "single_label_classification",
         "id2label": {str(number): label for number, label in labels.items()},
         "label2id": {label: number for number, label in labels.items()},
-        "vocab_size": PADDING_ID + 1,
+        "vocab_size": classifier.model.backbone.shape.vocabulary,
         "n_positions": classifier.max_length,
         "n_embd": settings["width"],
         "n_layer": settings["layers"],
@@ -198,7 +203,7 @@ def _config(classifier: Classifier) -> dict[str, Any]:
         "activation_function": "gelu_new",
         "layer_norm_epsilon": 1e-5,
         **{f"{name}_pdrop": 0.0 for name in ("resid", "embd", "attn")},
-        **{f"{name}_token_id": PADDING_ID for name in ("bos", "eos", "pad")},
+        **{f"{name}_token_id": tokenizer_of(classifier.tokenizer).padding for name in ("bos", "eos", "pad")},
         "dtype": "float32",
         "transformers.js_config": {"dtype": "fp32"},  # in browsers it looks for a quantized graph otherwise
     }
@@ -208,6 +213,8 @@ def _config(classifier: Classifier) -> dict[str, Any]:
 
 
 def _tokenizer_config(classifier: Classifier) -> dict[str, Any]:
+    tokenizer = tokenizer_of(classifier.tokenizer)
+    padding = next(token for token, number in tokenizer.vocabulary.items() if number == tokenizer.padding)
     return {
         "tokenizer_class": "GPT2Tokenizer",
         "model_max_length": classifier.max_length,
@@ -216,18 +223,16 @@ def _tokenizer_config(classifier: Classifier) -> dict[str, Any]:
         "add_prefix_space": False,
         "split_special_tokens": True,  # <|endoftext|> in a text is plain text
         "clean_up_tokenization_spaces": False,
-        **{f"{name}_token": ENDOFTEXT for name in ("bos", "eos", "pad", "unk")},
+        **{f"{name}_token": padding for name in ("bos", "eos", "pad", "unk")},
     }
 
 
-def _tokenizer() -> dict[str, Any]:
-    """GPT-2's tokenizer as the library tokenizers writes it, and transformers.js and other servers read it.
+def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
+    """The tokenizer as the library tokenizers writes it, and transformers.js and other servers read it.
 
     ``<|endoftext|>`` is no added token, so that it is plain text there, too.
     """
-    directory = vocabulary_directory()
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    merges = (directory / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]  # after a line with the version
     return {
         "version": "1.0",
         "truncation": None,
@@ -245,8 +250,8 @@ def _tokenizer() -> dict[str, Any]:
             "end_of_word_suffix": "",
             "fuse_unk": False,
             "byte_fallback": False,
-            "vocab": json.loads((directory / "encoder.json").read_text(encoding="utf-8")),
-            "merges": merges,
+            "vocab": tokenizer.vocabulary,
+            "merges": [" ".join(pair) for pair in tokenizer.merges],
         },
     }
 

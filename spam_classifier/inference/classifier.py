@@ -98,6 +98,7 @@ class Classifier:
         self.max_length: int = model.settings["max_length"]
         self.keep: Keep = model.settings["keep"]
         self.normalise: bool = model.settings.get("normalise", False)  # earlier versions did not
+        self.tokenizer: str | None = model.settings.get("tokenizer")  # earlier versions had GPT-2's alone
         self.windows = windows
         if windows and len(self.labels) != 2:
             raise UserError(f"windows need two classes, these are {', '.join(self.labels)}: leave them out")
@@ -247,7 +248,7 @@ class Classifier:
         if label is not None and label not in self.labels:
             raise UserError(f"there is no class {label!r}: name one of {', '.join(self.labels)}")
         message = self.encode([text])
-        subsets = Subsets(self.as_read(text), self.max_length, self.keep)
+        subsets = Subsets(self.as_read(text), self.max_length, self.keep, self.tokenizer)
         decision = self.model.decision
         logits = torch.empty(len(subsets.remaining), len(self.labels), device=self.model.head.weight.device)
         for rows, of_rows in self._logits(subsets.remaining):
@@ -269,7 +270,7 @@ class Classifier:
         for number, text in enumerate(texts, start=1):
             if not text.strip():
                 raise UserError(f"text {number} is empty: there is nothing to classify")
-        return EncodedMessages.from_texts([self.as_read(text) for text in texts])
+        return EncodedMessages.from_texts([self.as_read(text) for text in texts], tokenizer=self.tokenizer)
 
     def as_read(self, text: str) -> str:
         """The text that is encoded; a text of invisible characters alone stays as it is."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from spam_classifier.data.encoding import PADDING_ID, UNKNOWN_LABEL, EncodedMessages, Keep
+from spam_classifier.data.encoding import UNKNOWN_LABEL, EncodedMessages, Keep
 
 MOST_PIECES = 64
 MOST_EXACT = 8  # pieces; of more the subsets are drawn
@@ -54,16 +54,17 @@ class Subsets:
         text: The text, not blank.
         max_length: Tokens that it is cut to.
         keep: What is kept of a longer one, as in training.
+        tokenizer: The vocabulary as JSON; None for GPT-2's.
 
     Attributes:
         remaining: What is left with each subset of the pieces, each once: first without any piece, at last the text as
             the model reads it. Where no token is left it is ``<|endoftext|>`` alone.
     """
 
-    def __init__(self, text: str, max_length: int, keep: Keep) -> None:
+    def __init__(self, text: str, max_length: int, keep: Keep, tokenizer: str | None = None) -> None:
         self._words: list[tuple[str, str]] = WORD.findall(text)[:-1]  # the pattern's last match is empty
-        encoded = EncodedMessages.from_texts([space + word for space, word in self._words])
-        own = EncodedMessages.from_texts([_as_token(space, word) for space, word in self._words])
+        encoded = EncodedMessages.from_texts([space + word for space, word in self._words], tokenizer=tokenizer)
+        own = EncodedMessages.from_texts([_as_token(space, word) for space, word in self._words], tokenizer=tokenizer)
         place = torch.arange(len(self._words)).repeat_interleave(encoded.lengths)  # of each token's word
         in_space = torch.arange(len(place)) < (encoded.offsets[1:] - own.lengths)[place]
         tokens, place, in_space = (_cut(values.int(), max_length, keep) for values in (encoded.tokens, place, in_space))
@@ -74,10 +75,11 @@ class Subsets:
         self._kept, self._drawn = (_all_subsets if self.pieces <= MOST_EXACT else _draw_subsets)(self.pieces)
         of_token = torch.tensor([self._piece_of.get(word, self.pieces) for word in place.tolist()])
         stays = torch.from_numpy(np.pad(self._kept, ((0, 0), (0, 1)), constant_values=True))[:, of_token]
-        nothing = torch.tensor([PADDING_ID], dtype=torch.int32)
+        nothing = torch.tensor([encoded.padding], dtype=torch.int32)
         remaining = [tokens[row] if bool(row.any()) else nothing for row in stays]
         offsets = torch.tensor([0, *(len(rest) for rest in remaining)]).cumsum(0)
-        self.remaining = EncodedMessages(torch.cat(remaining), offsets, torch.full((len(remaining),), UNKNOWN_LABEL))
+        unknown = torch.full((len(remaining),), UNKNOWN_LABEL)
+        self.remaining = EncodedMessages(torch.cat(remaining), offsets, unknown, encoded.padding)
 
     def influences(self, scores: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """Shapley value of each piece and its standard error, float64 [pieces], from the score of each subset."""

@@ -18,6 +18,12 @@ OF_THE_ROW = ("last", "mean")  # positions that depend on where the row ends, pa
 SIZES = ("layers", "width", "heads", "context")  # the settings that make up a GPT2Shape
 
 
+def shape_in(settings: Mapping[str, Any]) -> GPT2Shape:
+    """The backbone's shape; settings name the vocabulary's size only where it is not GPT-2's."""
+    sizes = {name: settings[name] for name in (*SIZES, "vocabulary") if settings.get(name) is not None}
+    return GPT2Shape(**sizes)
+
+
 def reads_whole_row(settings: Mapping[str, Any]) -> bool:
     """Whether the logits depend on every token of the row, padding included."""
     return settings["token_position"] in OF_THE_ROW or settings["attention"] == "full"
@@ -57,7 +63,7 @@ class GPT2Classifier(nn.Module):
         Raises:
             UserError: As for ``load_weights``; or there is no such LoRA target.
         """
-        shape = GPT2Shape(*(settings[name] for name in SIZES))
+        shape = shape_in(settings)
         if to_be_restored:
             return cls(backbone_structure(shape, settings).to_empty(device="cpu"), settings)
         return cls(build_backbone(shape, settings), settings)

@@ -1,10 +1,11 @@
 """GPT-2 checkpoints: find, download, verify and load them.
 
 ``weights`` is the value of ``--model.weights``: the hub name of a published checkpoint (``gpt2``, ``gpt2-medium``,
-``gpt2-large``, ``gpt2-xl``), the path of a safetensors file or of a directory written by ``save_pretrained``, or
-``random`` for no checkpoint.
+``gpt2-large``, ``gpt2-xl``), ORGANISATION/NAME[@REVISION] of another GPT-2 on the hub, the path of a safetensors file
+or of a directory written by ``save_pretrained``, or ``random`` for no checkpoint.
 """
 
+import hashlib
 import json
 import re
 import reprlib
@@ -31,8 +32,20 @@ HUB_REVISIONS = {
     "gpt2-xl": "15ea56dee5df4983c59b2538573817e1667135e2",
 }
 GPT2_SHA256 = "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707"
+ALIASES = {"distilgpt2": "distilbert/distilgpt2"}
+HUB_NAME = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
+OTHER_FILES = {
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+}
 
 # Settings of a GPT2Config with the only value that the backbone implements.
 FIXED_SETTINGS: dict[str, Any] = {
@@ -194,23 +207,73 @@ def _checked_reader(weights: str, parameters: Mapping[str, Tensor], heads: int) 
     return read
 
 
+def resolve_weights(weights: str) -> str:
+    """ORGANISATION/NAME@COMMIT for a name on the hub, whose files are downloaded if missing; others unchanged.
+
+    Raises:
+        UserError: There is no such repository or revision, it has no safetensors, or can't be downloaded.
+    """
+    weights = ALIASES.get(weights, weights) if not Path(weights).exists() else weights
+    named = HUB_NAME.fullmatch(weights)
+    if named is None or Path(weights).exists():
+        return weights
+    repository, revision = named["repository"], named["revision"] or "main"
+    if COMMIT.fullmatch(revision) and any(_cached(repository, revision, file) for file in (WEIGHTS_FILE, INDEX_FILE)):
+        return weights
+    api = hub.HfApi()
+    url = f"{api.endpoint}/api/models/{repository}/revision/{revision}"
+    try:
+        info = api.model_info(repository, revision=revision)
+    except Exception as error:
+        cause, remedy = obstacle(error, url) or (_first_line(error), "check the name and the network")
+        raise UserError(
+            f"--model.weights {weights}: no such file or directory, and cannot find it on the hub at {url} ({cause}): "
+            f"{remedy}, or give the DIRECTORY of a downloaded copy"
+        ) from error
+    names = {file.rfilename for file in info.siblings or []}
+    if not names & {WEIGHTS_FILE, INDEX_FILE}:
+        raise UserError(
+            f"{repository} at revision {info.sha} holds neither {WEIGHTS_FILE} nor {INDEX_FILE}, and only safetensors "
+            f"is read: a pickle checkpoint is converted by {CONVERSION}"
+        )
+    last = WEIGHTS_FILE if WEIGHTS_FILE in names else INDEX_FILE  # where it is in the cache, so are the others
+    shards = {name for name in names if SHARD.fullmatch(name)} if last == INDEX_FILE else set()
+    for file in [*sorted(names & OTHER_FILES | shards), last]:
+        _download(repository, str(info.sha), file)
+    return f"{repository}@{info.sha}"
+
+
+def tokenizer_directory(weights: str) -> Path | None:
+    """Where the tokenizer of weights is; None where it is GPT-2's."""
+    if weights == RANDOM or weights in HUB_REVISIONS:
+        return None
+    path = _local(weights)
+    return path if path.is_dir() else path.parent
+
+
 def _fetch(name: str) -> Path:
     """Path in the hub's cache of the checkpoint of a hub name; it is downloaded if missing, and verified.
 
     The hash of ``gpt2`` is known here and always checked. Those of the larger ones only the hub knows: they are checked
     right after the download.
     """
-    repository, revision = f"openai-community/{name}", HUB_REVISIONS[name]
-    cached = _cached(name)
-    if cached and name != "gpt2":
+    return _download(
+        f"openai-community/{name}", HUB_REVISIONS[name], WEIGHTS_FILE, GPT2_SHA256 if name == "gpt2" else None
+    )
+
+
+def _download(repository: str, revision: str, file: str, known: str | None = None) -> Path:
+    """Path in the hub's cache of a file; downloaded if missing, and verified against the hub's ETag or ``known``."""
+    cached = _cached(repository, revision, file)
+    if cached and not known:
         return cached
-    url = hub.hf_hub_url(repository, WEIGHTS_FILE, revision=revision)
+    url = hub.hf_hub_url(repository, file, revision=revision)
     try:
         for again in (False, True):
             etag = None if cached and not again else _announced(url)
-            expected = GPT2_SHA256 if name == "gpt2" else etag
-            path = Path(hub.hf_hub_download(repository, WEIGHTS_FILE, revision=revision, force_download=again))
-            if (actual := file_sha256(path)) == expected:
+            expected = known or etag
+            path = Path(hub.hf_hub_download(repository, file, revision=revision, force_download=again))
+            if (actual := _digest(path, expected)) == expected:
                 return path
     except Exception as error:  # the hub client, its HTTP library and hf_xet share no base class for errors
         found = obstacle(error, url)
@@ -219,7 +282,7 @@ def _fetch(name: str) -> Path:
                 f"cannot keep {repository} in the hub's cache {hub.constants.HF_HUB_CACHE} ({error.strerror}): make "
                 "room there, or name another with the environment variable HF_HOME"
             ) from error
-        folder = Path(hub.constants.HF_HUB_CACHE, f"models--openai-community--{name}", "snapshots", revision)
+        folder = _snapshot(repository, revision)
         cause, remedy = found or (_first_line(error.__cause__ or error), "check the network and run again")
         raise UserError(
             f"cannot download {repository} at revision {revision} from {url} ({cause}): {remedy}, or place the file "
@@ -231,6 +294,18 @@ def _fetch(name: str) -> Path:
         f"{path} had SHA-256 {actual}, not {expected}, after a second download, too, and was removed: run again later, "
         "or give --model.weights the DIRECTORY of another copy"
     )
+
+
+def _digest(path: Path, expected: str | None) -> str:
+    """SHA-256, or git's SHA-1 of a small file, whose ETag that is."""
+    if expected is None or not COMMIT.fullmatch(expected):
+        return file_sha256(path)
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _snapshot(repository: str, revision: str) -> Path:
+    return Path(hub.constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}", "snapshots", revision)
 
 
 def _announced(url: str) -> str | None:
@@ -245,23 +320,27 @@ def _announced(url: str) -> str | None:
     return metadata.etag
 
 
-def _cached(name: str) -> Path | None:
-    cached = hub.try_to_load_from_cache(f"openai-community/{name}", WEIGHTS_FILE, revision=HUB_REVISIONS[name])
+def _cached(repository: str, revision: str, file: str = WEIGHTS_FILE) -> Path | None:
+    cached = hub.try_to_load_from_cache(repository, file, revision=revision)
     return Path(cached) if isinstance(cached, str) else None
 
 
 def _weights_path(weights: str) -> Path:
     if weights in HUB_REVISIONS:
-        return _cached(weights) or _fetch(weights)
+        return _cached(f"openai-community/{weights}", HUB_REVISIONS[weights]) or _fetch(weights)
     return _local(weights)
 
 
 def _local(weights: str) -> Path:
     path = Path(weights).expanduser()
+    if not path.exists() and (HUB_NAME.fullmatch(weights) or weights in ALIASES):
+        repository, _, revision = resolve_weights(weights).partition("@")
+        return _snapshot(repository, revision)
     if not path.exists():
         raise UserError(
-            f"--model.weights {weights}: no such file or directory; give one of {', '.join(HUB_REVISIONS)}, "
-            f"the path of a checkpoint, or {RANDOM}"
+            f"--model.weights {weights}: no such file or directory; give one of "
+            f"{', '.join([*HUB_REVISIONS, *ALIASES])}, ORGANISATION/NAME on the hub, "
+            f"the path of a checkpoint or run, or {RANDOM}"
         )
     return path
 

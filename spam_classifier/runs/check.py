@@ -15,10 +15,11 @@ from torch import Tensor
 
 from spam_classifier.data.encoding import Keep
 from spam_classifier.data.rows import has_surrogate
+from spam_classifier.data.tokenizer import VOCABULARY, tokenizer_of
 from spam_classifier.errors import UserError
 from spam_classifier.models.backbone_source import BACKBONE, SOURCE
-from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Shape
-from spam_classifier.models.gpt2_classifier import SIZES, Attention, TokenPosition, backbone_structure
+from spam_classifier.models.gpt2 import PUBLISHED_SHAPES
+from spam_classifier.models.gpt2_classifier import SIZES, Attention, TokenPosition, backbone_structure, shape_in
 from spam_classifier.models.refusals import refuse_bad_settings
 from spam_classifier.models.trainable import Policy
 from spam_classifier.runs.find import how_to_train
@@ -40,11 +41,14 @@ KINDS: dict[str, Any] = {  # of the settings that are read from a checkpoint
     "class_weights": list[float],
     "padded_length": int | None,
     "keep": Keep,
+    "vocabulary": int,
+    "tokenizer": str | None,
 }
 DEFAULTS: dict[str, Any] = {  # settings that a checkpoint of an earlier version may lack
     **{"weights": "random", "dropout": 0.0, "attention": "causal", "gradient_checkpointing": False, "keep": "head"},
     **{"lora_rank": 16, "lora_alpha": 16.0, "lora_dropout": 0.0, "lora_targets": None},
     **{"learning_rate": 5e-5, "weight_decay": 0.1, "warmup_steps": 0, "max_false_positive_rate": 0.01},
+    **{"vocabulary": VOCABULARY, "tokenizer": None},
 }
 
 
@@ -99,6 +103,8 @@ def _refuse_bad_settings(settings: Mapping[str, Any]) -> None:
     _require(len(set(labels)) == len(labels) == len(settings["class_weights"]) > 1, "the classes are not classes")
     _require(not any(map(has_surrogate, labels)), "a class name is not UTF-8")
     _require(1 <= longest <= (longest if padded is None else padded) <= settings["context"], "the lengths do not fit")
+    largest = max(tokenizer_of(settings["tokenizer"]).vocabulary.values()) if settings["tokenizer"] else 0
+    _require(largest < settings["vocabulary"], "the vocabulary does not fit")
 
 
 def _is_of_kind(value: Any, kind: Any) -> bool:
@@ -118,7 +124,7 @@ def _is_of_kind(value: Any, kind: Any) -> bool:
 
 
 def _refuse_other_tensors(settings: Mapping[str, Any], state: Mapping[str, Tensor], source: Any) -> None:
-    shape = GPT2Shape(*(settings[name] for name in SIZES))
+    shape = shape_in(settings)
     if source is None:
         _require(shape.layers <= len(state), "there are fewer tensors than layers")
     else:

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spam_classifier.runs.find import CONFIG_FILE, read_settings
+from spam_classifier.runs.find import CHECKPOINTS_DIRECTORY, CONFIG_FILE, read_settings
 from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.runs.provenance import PROVENANCE
 
@@ -73,6 +73,8 @@ def _model(settings: Mapping[str, Any]) -> str:
         return f"GPT-2 of {layers} layer{'s' * (layers != 1)}, trained from scratch"
     size = PUBLISHED.get(weights)
     source = f"GPT-2 {size}" if size else f"GPT-2 with the weights {Path(weights).name}"
+    if weights.endswith(".ckpt") or (Path(weights) / CHECKPOINTS_DIRECTORY).is_dir():
+        source = f"GPT-2 that goes on from the run {weights}"
     return f"{source}, {TRAINED[settings['trainable']]}"
 
 

@@ -177,6 +177,8 @@ class SpamCLI(LightningCLI):
         """Tell the model that a checkpoint replaces its weights, and the data to expect the run's messages."""
         self.model.reuse.shared = self.states
         self.model.awaits_checkpoint = self.run is not None
+        if self.run is not None:
+            self.model.keep_vocabulary(self.run.hyper_parameters)
         own_messages = not any(word.startswith("--data") for word in self.typed)
         self.datamodule.keeps_messages = self.run is not None and own_messages
 

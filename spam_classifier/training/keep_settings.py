@@ -50,6 +50,8 @@ class KeepSettings(SaveConfigCallback):
                 value = self.config[group][name]
                 if value is not None and value not in NAMES and Path(value).exists():
                     self.config[group][name] = str(Path(value).resolve())
+        if "@" in (resolved := trainer.lightning_module.hparams["weights"]):  # the revision of a name on the hub
+            self.config.model.weights = resolved
         directory.mkdir(parents=True, exist_ok=True)
         remove_unfinished(directory)
         with atomic_write(directory / CONFIG_FILE) as unfinished:

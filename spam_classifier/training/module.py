@@ -1,6 +1,8 @@
 """The recipe: a GPT-2 backbone with a linear head, fine-tuned on the logits of one token of each message."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -16,12 +18,20 @@ from torchmetrics import Accuracy, MeanMetric, Metric
 from typing_extensions import override
 
 from spam_classifier.batch import Batch, DataDescription
-from spam_classifier.errors import UserError
+from spam_classifier.data.tokenizer import VOCABULARY, read_tokenizer
+from spam_classifier.errors import UserError, escape_control
 from spam_classifier.evaluation.metrics import Predictions, classification_metrics
 from spam_classifier.models.backbone_source import leave_out_frozen, put_back_frozen
 from spam_classifier.models.gpt2_classifier import SIZES, Attention, GPT2Classifier, TokenPosition
 from spam_classifier.models.packed_blocks import slow_precision
-from spam_classifier.models.pretrained import HUB_REVISIONS, fetch_weights, resolve_shape, weights_sha256
+from spam_classifier.models.pretrained import (
+    HUB_REVISIONS,
+    RANDOM,
+    fetch_weights,
+    resolve_shape,
+    resolve_weights,
+    tokenizer_directory,
+)
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_misfit_data, refuse_other_checkpoint
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 from spam_classifier.training.averaging import AVERAGING, AverageLearning, average_of
@@ -37,8 +47,8 @@ from spam_classifier.training.schedule import (
     total_steps,
 )
 from spam_classifier.training.seen_logits import SeenLogits
+from spam_classifier.training.warm_start import digests_of, run_to_start_from, settings_of, start_from
 
-VOCABULARY = 50257
 NET = "net."  # before the network's names in the module's state dict; checkpoints hold the network's own
 
 
@@ -49,8 +59,10 @@ class SpamClassifier(pl.LightningModule):
     with the hyper-parameters in the checkpoint; ``SpamClassifier.load_from_checkpoint`` needs nothing else.
 
     Args:
-        weights: The backbone's weights: ``gpt2``, ``gpt2-medium``, ``gpt2-large`` or ``gpt2-xl`` (downloaded
-            once), a local .safetensors file or directory, or ``random`` to train from scratch.
+        weights: The backbone's weights: ``gpt2``, ``gpt2-medium``, ``gpt2-large``, ``gpt2-xl`` or ``distilgpt2``
+            (downloaded once), ORGANISATION/NAME[@REVISION] of any GPT-2 on the hub, a local .safetensors file or
+            directory, with the tokenizer there, a run directory or checkpoint to start from, or ``random`` to train
+            from scratch.
         layers: Transformer blocks; default: those of the weights (12 for random ones).
         width: Size of the hidden states; default: that of the weights (768 for random ones).
         heads: Attention heads; default: those of the weights (width / 64 for random ones).
@@ -123,12 +135,20 @@ class SpamClassifier(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         refuse_bad_settings(self.hparams)
-        self.shape = resolve_shape(weights, layers, width, heads, context)
-        if self.shape.vocabulary != VOCABULARY:
-            raise UserError(
-                f"--model.weights {weights} has a vocabulary of {self.shape.vocabulary}, not GPT-2's {VOCABULARY}: "
-                "messages are encoded with GPT-2's tokenizer"
-            )
+        self.start = run_to_start_from(weights)
+        sizes = {"layers": layers, "width": width, "heads": heads, "context": context}
+        self._vocabulary_is_known = False
+        if self.start:
+            of_run = settings_of(self.start)
+            for name, size in sizes.items():
+                if size not in (None, of_run[name]):
+                    raise UserError(f"--model.{name} {size}: {weights} has {of_run[name]}; leave the flag out")
+            sizes |= {name: of_run[name] for name in SIZES}
+        elif None in sizes.values():
+            self.hparams["weights"] = weights = resolve_weights(weights)
+        self.shape = resolve_shape(weights, **sizes)
+        if self.start or (None in sizes.values()):
+            self._read_vocabulary()
         self.hparams.update({name: getattr(self.shape, name) for name in SIZES})
         self.net: GPT2Classifier | None = None
         self.reuse = ReuseFrozenStates(frozen_prefix == "auto", prefix_memory, prefix_disk)
@@ -137,6 +157,32 @@ class SpamClassifier(pl.LightningModule):
         self.awaits_checkpoint = False
         self._epoch_so_far: dict[str, dict[str, Tensor]] = {}
         self._epoch_is_logged = False
+
+    # The vocabulary
+
+    @property
+    def tokenizer(self) -> str | None:
+        """The vocabulary as JSON, None for GPT-2's: the weights', or the checkpoint's."""
+        if not self._vocabulary_is_known and not self._restoring:
+            self._read_vocabulary()
+        return self.hparams.get("tokenizer")
+
+    def _read_vocabulary(self) -> None:
+        if self.start:
+            self.keep_vocabulary(settings_of(self.start))
+            return
+        weights = self.hparams["weights"] = resolve_weights(self.hparams["weights"])
+        directory, rows = tokenizer_directory(weights), resolve_shape(weights, heads=self.hparams["heads"]).vocabulary
+        tokenizer = read_tokenizer(directory, rows) if directory else None
+        self.keep_vocabulary({"vocabulary": rows, "tokenizer": tokenizer})
+
+    def keep_vocabulary(self, settings: Mapping[str, Any]) -> None:
+        """Take over vocabulary and tokenizer from the hyper-parameters of a checkpoint."""
+        self._vocabulary_is_known = True
+        own = {name: settings[name] for name in ("vocabulary", "tokenizer") if settings.get(name) is not None}
+        if own.get("vocabulary") != VOCABULARY or "tokenizer" in own:
+            self.hparams.update(own)
+        self.shape = replace(self.shape, vocabulary=own.get("vocabulary", VOCABULARY))
 
     # What the data decides
 
@@ -185,7 +231,13 @@ class SpamClassifier(pl.LightningModule):
         """
         if self.net is not None or not self.label_names:
             return
-        self.net = GPT2Classifier.from_settings(self.hparams, to_be_restored=self._restoring)
+        starts = self.start is not None and not self._restoring
+        settings = {**self.hparams, "weights": RANDOM} if starts else self.hparams
+        self.net = GPT2Classifier.from_settings(settings, to_be_restored=self._restoring)
+        if self.start and starts:
+            self.net.settings["weights"] = self.hparams["weights"]
+            for told in start_from(self.start, self.net):
+                rank_zero_info(f"note: {escape_control(told)}")
         if not isinstance(self.hparams["threshold"], str):
             self.net.decision.threshold.fill_(self.hparams["threshold"])
         freeze(self.net.backbone, self.net.head, self.hparams["trainable"])
@@ -380,7 +432,7 @@ class SpamClassifier(pl.LightningModule):
     @cached_property
     def weights_sha256(self) -> dict[str, str]:
         """SHA-256 of each file of the backbone's weights; empty if they are random."""
-        return weights_sha256(self.hparams["weights"])
+        return digests_of(self.hparams["weights"])
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -403,6 +455,7 @@ class SpamClassifier(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved, self.loaded_step = checkpoint["hyper_parameters"], checkpoint["global_step"]
         refuse_other_checkpoint(self.hparams, self.label_names, saved)
+        self.keep_vocabulary(saved)
         resumes = self._trainer is not None and self.trainer.state.fn == "fit"
         if resumes and AVERAGING in checkpoint and average_of(self.trainer) is None:
             raise UserError("the training averages weights, and can't go on without: leave its callbacks as they were")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spam_classifier import SpamDataModule
 from spam_classifier.data import datamodule
 from spam_classifier.data.corpora import read_corpus
-from spam_classifier.data.encoding import gpt2_tokenizer
+from spam_classifier.data.tokenizer import gpt2_tokenizer
 from spam_classifier.errors import UserError
 
 SPLITS = ["train", "validation", "test"]

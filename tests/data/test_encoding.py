@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from spam_classifier.batch import Batch
 from spam_classifier.data import encoding
-from spam_classifier.data.encoding import EncodedMessages, gpt2_tokenizer
+from spam_classifier.data.encoding import EncodedMessages
+from spam_classifier.data.tokenizer import gpt2_tokenizer
 
 ENDOFTEXT = 50256
 texts = st.text(min_size=1, max_size=40) | st.sampled_from(

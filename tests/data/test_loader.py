@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.batch import Batch
-from spam_classifier.data.encoding import PADDING_ID, EncodedMessages
+from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.loader import BatchLoader, EpochOrder
+from spam_classifier.data.tokenizer import PADDING_ID
 
 rows_counts = st.integers(1, 60)
 batch_sizes = st.integers(1, 12)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from spam_classifier.data.encoding import gpt2_tokenizer
 from spam_classifier.data.near_duplicates import near_duplicates, words_of
+from spam_classifier.data.tokenizer import gpt2_tokenizer
 
 SAMPLE = (files("spam_classifier.data") / "sample.tsv").read_bytes()
 EVERYDAY = Path(__file__).parents[1] / "everyday_messages.tsv"

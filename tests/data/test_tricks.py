@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier.data import tricks
-from spam_classifier.data.encoding import EncodedMessages, Keep, gpt2_tokenizer
+from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.normalise import normalise
+from spam_classifier.data.tokenizer import gpt2_tokenizer
 
 TEXT = "You have won a prize worth £1000, call now & claim"
 BENIGN = ["See you at seven?", "ok"]

@@ -14,7 +14,7 @@ import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from spam_classifier import Classifier, SpamDataModule
-from spam_classifier.data.encoding import gpt2_tokenizer
+from spam_classifier.data.tokenizer import gpt2_tokenizer
 from spam_classifier.errors import UserError
 from spam_classifier.export import main
 from spam_classifier.exporting import onnx_graph

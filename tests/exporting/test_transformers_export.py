@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from spam_classifier import Classifier, load_classifier
-from spam_classifier.data.encoding import gpt2_tokenizer
+from spam_classifier.data.tokenizer import gpt2_tokenizer
 from spam_classifier.errors import UserError
 from spam_classifier.exporting import transformers_export
 from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_classifier import Classifier, Explanation, SpamClassifier, SpamDataModule, load_classifier
-from spam_classifier.data.encoding import PADDING_ID, EncodedMessages, Keep
+from spam_classifier.data.encoding import EncodedMessages, Keep
+from spam_classifier.data.tokenizer import PADDING_ID
 from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import MOST_EXACT, MOST_PIECES, PAIRS, Part, Subsets
 

@@ -225,7 +225,7 @@ def test_a_given_size_must_be_that_of_the_checkpoint(option: str, checkpoint: Pa
 def test_weights_that_do_not_exist(weights: str) -> None:
     for message in (refusal_of_shape(weights), refusal(weights)):
         assert f"--model.weights {weights}" in message
-        assert "gpt2, gpt2-medium, gpt2-large, gpt2-xl, the path of a checkpoint, or random" in message
+        assert "distilgpt2, ORGANISATION/NAME on the hub, the path of a checkpoint or run, or random" in message
 
 
 @pytest.mark.parametrize(
@@ -489,7 +489,7 @@ def test_true_gpt2_continues_the_sentence() -> None:
     cached = try_to_load_from_cache("openai-community/gpt2", FILE, revision=HUB_REVISIONS["gpt2"])
     if not isinstance(cached, str):
         pytest.skip("the true GPT-2 weights are not in the hub's cache")
-    from spam_classifier.data.encoding import gpt2_tokenizer
+    from spam_classifier.data.tokenizer import gpt2_tokenizer
 
     fetch_weights("gpt2")
     backbone = loaded("gpt2", resolve_shape("gpt2"))
