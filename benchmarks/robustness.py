@@ -3,22 +3,25 @@
     python benchmarks/robustness.py
     python benchmarks/robustness.py --corpora sms --defences plain both
 
-``sms`` is the SMS Spam Collection, the archive that SPAM_CLASSIFIER_UCI_ARCHIVE names, with the config from_scratch;
-``mails`` is --mails, a folder of mails for each class, with the config emails. Each is trained with no defence, with
---data.normalise, with --data.augment 1 and with both, and every run is measured with texts cut and with --windows. The
-seed draws splits, weights, altered copies and order. The linear models have no windows. What is finished in --directory
-is not done again.
+``sms`` is --sms, the SMS Spam Collection or the archive that SPAM_CLASSIFIER_UCI_ARCHIVE names, with the config
+from_scratch; ``mails`` is --mails, a folder of mails for each class, with the config emails. Each is trained with no
+defence, with --data.normalise, with --data.augment 1 and with both, and every run is measured with texts cut and with
+--windows. The seed draws splits, weights, altered copies and order. The linear models have no windows. What is finished
+in --directory is not done again.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from spam_classifier.data.corpora import UCI
 from spam_classifier.evaluation.text_tables import markdown_table, percent
 
+ARCHIVE = "SPAM_CLASSIFIER_UCI_ARCHIVE"
 DEFENCES = {
     "plain": [],
     "normalise": ["--data.normalise", "true"],
@@ -35,15 +38,14 @@ def call(command: str, *flags: object) -> None:
     )
 
 
-def measured(corpus: str, defence: str, seed: int, root: Path, mails: Path) -> dict[str, dict[str, Any]]:
+def measured(corpus: str, defence: str, root: Path, arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Train and measure what is missing under ``root``: the figures of ``metrics.json`` by how texts are read."""
     run = root / "lightning_logs" / "version_0"
     if not (root / "trained").exists():
-        of_corpus = (
-            ["--config", "emails", "--data.corpus", mails] if corpus == "mails" else ["--config", "from_scratch"]
-        )
-        seeds = ["--seed_everything", seed, "--data.split_seed", seed]
-        call("train", "fit", *of_corpus, "--root", root, *seeds, *DEFENCES[defence])
+        config = ["--config", "emails" if corpus == "mails" else "from_scratch"]
+        source = ["--data.corpus", arguments.mails if corpus == "mails" else arguments.sms]
+        seeds = ["--seed_everything", arguments.seed, "--data.split_seed", arguments.seed]
+        call("train", "fit", *config, *source, "--root", root, *seeds, *DEFENCES[defence], *arguments.flags)
         call("train", "test", "--root", root)
         (root / "trained").touch()
     figures = {}
@@ -87,17 +89,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpora", nargs="+", choices=["sms", "mails"], default=["sms", "mails"])
     parser.add_argument("--defences", nargs="+", choices=DEFENCES, default=list(DEFENCES))
-    parser.add_argument(
-        "--mails", type=Path, default=Path("spamassassin"), help="folder of mails (default: %(default)s)"
-    )
+    parser.add_argument("--sms", default=os.environ.get(ARCHIVE, UCI), help="corpus (default: %(default)s)")
+    parser.add_argument("--mails", default="spamassassin", help="folder of mails (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--directory", type=Path, default=Path("robustness_benchmark"), help="for finished runs")
+    parser.add_argument("flags", nargs="*", help="flags of fit, after --")
     arguments = parser.parse_args()
     for corpus in arguments.corpora:
         found = {}
         for defence in arguments.defences:
             root = arguments.directory / f"{corpus}.{defence}"
-            found[defence] = measured(corpus, defence, arguments.seed, root, arguments.mails)
+            found[defence] = measured(corpus, defence, root, arguments)
         spam = next(iter(found.values()))["cut"]["tricks"]["no trick"]["through"]["GPT-2"]["messages"]
         print(f"{corpus}: share of {spam} spam messages that is taken for ham\n\n{tables(found)}\n", flush=True)
 

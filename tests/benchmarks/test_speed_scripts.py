@@ -217,3 +217,15 @@ def test_planted_errors_are_ranked(tmp_path: Path) -> None:
     assert [row[1] for row in rows] == ["1", "1", "2", "2", "mean", "mean"]
     assert all(0 <= float(cell.rstrip("%")) <= 100 for row in rows for cell in row[2:4])
     assert float(rows[1][3].rstrip("%")) > 50  # the linear model knows the sample's words
+
+
+@pytest.mark.ci
+@pytest.mark.slow
+def test_defences_are_compared(tmp_path: Path) -> None:
+    sizes = ["--model.layers", 1, "--model.width", 16, "--model.heads", 1, "--trainer.max_steps", 20]
+    flags = ["--corpora", "sms", "--sms", "sample", "--defences", "plain", "both", "--", *sizes]
+    found = run("robustness.py", *flags, cwd=tmp_path)
+    rows = rows_of(found)
+    assert [row[0] for row in rows].count("behind the cut") == 3  # GPT-2 and both linear models
+    assert len(rows[0]) == 5  # both defences, cut and in windows
+    assert run("robustness.py", *flags, cwd=tmp_path) == found
