@@ -111,6 +111,14 @@ def test_fit_commands(train: Callable, tmp_path: Path, flags: str) -> None:
     if "--ckpt_path" in own:
         assert train("fit", *SMALL).code == 0
         own += [] if "--trainer.max_epochs" in own else ["--trainer.max_epochs", "2"]
+    elif "lightning_logs/version_0" in own:  # a run to go on from
+        assert train("fit", *SMALL).code == 0
+        sizes = {"--model.weights", "--model.layers", "--model.width", "--model.heads", "--model.context"}
+        own = [
+            *own,
+            *(word for pair in zip(SMALL[::2], SMALL[1::2], strict=True) if pair[0] not in sizes for word in pair),
+            *own,
+        ]
     else:
         own = [*own, *SMALL, *(own if "--data.corpus" in own else [])]
     done = train("fit", *own)
