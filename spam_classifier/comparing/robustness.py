@@ -24,6 +24,7 @@ from spam_classifier.runs.metrics import update_metrics
 GPT2 = "GPT-2"
 UNTOUCHED = "no trick"
 ROBUSTNESS_FILE = "robustness.csv"
+EXAMPLE = 80  # characters of a message that shows in a line what is altered
 
 
 def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: bool) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: boo
         room |= tricks.of_mails(benign)
     texts = {UNTOUCHED: spam}
     texts |= {name: [tricks.altered(text, name, trick, seed) for text in spam] for name, trick in room.items()}
+    shown = min(range(len(spam)), key=lambda row: (not spam[row].isascii(), abs(len(spam[row]) - EXAMPLE)))
     altered = {name: pd.DataFrame({"label": second, "text": own}) for name, own in texts.items()}
     predicted = _predicted(directory, classifier, splits, altered)
     figures = {
@@ -68,7 +70,7 @@ def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: boo
         "tricks": {
             name: {
                 "says": room[name].__doc__ if name in room else "The messages as they are.",
-                "example": min(own, key=len),
+                "example": own[shown],
                 "through": {
                     model: share(int((of_model[name].predicted == 0).sum()), len(own))
                     for model, of_model in predicted.items()
