@@ -180,7 +180,8 @@ def test_the_shared_flags_are_in_every_command(call: Callable, command: str) -> 
     said = call(import_module(f"spam_classifier.{command}").main, *words, "--help").out
     assert "--root DIR" in said
     assert ("--ckpt_path RUN" in said) == (command not in ("experiments", "search"))
-    assert ("--accelerator NAME" in said) == (command in ("predict", "serve", "experiments", "search", "rerun"))
+    with_accelerator = ("predict", "serve", "experiments", "search", "robustness", "rerun")
+    assert ("--accelerator NAME" in said) == (command in with_accelerator)
 
 
 def test_flags_of_fit_come_after_the_dashes() -> None:

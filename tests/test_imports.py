@@ -32,7 +32,7 @@ ROOMS = [
 ]
 ROOMS += ["exporting", "serving", "training", "comparing"]
 OF_EXTRAS = {  # the modules that need an extra
-    "baseline": ["comparing.baselines"],
+    "baseline": ["comparing.baselines", "comparing.robustness"],
     "export": [f"exporting.{name}" for name in ("int8_graph", "onnx_export", "onnx_graph")],
     "parquet": ["data.parquet", "judging.parquet_output"],
     "metrics": ["serving.metrics"],
