@@ -18,8 +18,7 @@ from own_process import in_own_process
 
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.lora import TARGETS, add_lora
-from spam_classifier.models.trainable import freeze
+from spam_classifier.models.trainable import TARGETS, add_lora, freeze
 
 SETTINGS = {"token_position": "last_real", "attention": "causal", "padded_length": None, "label_names": ["ham", "spam"]}
 

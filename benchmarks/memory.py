@@ -26,8 +26,7 @@ from torch import nn
 
 from spam_classifier import SpamClassifier, SpamDataModule
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES, GPT2Backbone, GPT2Shape
-from spam_classifier.models.lora import TARGETS, add_lora
-from spam_classifier.models.trainable import freeze, frozen_blocks
+from spam_classifier.models.trainable import TARGETS, add_lora, freeze, frozen_blocks
 from spam_classifier.runs.provenance import peak_memory, peak_of_process
 
 POLICIES = ("last_block", "last_two_blocks", "lora", "all")

@@ -1,7 +1,6 @@
 """Export a trained run to other tools: ``python -m spam_classifier.export {transformers,onnx} ...``."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from spam_classifier.command_line import CommandLine, add_run_flags
@@ -18,7 +17,6 @@ EPILOG = """Examples:
   %(prog)s transformers exported
   %(prog)s onnx exported.onnx --ckpt_path lightning_logs/version_3
   %(prog)s onnx exported.onnx --int8              a quarter of the size
-  %(prog)s transformers exported --overwrite      after another training
 
 transformers reads the last real token with causal attention. That suits a run of --config recommended; export one of
 the book's recipe to onnx."""
@@ -31,10 +29,10 @@ KINDS = {
 
 and with AutoModelForSequenceClassification. Neither needs this package, and the export does not need
 transformers. Call the pipeline with truncation=True: otherwise it does not cut texts, and fails on those
-longer than the run cuts texts to. Where onnx, onnxscript and onnxruntime are installed, onnx/model.onnx is
-written too, for optimum and transformers.js; the end of the command says whether it was. LoRA is merged into
-the weights. The temperature and the head's bias have no place in transformers and are folded into the weights
-exactly. A model that transformers cannot run the same way is refused.""",
+longer than the run cuts texts to. onnx/model.onnx is for optimum and transformers.js; writing it needs onnx,
+onnxscript and onnxruntime. LoRA is merged into the weights. The temperature and the head's bias have no place
+in transformers and are folded into the weights exactly. A model that transformers cannot run the same way is
+refused.""",
     ),
     "onnx": (
         "FILE.onnx",
@@ -53,18 +51,17 @@ def parser() -> CommandLine:
     """The command line."""
     common = CommandLine("export", add_help=False)
     add_run_flags(common)
-    common.add_argument("--overwrite", action="store_true", help="replace a former export")
-    common.add_argument(
-        "--int8",
-        action="store_true",
-        help="weights of 8 bits in the ONNX graph: a quarter of the size, usually faster, and refused if they change "
-        "more than 1%% of the labels of the run's test split",
-    )
     main_parser = CommandLine("export", description=DESCRIPTION, epilog=EPILOG)
     kinds = main_parser.add_subparsers(dest="kind", required=True, metavar="{transformers,onnx}")
     for kind, (place, text) in KINDS.items():
         of_kind = kinds.add_parser(kind, description=text, parents=[common])
         of_kind.add_argument("target", type=Path, metavar=place, help="where to write")
+    of_kind.add_argument(
+        "--int8",
+        action="store_true",
+        help="weights of 8 bits: a quarter of the size, usually faster, and refused if they change more than 1%% of "
+        "the labels of the run's test split",
+    )
     return main_parser
 
 
@@ -73,20 +70,17 @@ def main() -> None:
     arguments = parser().parse_args()
     with one_line_errors():
         with importing():
+            from spam_classifier.exporting.onnx_export import export_to_onnx
             from spam_classifier.exporting.transformers_export import export_to_transformers
             from spam_classifier.inference.classifier import load_classifier
 
-            export: Callable[..., list[str]] = export_to_transformers
-            if arguments.kind == "onnx":
-                from spam_classifier.exporting.onnx_export import export_to_onnx as export
         checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
-        notes = export(
-            load_classifier(checkpoint),
-            arguments.target,
-            overwrite=arguments.overwrite,
-            int8=arguments.int8,
-        )
-        print(escape_control(f"written {arguments.target}"))
+        classifier, target = load_classifier(checkpoint), arguments.target
+        if arguments.kind == "onnx":
+            notes = export_to_onnx(classifier, target, int8=arguments.int8)
+        else:
+            notes = export_to_transformers(classifier, target)
+        print(escape_control(f"written {target}"))
         print(*map(escape_control, [f"checkpoint {checkpoint}", *notes]), sep="\n", file=sys.stderr)
 
 

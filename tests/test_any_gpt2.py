@@ -1,6 +1,7 @@
 """A GPT-2 with its own vocabulary, and a start from a run: from the training to the server."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,10 @@ def test_from_training_to_server(train: Callable, call: Callable, tmp_path: Path
         answer = client.post("/predict", json={"texts": TEXTS[:1]}).json()
     assert answer["predictions"][0]["probability"] == pytest.approx(float(probabilities[0, 1]), abs=1e-6)
 
+    assert call(export, "onnx", "own.onnx").code == 0
+    (example,) = re.findall(r"```python\n(.*?)```", Path("own.onnx.md").read_text(), flags=re.DOTALL)
+    exec(compile(example.replace("print(", "found = ("), "card", "exec"), names := {})
+    np.testing.assert_allclose(names["found"][0], probabilities[0], atol=1e-5)
     assert call(export, "transformers", "exported").code == 0
     tokenizer = AutoTokenizer.from_pretrained("exported")
     assert [number for text in TEXTS for number in tokenizer(text)["input_ids"]] == encoded.tokens.tolist()
@@ -124,6 +129,13 @@ def test_the_shape_comes_from_the_run(train: Callable, tmp_path: Path) -> None:
     assert train("fit", *QUICK, "--model.weights", own_gpt2(tmp_path / "own")).code == 0
     with pytest.raises(UserError, match=r"--model.layers 3: .* has 2; leave the flag out"):
         SpamClassifier(RUN, layers=3)
+
+
+def test_a_misspelt_run_is_not_looked_for_on_the_hub(train: Callable, tmp_path: Path) -> None:
+    (tmp_path / "lightning_logs").mkdir()
+    told = train("fit", *QUICK, "--model.weights", "lightning_logs/version_9")
+    assert told.code == 1
+    assert "lightning_logs/version_9: no such file or directory; give one of gpt2" in told.err
 
 
 def test_a_run_without_a_checkpoint(train: Callable, tmp_path: Path) -> None:

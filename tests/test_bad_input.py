@@ -144,7 +144,7 @@ MISTAKES: dict[str, Mistake] = {  # flags, message, and what writes the files be
     ),
     "no such flag": ("--trainer.max_epoch 3", r"unrecognized arguments: --trainer\.max_epoch 3"),
     "no such choice": ("--model.trainable last_blok", r"model\.trainable.*last_block"),
-    "no such subcommand": ("fitt", r"train has no 'fitt'; did you mean fit\?"),
+    "no such subcommand": ("fitt", r"name fit, validate or test first.*did you mean fit\?"),
     "learning rate": ("--model.learning_rate -1", r"--model\.learning_rate must be above 0"),
     "warm-up": ("--model.warmup_steps -5", r"--model\.warmup_steps must be at least 0"),
     "seed": ("--seed_everything -1", r"--seed_everything must be from 0 to"),

@@ -152,7 +152,7 @@ def test_what_was_meant() -> None:
         ("predict", "hi --overwrite", "--overwrite has no effect without an --output"),
         ("serve", "--port x", "--port x: give a whole number"),
         ("serve", "lightning_logs/version_0", "a run is named by --ckpt_path"),
-        ("export", "onnx x.onnx --overwrit", "did you mean --overwrite?"),
+        ("export", "onnx x.onnx --int4", "did you mean --int8?"),
         ("baseline", "--rot x", "did you mean --root?"),
         ("robustness", "--window", "did you mean --windows?"),
         ("label_errors", "--folds 1", "--folds must be at least 2, not 1"),

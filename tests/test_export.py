@@ -54,9 +54,9 @@ def test_from_training_to_another_tool(train: Callable, export: Callable) -> Non
     assert of_test[0] in Path("smaller.onnx.md").read_text()
 
     assert "exported exists already" in export("transformers", "exported")[2]
-    code, out, err = export("transformers", "exported", "--overwrite", "--ckpt_path", "last")
+    code, out, err = export("transformers", "other", "--ckpt_path", "last")
     assert code == 0, err
-    assert "The exported checkpoint is `last.ckpt`" in Path("exported/README.md").read_text()
+    assert "The exported checkpoint is `last.ckpt`" in Path("other/README.md").read_text()
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ ROOMS = [
 ROOMS += ["exporting", "serving", "training", "comparing"]
 OF_EXTRAS = {  # the modules that need an extra
     "baseline": ["comparing.baselines", "comparing.robustness"],
-    "export": [f"exporting.{name}" for name in ("int8_graph", "onnx_export", "onnx_graph")],
+    "export": ["exporting.onnx_export", "exporting.transformers_export"],
     "parquet": ["data.parquet", "judging.parquet_output"],
     "metrics": ["serving.metrics"],
     "search": [f"comparing.{name}" for name in ("search_results", "search_space", "trials")],

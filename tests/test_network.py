@@ -139,7 +139,7 @@ def refusals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
         assert f"({url}/zip and {url}/mirror: " in corpus
         assert "or place sms+spam+collection.zip in" in corpus
         assert f"{url}/file (" in weights
-        assert "or place the file by hand in" in weights
+        assert "or give --model.weights the DIRECTORY of a downloaded copy" in weights
         assert not any("\n" in message or "secret" in message for message in messages)
         return messages
 
@@ -148,7 +148,7 @@ def refusals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
 
 def assert_said(messages: list[str], cause: str, remedy: str) -> None:
     for message in messages:
-        assert f"{cause}): {remedy}, or place" in message
+        assert f"{cause}): {remedy}, or " in message
 
 
 ITS_CERTIFICATE = (
@@ -186,7 +186,7 @@ def test_other_certificates_than_the_server_s(
     server = started(certificate)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     for message in refusals(server.url):
-        assert f", and SSL_CERT_DIR names {tmp_path}, which does not hold it): {ITS_CERTIFICATE}, or place" in message
+        assert f", and SSL_CERT_DIR names {tmp_path}, which does not hold it): {ITS_CERTIFICATE}, or " in message
     hub.close_session()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     localhost = refusals(server.url.replace("127.0.0.1", "localhost"))
@@ -201,7 +201,7 @@ def test_other_certificates_than_the_server_s(
     hub.close_session()
     monkeypatch.setenv("SSL_CERT_FILE", str(other))
     for message in refusals(server.url):
-        assert f"): add the proxy's certificate to {other}, the file that SSL_CERT_FILE names, or place" in message
+        assert f"): add the proxy's certificate to {other}, the file that SSL_CERT_FILE names, or " in message
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_socks_proxy(refusals: Callable[[str], list[str]], monkeypatch: pytest
 
 
 def test_no_network(refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    remedy = "set the environment variable HTTPS_PROXY to its address, http://HOST:PORT, or place"
+    remedy = "set the environment variable HTTPS_PROXY to its address, http://HOST:PORT, or "
     port = closed_port()
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -365,7 +365,7 @@ download.MEMBER = download.ExpectedFile("SMSSpamCollection", int(size), pretrain
 download.UCI_URLS = (f"{url}/zip",)
 download.fetch_collection(cache)
 pretrained.fetch_weights("gpt2")
-print(json.dumps([download.read_collection(cache).decode(), pretrained.published_sha256("gpt2")]))
+print(json.dumps([download.read_collection(cache).decode(), *pretrained.weights_sha256("gpt2").values()]))
 """
 
 

@@ -101,8 +101,8 @@ def one_of_two(rank: int, port: int, directory: Path, cases: Iterable[str], comm
     run("last_block", directory, 2, limit_val_batches=2, limit_train_batches=2)
 
     from spam_classifier.training.cli import SpamCLI
+    from spam_classifier.training.parser import with_run_settings
     from spam_classifier.training.processes import Launched
-    from spam_classifier.training.resume_flags import with_run_settings
 
     for typed in commands:
         sys.argv[1:], taken_up = with_run_settings(typed)

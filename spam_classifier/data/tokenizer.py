@@ -145,6 +145,23 @@ class Tokenizer:
         """What ``tokenizer_of`` reads."""
         return json.dumps([self.vocabulary, self.merges], ensure_ascii=False)
 
+    def for_tokenizers(self) -> dict[str, Any]:
+        """The tokenizer as the library tokenizers writes it, and transformers.js and other servers read it.
+
+        ``<|endoftext|>`` is no added token, so that it is plain text there, too.
+        """
+        byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+        model = {
+            "type": "BPE",
+            **dict.fromkeys(("dropout", "unk_token")),
+            **dict.fromkeys(("continuing_subword_prefix", "end_of_word_suffix"), ""),
+            **dict.fromkeys(("fuse_unk", "byte_fallback"), False),
+            "vocab": self.vocabulary,
+            "merges": [" ".join(pair) for pair in self.merges],
+        }
+        parts = {"normalizer": None, "pre_tokenizer": byte_level, "post_processor": None, "decoder": byte_level}
+        return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], **parts, "model": model}
+
 
 @cache
 def tokenizer_of(kept: str | None) -> Tokenizer:

@@ -65,7 +65,6 @@ def evaluation_summary(
     figures: Mapping[str, Metrics],
     classes: Sequence[str],
     *,
-    whole: bool,
     mistakes: str,
     notes: Sequence[str],
     report: Path | None,
@@ -77,7 +76,6 @@ def evaluation_summary(
         known: Figures of the other splits, by name.
         figures: Figures by the name of the split, and of what was evaluated along with it.
         classes: The names of the classes, in the order of their indices.
-        whole: Whether the whole split was evaluated.
         mistakes: A table of mistakes; "" if there are none.
         notes: What a reader has to know, a line each.
         report: The report; None if nothing was kept.
@@ -86,8 +84,7 @@ def evaluation_summary(
     classes = [escape_control(name) for name in classes]
     (name, split), *_ = figures.items()
     in_order = {other: known[other] for other in SPLITS if other in known and other != name}
-    part = name if whole else f"{name}, a part"
-    tables = [metrics_table({**in_order, part: split}), counts_table(split["confusion"], classes)]
+    tables = [metrics_table({**in_order, name: split}), counts_table(split["confusion"], classes)]
     if mistakes:
         tables.append(f"most confident mistakes\n{mistakes}")
     rows = {}

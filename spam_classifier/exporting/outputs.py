@@ -1,76 +1,33 @@
-"""Export to files and directories that appear when they are complete."""
+"""Exports that appear when they are complete, and replace nothing."""
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from spam_classifier.errors import UserError
 from spam_classifier.files import writing
 
-OVERWRITE = "name another place, or add --overwrite"
-
 
 @contextmanager
-def whole_directory(directory: Path, replaceable: Collection[str], *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary directory that is renamed at the end, and removed after an error.
-
-    With ``overwrite`` it replaces a former export, but no directory that holds others than ``replaceable``, which are
-    paths in it, at most two names long.
+def complete(main: Path, *others: Path) -> Iterator[Path]:
+    """Give a temporary directory; at the end, what it holds under these names is renamed to them, ``main`` last.
 
     Raises:
-        UserError: The name is taken by something that must not be replaced.
+        UserError: A name is taken, or can't be written.
     """
-    target = directory.resolve()
-    if target.exists():
-        if not overwrite:
-            raise UserError(f"{directory} exists already: {OVERWRITE}")
-        if not target.is_dir():
-            raise UserError(f"{directory} is not a directory: name another place")
-        held = {path.relative_to(target).as_posix() for path in (*target.glob("*"), *target.glob("*/*"))}
-        for other in sorted(held - set(replaceable)):
-            raise UserError(f"{directory} holds {other}, which is not of an export: name another place")
-    with _staging(target) as staging:
-        written = staging / "written"
-        written.mkdir()
-        yield written
+    targets = [path.resolve() for path in (main, *others)]
+    for target in targets:
         if target.exists():
-            target.rename(staging / "former")
-        written.rename(target)
-
-
-@contextmanager
-def whole_files(main: Path, others: Collection[Path], *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary directory whose files are moved to their places at the end; it is removed after an error.
-
-    ``main`` is moved last, as it needs the others. With ``overwrite`` all files of a former export are replaced.
-
-    Raises:
-        UserError: A name is taken by something that must not be replaced.
-    """
-    target = main.resolve()
-    places = [target, *(path.resolve() for path in others)]
-    for place in places:
-        if place.is_dir():
-            raise UserError(f"{place} is a directory: name another file")
-        if place.exists() and not overwrite:
-            raise UserError(f"{place} exists already: {OVERWRITE}")
-    with _staging(target) as staging:
-        yield staging
-        for place in places:
-            place.unlink(missing_ok=True)
-        for place in reversed(places):
-            if (staging / place.name).exists():
-                (staging / place.name).rename(place)
-
-
-@contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    staging = target.with_name(f".{target.name}.incomplete")
-    with writing(target):
+            raise UserError(f"{target} exists already: remove it, or name another place")
+    staging = targets[0].with_name(f".{targets[0].name}.incomplete")
+    with writing(main):
         shutil.rmtree(staging, ignore_errors=True)  # left by an export that was killed
         staging.mkdir(parents=True)
         try:
             yield staging
+            for target in reversed(targets):
+                if (staging / target.name).exists():
+                    (staging / target.name).rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)

@@ -10,35 +10,25 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spam_classifier.data.tokenizer import Tokenizer, tokenizer_of
+from spam_classifier.data.tokenizer import tokenizer_of
 from spam_classifier.errors import UserError
-from spam_classifier.exporting.model_card import CARD_FILE, caller_notes, model_card
-from spam_classifier.exporting.outputs import whole_directory
+from spam_classifier.exporting.model_card import caller_notes, model_card
+from spam_classifier.exporting.onnx_export import write_graph
+from spam_classifier.exporting.outputs import complete
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.lora import merge_lora
 from spam_classifier.models.pretrained import TRANSPOSED, WEIGHTS_FILE
+from spam_classifier.models.trainable import merge_lora
 
-CONFIG_FILE = "config.json"
-TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
-TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "onnx/model.onnx"  # where optimum and transformers.js look
-WRITTEN = [WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, CARD_FILE]
-INT8_FILE = "onnx/model_quantized.onnx"  # where transformers.js looks for dtype q8
-WRITTEN += ["onnx", ONNX_FILE, f"{ONNX_FILE}.data", INT8_FILE]
 TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 
 
-def export_to_transformers(
-    classifier: Classifier, directory: Path, *, overwrite: bool = False, int8: bool = False
-) -> list[str]:
-    """Write weights, configuration, tokenizer and model card, without transformers itself.
-
-    With the packages of the extra ``export``, an ONNX graph is written, too; with ``int8``, also one with weights of 8
-    bits.
+def export_to_transformers(classifier: Classifier, directory: Path) -> list[str]:
+    """Write weights, configuration, tokenizer, ONNX graph and model card, without transformers itself.
 
     Returns:
-        How the pipeline differs from the classifier, and whether there is a graph, a sentence each.
+        How the pipeline and the graph differ from the classifier, a sentence each.
 
     Raises:
         UserError: transformers has no such model, or the directory exists.
@@ -46,22 +36,27 @@ def export_to_transformers(
     _refuse_what_transformers_lacks(classifier)
     model = without_bias(classifier.model)
     notes = _notes(classifier)
-    with whole_directory(directory, WRITTEN, overwrite=overwrite) as written:
-        notes += _write_onnx(classifier, model, written, int8=int8)
+    name = directory.resolve().name
+    with complete(directory) as parent:
+        written = parent / name
+        written.mkdir()
+        graph = written / ONNX_FILE
+        graph.parent.mkdir()
+        notes.append(write_graph(classifier, model, graph))
         try:
             save_file(transformers_weights(model), written / WEIGHTS_FILE, metadata={"format": "pt"})
         except SafetensorError as error:  # the disk is full or read-only
-            raise UserError(
-                f"cannot write {directory} ({error}): check its directory and the free space there"
-            ) from error
-        _write_json(written / CONFIG_FILE, _config(classifier))
-        _write_json(written / TOKENIZER_CONFIG_FILE, _tokenizer_config(classifier))
-        _write_json(written / TOKENIZER_FILE, _tokenizer(tokenizer_of(classifier.tokenizer)))
-        (written / WEIGHTS_FILE).chmod((written / CONFIG_FILE).stat().st_mode)  # safetensors makes it private
-        has_graph = (written / ONNX_FILE).exists()
-        name = directory.resolve().name
-        card = model_card(classifier, "transformers", name, notes, has_graph=has_graph)
-        (written / CARD_FILE).write_text(card, encoding="utf-8")
+            raise OSError(str(error)) from error
+        files = {
+            "config": _config(classifier),
+            "tokenizer_config": _tokenizer_config(classifier),
+            "tokenizer": tokenizer_of(classifier.tokenizer).for_tokenizers(),
+        }
+        for stem, content in files.items():
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            (written / f"{stem}.json").write_text(text, encoding="utf-8")
+        (written / WEIGHTS_FILE).chmod((written / "config.json").stat().st_mode)  # safetensors makes it private
+        (written / "README.md").write_text(model_card(classifier, "transformers", name, notes), encoding="utf-8")
     return notes
 
 
@@ -69,9 +64,6 @@ def without_bias(model: GPT2Classifier) -> GPT2Classifier:
     """A copy on the CPU in float32 with the same probabilities, whose head has neither bias nor temperature.
 
     Both go into the weights, as transformers has no place for them. LoRA is merged.
-
-    Raises:
-        UserError: The head's bias cannot be expressed.
     """
     copied = copy.deepcopy(model).cpu().float()
     merge_lora(copied.backbone)
@@ -86,13 +78,10 @@ def without_bias(model: GPT2Classifier) -> GPT2Classifier:
 
 
 def transformers_weights(model: GPT2Classifier) -> dict[str, Tensor]:
-    """The weights of ``GPT2ForSequenceClassification`` by their names there.
+    """The weights of ``GPT2ForSequenceClassification`` by their names there, from what ``without_bias`` gives.
 
     Positions are kept up to the length that texts are cut to: a longer one then fails, rather than get probabilities
     that the run never gives.
-
-    Args:
-        model: What ``without_bias`` gives.
     """
     weights = {name: value.detach() for name, value in model.backbone.state_dict().items()}
     weights["wpe.weight"] = weights["wpe.weight"][: model.settings["max_length"]]
@@ -103,38 +92,10 @@ def transformers_weights(model: GPT2Classifier) -> dict[str, Tensor]:
     return {**named, "score.weight": model.head.weight.detach()}
 
 
-def _write_onnx(classifier: Classifier, model: GPT2Classifier, directory: Path, *, int8: bool) -> list[str]:
-    """Write the graphs, and say in sentences whether there are any.
-
-    Raises:
-        UserError: There is no graph of 8 bits.
-    """
-    try:
-        from spam_classifier.exporting.int8_graph import quantize_graph
-        from spam_classifier.exporting.onnx_graph import write_graph
-    except UserError as error:
-        if int8:
-            raise
-        return [f"{ONNX_FILE} was not written, which optimum and transformers.js need. {error}"]
-    graph = directory / ONNX_FILE
-    graph.parent.mkdir()
-    notes = [write_graph(classifier, model, graph)]
-    if int8:
-        of_int8 = quantize_graph(classifier, graph, directory / INT8_FILE)
-        how = 'optimum opens it with file_name="model_quantized.onnx", transformers.js with dtype: "q8"'
-        notes += [f"{INT8_FILE} has weights of 8 bits: {how}.", *of_int8]
-    return notes
-
-
 def bias_as_shift(head: Tensor, bias: Tensor) -> Tensor:
     """The shortest shift of hidden states, [width], that changes the probabilities as the head's bias does.
 
-    Args:
-        head: Weight of the head, float64 [classes, width].
-        bias: Its bias, float64 [classes].
-
-    Raises:
-        UserError: There is no such shift.
+    The head's weight is float64 [classes, width], its bias float64 [classes].
     """
     head, bias = head - head.mean(dim=0), bias - bias.mean()  # a softmax ignores what all logits have in common
     shift = torch.linalg.pinv(head) @ bias
@@ -173,15 +134,14 @@ def _notes(classifier: Classifier) -> list[str]:
         "Pad on the right, as the tokenizer does by itself. Padding on the left changes the probabilities in "
         "transformers without a warning; the ONNX graph refuses it.",
     ]
-    if classifier.keep == "both":
+    if classifier.keep != "head":
+        where, kept = {
+            "both": ("the pipeline", "head and tail"),
+            "tail": ("transformers.js", "their tail"),
+        }[classifier.keep]
         notes.append(
-            f"Texts of more than {most} tokens get other probabilities in the pipeline: it keeps their head only, "
-            "training kept head and tail."
-        )
-    if classifier.keep == "tail":
-        notes.append(
-            f"Texts of more than {most} tokens get other probabilities in transformers.js: it keeps their head, "
-            "training kept their tail."
+            f"Texts of more than {most} tokens get other probabilities in {where}: it keeps their head only, training "
+            f"kept {kept}."
         )
     return [*notes, *caller_notes(classifier, "The pipeline")]
 
@@ -225,36 +185,3 @@ def _tokenizer_config(classifier: Classifier) -> dict[str, Any]:
         "clean_up_tokenization_spaces": False,
         **{f"{name}_token": padding for name in ("bos", "eos", "pad", "unk")},
     }
-
-
-def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
-    """The tokenizer as the library tokenizers writes it, and transformers.js and other servers read it.
-
-    ``<|endoftext|>`` is no added token, so that it is plain text there, too.
-    """
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": None,
-        "pre_tokenizer": byte_level,
-        "post_processor": None,
-        "decoder": byte_level,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": "",
-            "end_of_word_suffix": "",
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "vocab": tokenizer.vocabulary,
-            "merges": [" ".join(pair) for pair in tokenizer.merges],
-        },
-    }
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -14,8 +14,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import Part, Subsets
 from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.packed_blocks import packed_type
-from spam_classifier.models.packed_classifier import PackedClassifier
+from spam_classifier.models.packed_blocks import PackedClassifier, packed_type
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.find import find_checkpoint
 
@@ -23,60 +22,30 @@ FLOAT32, BFLOAT16 = PRECISIONS = ("32-true", "bf16-mixed")  # Lightning's names
 
 
 class Prediction(NamedTuple):
-    """The prediction for a text.
+    """The prediction for a text; probabilities are calibrated."""
 
-    Attributes:
-        label: The predicted class; None if no label is given to what is less probable than ``abstain``.
-        probability: Calibrated probability of the second class where there are two (that of spam), so that texts can be
-            sorted by it; with more classes that of the most probable one.
-        probabilities: Calibrated probability of each class, by its name.
-        threshold: Probability from which the second of two classes is predicted; None with more classes.
-        truncated: Whether the text was longer than the model reads: it was cut, or with ``windows`` the prediction is
-            that of its worst window.
-    """
-
-    label: str | None
-    probability: float
-    probabilities: dict[str, float]
-    threshold: float | None
-    truncated: bool
+    label: str | None  # None if no label is given to what is less probable than ``abstain``
+    probability: float  # of the second of two classes (spam), so that texts can be sorted by it; else of the label
+    probabilities: dict[str, float]  # of each class, by its name
+    threshold: float | None  # probability from which the second of two classes is predicted; None with more classes
+    truncated: bool  # whether the model reads less than the text, or with ``windows`` its worst window decided
 
 
 class Explanation(NamedTuple):
-    """Which words of a text push the classifier towards a class.
-
-    Attributes:
-        prediction: The prediction for the text.
-        label: The class that is explained.
-        parts: The parts of the text, end to end, with the influence of each on that class.
-        log_odds: Log-odds of that class for the text: ``without_words`` and all influences together.
-        without_words: Log-odds of that class for the text without any words.
-    """
+    """Which words of a text push the classifier towards a class."""
 
     prediction: Prediction
-    label: str
-    parts: list[Part]
-    log_odds: float
-    without_words: float
+    label: str  # the class that is explained
+    parts: list[Part]  # of the text, end to end, with the influence of each on that class
+    log_odds: float  # of that class for the text: ``without_words`` and all influences together
+    without_words: float  # log-odds of that class for the text without any words
 
 
 class Classifier:
     """A trained network and what it needs to classify texts; several threads may use it at once.
 
-    On an x86 CPU in float32, a text's probabilities have the same bits whatever it is classified with.
-
-    Args:
-        model: The network, restored from a checkpoint.
-        checkpoint: The checkpoint.
-        precision: As for ``load_classifier``.
-        windows: As for ``load_classifier``.
-        take_over: Whether the network's own blocks may go once their weights are packed for the CPU; else memory holds
-            these weights twice.
-
-    Attributes:
-        labels: The classes in the order of their indices.
-        max_length: Tokens that longer texts are cut to.
-        keep: What is kept of a longer text: ``head``, ``tail`` or ``both``.
+    On an x86 CPU in float32, a text's probabilities have the same bits whatever it is classified with. Longer texts are
+    cut to ``max_length`` tokens, as in training. The arguments are those of ``load_classifier``.
     """
 
     def __init__(
@@ -111,15 +80,12 @@ class Classifier:
     def predict(
         self, texts: Sequence[str], threshold: float | None = None, abstain: float | None = None
     ) -> list[Prediction]:
-        """Classify texts.
+        """A prediction for each text.
 
         Args:
             texts: The texts.
             threshold: Probability from which the second of two classes is predicted; default: the model's own.
             abstain: Give no label that is less probable than this; default: label all.
-
-        Returns:
-            A prediction for each text, in their order.
 
         Raises:
             UserError: A text is empty, or a threshold is given and there are more than two classes.
@@ -129,11 +95,7 @@ class Classifier:
         return self.predictions(messages, self.probabilities_of(messages), threshold, abstain)
 
     def check_threshold(self, threshold: float | None) -> None:
-        """Refuse a threshold for more than two classes.
-
-        Raises:
-            UserError: A threshold is given, and there are more than two.
-        """
+        """Refuse a threshold for more than two classes."""
         if threshold is not None and len(self.labels) != 2:
             raise UserError(f"a threshold divides two classes, these are {', '.join(self.labels)}: leave it out")
 
@@ -163,16 +125,7 @@ class Classifier:
     def decide(
         self, predictions: Sequence[Prediction], threshold: float | None = None, abstain: float | None = None
     ) -> list[Prediction]:
-        """The same predictions with the labels of another threshold, and without those that are improbable.
-
-        Args:
-            predictions: Predictions with labels.
-            threshold: As for ``predict``; default: the labels stay.
-            abstain: As for ``predict``.
-
-        Raises:
-            UserError: A threshold is given, and there are more than two classes.
-        """
+        """The same predictions with the labels of another threshold, and without those that are improbable."""
         self.check_threshold(threshold)
         decided = list(predictions)
         if threshold is not None:
@@ -181,69 +134,54 @@ class Classifier:
             labels = [second if above else first for above in (scores >= threshold).tolist()]
             pairs = zip(predictions, labels, strict=True)
             decided = [prediction._replace(label=label, threshold=threshold) for prediction, label in pairs]
-        if abstain is not None:
-            decided = [
-                own._replace(label=None) if own.label is not None and own.probabilities[own.label] < abstain else own
-                for own in decided
-            ]
-        return decided
+        if abstain is None:
+            return decided
+        return [
+            own._replace(label=None) if own.label is not None and own.probabilities[own.label] < abstain else own
+            for own in decided
+        ]
 
     def probabilities(self, texts: Sequence[str]) -> Tensor:
         """Calibrated probabilities of each class for each text, float [N, classes], in the order of the texts.
 
-        Texts are cut to the length that the model was trained with. If padding matters, every text is padded as in
-        training, so that its probabilities depend on the text alone.
-
-        Raises:
-            UserError: A text is empty.
+        If padding matters, every text is padded as in training, so that its probabilities depend on the text alone.
         """
         return self.probabilities_of(self.encode(texts))
 
     def probabilities_of(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
-        """Probabilities of encoded texts; process ``number`` of ``of`` computes its share.
+        """Probabilities of encoded texts, float [N, classes] on the CPU; process ``number`` of ``of`` computes a share.
 
-        Args:
-            messages: The texts.
-            number: Which share, from 0; all are about the same work.
-            of: How many shares there are.
-
-        Returns:
-            float [N, classes], on the CPU; zeros for texts of other shares. The sum of all shares has the same bits as
-            one computation of all texts.
+        All shares are about the same work, and zeros for texts of other shares. Their sum has the same bits as one
+        computation of all texts.
         """
-        probabilities = torch.zeros(len(messages), len(self.labels))
-        for rows, logits in self._logits(messages, number, of):
-            probabilities[rows] = self.model.decision.probabilities(logits).cpu()
+        probabilities = self._of_cut(messages, number, of)
         long = (messages.lengths > self.max_length).nonzero()[:, 0]
         if self.windows and len(long):
             probabilities[long] = self._worst_windows(messages, long) if number == 0 else 0.0
         return probabilities
 
+    def _of_cut(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
+        probabilities = torch.zeros(len(messages), len(self.labels))
+        for rows, logits in self._logits(messages, number, of):
+            probabilities[rows] = self.model.decision.probabilities(logits).cpu()
+        return probabilities
+
     def _worst_windows(self, messages: EncodedMessages, long: Tensor) -> Tensor:
         """Probabilities of the window in which the second class is most probable, float [N, classes]."""
         windows, owners = messages.windows(long, self.max_length)
-        of_windows = torch.zeros(len(windows), len(self.labels))
-        for rows, logits in self._logits(windows):
-            of_windows[rows] = self.model.decision.probabilities(logits).cpu()
-        order = of_windows[:, 1].argsort(stable=True)  # so the worst window of each message is written last
+        of_windows = self._of_cut(windows)
         worst = torch.empty(len(long), len(self.labels))
+        order = of_windows[:, 1].argsort(stable=True)  # so the worst window of each message is written last
         for window in order.tolist():
             worst[owners[window]] = of_windows[window]
         return worst
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
-        """Which words push a text towards a class: Shapley values of the words, which add up to the text's log-odds.
+        """Which words push a text towards a class (by default the predicted one): Shapley values of the words.
 
-        Words are separated by white space. In a text of more than 64 words, runs of neighbouring words count as one.
-        With up to eight words the values are exact, with more they are estimates that have a standard error. An
-        explanation costs at most as much as classifying 240 texts of this length.
-
-        Args:
-            text: The text.
-            label: The class to explain; default: the predicted one.
-
-        Raises:
-            UserError: The text is empty, or there is no such class.
+        They add up to the text's log-odds. Words are separated by white space. In a text of more than 64 words, runs of
+        neighbouring words count as one. With up to eight words the values are exact, with more they are estimates that
+        have a standard error. An explanation costs at most as much as classifying 240 texts of this length.
         """
         if label is not None and label not in self.labels:
             raise UserError(f"there is no class {label!r}: name one of {', '.join(self.labels)}")
@@ -260,11 +198,7 @@ class Classifier:
         return Explanation(prediction, explained, subsets.parts(scores), scores[-1], scores[0])
 
     def encode(self, texts: Sequence[str]) -> EncodedMessages:
-        """Texts as token ids, normalised if those of the training were.
-
-        Raises:
-            UserError: A text is empty.
-        """
+        """Texts as token ids, normalised if those of the training were."""
         if isinstance(texts, str):
             raise UserError("texts have to be a list, not one text: put it in brackets")
         for number, text in enumerate(texts, start=1):
@@ -315,11 +249,11 @@ def load_classifier(
             little.
         windows: Judge a text that is longer than the model reads by overlapping windows: its probabilities are those of
             the window in which the second of two classes is most probable. Otherwise it is cut.
-        take_over: As for Classifier.
+        take_over: Whether the network's own blocks may go once their weights are packed for the CPU; else memory holds
+            these weights twice.
 
     Raises:
-        UserError: There is no such run or precision, windows are asked for and there are more than two classes, or the
-            file is not a checkpoint of this classifier.
+        UserError: There is no such run or precision, or windows are asked for and there are more than two classes.
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision {precision}: give {' or '.join(PRECISIONS)}")
@@ -332,11 +266,7 @@ def load_classifier(
 
 
 def chosen_device(name: str) -> str:
-    """The device that ``--accelerator`` names: ``auto`` and ``gpu`` are a GPU, ``auto`` the CPU if there is none.
-
-    Raises:
-        UserError: PyTorch can't compute there.
-    """
+    """The device that ``--accelerator`` names: ``auto`` and ``gpu`` are a GPU, ``auto`` the CPU if there is none."""
     if name in ("auto", "gpu"):
         gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
         name = gpu or ("cpu" if name == "auto" else "cuda")

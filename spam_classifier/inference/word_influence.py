@@ -29,18 +29,11 @@ WORD = re.compile(r"(\s*)(\S*)")  # with the white space before it, as GPT-2's t
 
 
 class Part(NamedTuple):
-    """A part of a text.
-
-    Attributes:
-        text: Its characters.
-        influence: What it adds to the log-odds of the class; None for white space, and for what the model does not read
-            because the text is too long.
-        error: Standard error of the influence, 0 where all subsets were computed; None where there is no influence.
-    """
+    """A part of a text; white space and what the model does not read have no influence."""
 
     text: str
-    influence: float | None
-    error: float | None
+    influence: float | None  # what it adds to the log-odds of the class
+    error: float | None  # standard error of the influence, 0 where all subsets were computed
 
 
 class Subsets:
@@ -48,13 +41,7 @@ class Subsets:
 
     A piece is a word with the white space before it, so the other words keep their tokens. If there are more than
     ``MOST_PIECES`` words, neighbours make up a piece, the same number in each but the last. A text that is too long is
-    cut first: nothing moves into the place of a piece that is left out.
-
-    Args:
-        text: The text, not blank.
-        max_length: Tokens that it is cut to.
-        keep: What is kept of a longer one, as in training.
-        tokenizer: The vocabulary as JSON; None for GPT-2's.
+    cut first, as in training: nothing moves into the place of a piece that is left out.
 
     Attributes:
         remaining: What is left with each subset of the pieces, each once: first without any piece, at last the text as

@@ -6,22 +6,15 @@ Instead, such a checkpoint names the published file, from which the parameters a
 from typing import Any
 
 from spam_classifier.errors import UserError
-from spam_classifier.models.gpt2 import GPT2Backbone
-from spam_classifier.models.pretrained import HUB_REVISIONS, published_parameters, published_sha256
+from spam_classifier.models.gpt2 import GPT2Backbone, without_weights
+from spam_classifier.models.pretrained import HUB_REVISIONS, checked_reader, weights_sha256
 
 BACKBONE = "backbone."  # before its names in a state dict
 SOURCE = "backbone_source"  # the key under which a checkpoint names the file
 
 
 def leave_out_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone, weights: str, sha256: str) -> None:
-    """Remove the frozen parameters of a published backbone from a checkpoint, and name their file in it.
-
-    Args:
-        checkpoint: The checkpoint that is about to be written, with the state dict of a GPT2Classifier.
-        backbone: The backbone.
-        weights: Hub name of its weights.
-        sha256: SHA-256 of their file.
-    """
+    """Remove the frozen parameters from a checkpoint that is about to be written, and name their file in it."""
     for name, parameter in backbone.named_parameters():
         if not parameter.requires_grad:
             del checkpoint["state_dict"][BACKBONE + name]
@@ -31,31 +24,22 @@ def leave_out_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone, weights
 def put_back_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone) -> None:
     """Put back what ``leave_out_frozen`` removed, from the file that the checkpoint names, if it names one.
 
-    Args:
-        checkpoint: The checkpoint that was read.
-        backbone: The backbone it is for.
-
     Raises:
         UserError: The file is not the one of the training, or cannot be fetched or read.
     """
     source = checkpoint.get(SOURCE)
     if source is None:
         return
-    weights = source["weights"]
-    if weights not in HUB_REVISIONS or (found := published_sha256(weights)) != source["sha256"]:
+    weights, state = source["weights"], checkpoint["state_dict"]
+    found = [*weights_sha256(weights).values()] if weights in HUB_REVISIONS else ["no such name"]
+    if found != [source["sha256"]]:
         raise UserError(
             f"the checkpoint needs the weights {weights} with SHA-256 {source['sha256']}, those here have "
-            f"{found if weights in HUB_REVISIONS else 'no such name'} and would change its predictions: get the file "
-            "that it was trained with"
+            f"{', '.join(found)} and would change its predictions: get the file that it was trained with"
         )
-    left_out = [
-        name for name, _ in backbone.named_parameters() if BACKBONE + name not in checkpoint["state_dict"]
-    ]  # fmt: skip
-    stored = published_parameters(weights, backbone.shape, {_published_name(name) for name in left_out})
-    for name in left_out:
-        checkpoint["state_dict"][BACKBONE + name] = stored[_published_name(name)]
-
-
-def _published_name(name: str) -> str:
-    """A parameter's name in the published file; LoRA wraps the frozen projections."""
-    return name.replace(".base.", ".")
+    with without_weights():
+        expected = GPT2Backbone(backbone.shape).state_dict()
+    read = checked_reader(weights, expected, heads=backbone.shape.heads)
+    for name, _ in backbone.named_parameters():
+        if BACKBONE + name not in state:
+            state[BACKBONE + name] = read(name.replace(".base.", ".")).contiguous()  # LoRA wraps frozen projections

@@ -16,18 +16,11 @@ LOWEST = 1e-3
 
 
 class Decision(nn.Module):
-    """A temperature and a threshold, saved in the checkpoint with the weights.
+    """A temperature and a threshold, saved in the checkpoint with the weights."""
 
-    Attributes:
-        temperature: Divides the logits, float [].
-        threshold: A message is positive if its probability of the positive class is at least this, float []. Used with
-            two classes only.
-        fitted_step: Optimizer step of the weights that both were fitted to, int64 []; -1 if not fitted.
-    """
-
-    temperature: Tensor
-    threshold: Tensor
-    fitted_step: Tensor
+    temperature: Tensor  # divides the logits, float []
+    threshold: Tensor  # lowest probability of the positive class for its label, float []; used with two classes only
+    fitted_step: Tensor  # optimizer step of the weights that both were fitted to, int64 []; -1 if not fitted
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,18 +29,10 @@ class Decision(nn.Module):
         self.register_buffer("fitted_step", torch.tensor(-1))
 
     def fit(self, logits: Tensor, labels: Tensor, rule: float | str, max_false_positive_rate: float, step: int) -> None:
-        """Choose the temperature, and with two classes the threshold.
+        """Choose the temperature, and with two classes the threshold, from float [N, classes] and int64 [N].
 
-        Args:
-            logits: float [N, classes], of validation messages.
-            labels: int64 [N].
-            rule: The threshold itself, ``best_f1`` (the highest F1), or ``max_fpr`` (the lowest with at most
-                ``max_false_positive_rate``).
-            max_false_positive_rate: Highest share of the negatives that may count as positive.
-            step: Optimizer step of the weights.
-
-        Raises:
-            UserError: The rule needs messages of both classes, and there is only one.
+        The rule is the threshold itself, ``best_f1`` (the highest F1), or ``max_fpr`` (the lowest threshold at which at
+        most ``max_false_positive_rate`` of the negatives count as positive). ``step`` is that of the weights.
         """
         logits, labels = logits.detach().cpu(), labels.cpu()  # not every device has float64
         temperature = fit_temperature(logits, labels)
@@ -80,10 +65,7 @@ class Decision(nn.Module):
         return (logits.float() / self.temperature).softmax(-1)
 
     def log_odds(self, logits: Tensor, label: int) -> Tensor:
-        """Calibrated log-odds of a class against all others, float [N], from logits float [N, classes].
-
-        Unlike a probability near 1 they do not saturate.
-        """
+        """Calibrated log-odds of a class against all others, float [N], from logits float [N, classes]."""
         scores = logits.float() / self.temperature
         others = torch.cat([scores[:, :label], scores[:, label + 1 :]], dim=1)
         return scores[:, label] - others.logsumexp(-1)
@@ -100,10 +82,6 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
     Cross-entropy is convex in the inverse temperature, so its slope has one root, found by bisection. If every message
     is classified correctly the slope has no root, and the temperature stays 1.
-
-    Args:
-        logits: float [N, classes].
-        labels: int64 [N].
     """
     logits = logits.double()
     true = logits.gather(1, labels[:, None])
@@ -124,9 +102,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 def best_f1_threshold(scores: Tensor, positive: Tensor) -> float:
     """The threshold with the highest F1, midway between two scores; on a tie the one nearest to 0.5.
 
-    Args:
-        scores: Probability of the positive class, float32 [N].
-        positive: Which messages are positive, bool [N].
+    The scores are probabilities of the positive class, float32 [N]; bool [N] says which messages are positive.
     """
     scores, order = scores.sort(descending=True)
     found = positive[order].cumsum(0)  # true positives with the cut below each score
@@ -141,13 +117,7 @@ def best_f1_threshold(scores: Tensor, positive: Tensor) -> float:
 
 
 def threshold_by_false_positives(scores: Tensor, positive: Tensor, rate: float) -> float:
-    """The lowest threshold at which at most this share of the negatives counts as positive.
-
-    Args:
-        scores: Probability of the positive class, float32 [N].
-        positive: Which messages are positive, bool [N].
-        rate: The share, from 0 to 1.
-    """
+    """The lowest threshold at which at most this share of the negatives counts as positive."""
     negatives = scores[~positive].sort(descending=True).values
     allowed = int(rate * len(negatives) + 1e-9)  # 0.29 * 100 is less than 29 in floats
     if allowed >= len(negatives):

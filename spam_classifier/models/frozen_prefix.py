@@ -2,6 +2,9 @@
 
 The embeddings and the blocks before the first trainable one give a message the same hidden states in every epoch. One
 pass over the messages, without autograd and grouped by length, replaces one pass per epoch.
+
+Where the blocks are packed in float32, the states of a message have the same bits in any company: they depend on its
+tokens and the blocks alone. So several trainings (splits, folds, seeds, trials) can share them in a file.
 """
 
 import contextlib
@@ -14,19 +17,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from spam_classifier.batch import Batch
-from spam_classifier.files import UNFINISHED
-from spam_classifier.models.float32_products import float32_products
+from spam_classifier.files import UNFINISHED, atomic_write
 from spam_classifier.models.gpt2 import Block
 from spam_classifier.models.gpt2_classifier import GPT2Classifier, without_autocast
-from spam_classifier.models.packed_blocks import PackedBlock, packed_type
-from spam_classifier.models.packed_classifier import read_out, through_blocks
+from spam_classifier.models.packed_blocks import PackedBlock, float32_products, packed_type, read_out, through_blocks
 
 BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 SUMMED_AT_ONCE = 2**20
+KEY_BYTES = 16
 
 
 class Place(StrEnum):
@@ -40,11 +43,8 @@ class Place(StrEnum):
 def place_for(size: int, *, gpu_free: int, memory: float, disk: float) -> Place | None:
     """Where to keep hidden states of this many bytes: the fastest place with room for them, if any has.
 
-    Args:
-        size: Bytes of the states.
-        gpu_free: Bytes that are free on the network's GPU, of which the training needs some; 0 without a GPU.
-        memory: Bytes left of the memory budget.
-        disk: Bytes left of the disk budget.
+    ``gpu_free`` bytes are free on the network's GPU, of which the training needs some; the others are what is left of
+    the budgets.
     """
     if size < gpu_free / 2:
         return Place.GPU
@@ -60,21 +60,12 @@ def free_bytes(device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class HiddenStates:
-    """The hidden states of a split's messages, end to end.
+    """The hidden states of a split's messages, end to end, all tensors on the GPU or all on the CPU."""
 
-    Attributes:
-        tokens: float [total, width].
-        starts: Where each message's states begin, int64 [N].
-        counts: States of each message, int64 [N]: one for each token, or one in all, the one that the head reads.
-        longest: Most states of a message.
-        place: Where ``tokens`` are: on the GPU with ``starts`` and ``counts``, or on the CPU, perhaps in a
-            memory-mapped file.
-    """
-
-    tokens: Tensor
-    starts: Tensor
-    counts: Tensor
-    longest: int
+    tokens: Tensor  # float [total, width], perhaps in a memory-mapped file
+    starts: Tensor  # where each message's states begin, int64 [N]
+    counts: Tensor  # states of each message, int64 [N]: one for each token, or only the one that the head reads
+    longest: int  # most states of a message
     place: Place
 
     def gather(self, batch: Batch) -> Tensor:
@@ -95,24 +86,15 @@ class HiddenStates:
 
 
 class FrozenPrefix:
-    """The embeddings and the frozen blocks of a network.
-
-    Args:
-        net: The network.
-        blocks: How many of its first blocks are frozen. If all are, only what the head reads is kept.
-    """
+    """The embeddings and the first, frozen blocks of a network; if all are frozen, only what the head reads is kept."""
 
     def __init__(self, net: GPT2Classifier, blocks: int) -> None:
         self.net = net
         self.blocks = blocks
+        self.covers_all_blocks = blocks == len(net.backbone.h)
         self._versions: list[tuple[int, int]] = []
         self._digest: list[int] = []
         self._products: dict[str, str] = {}
-
-    @property
-    def covers_all_blocks(self) -> bool:
-        """Whether no block is trainable."""
-        return self.blocks == len(self.net.backbone.h)
 
     def states_of_rows(self, lengths: Tensor) -> Tensor:
         """How many states are kept of rows of so many tokens, int64 [N] to [N]."""
@@ -138,32 +120,24 @@ class FrozenPrefix:
 
     def has_changed(self) -> bool:
         """Whether a frozen weight holds other numbers than at the last call, or products are computed otherwise."""
-        products, self._products = self._products, float32_products()
-        return self._weights_changed() or products != self._products
-
-    def _weights_changed(self) -> bool:
         backbone = self.net.backbone
         modules: list[nn.Module] = [backbone.wte, backbone.wpe, *backbone.h[: self.blocks]]
         if self.covers_all_blocks:
             modules.append(backbone.ln_f)
         frozen = [parameter for module in modules for parameter in module.parameters()]
         versions = [(parameter.data_ptr(), parameter._version) for parameter in frozen]
-        if versions == self._versions:
-            return False
-        digest = [digest_of(parameter) for parameter in frozen]  # restoring a checkpoint writes the same numbers again
-        changed = digest != self._digest
-        self._versions, self._digest = versions, digest
+        digest, products = self._digest, float32_products()
+        if versions != self._versions:  # restoring a checkpoint writes the same numbers again
+            digest = [digest_of(parameter) for parameter in frozen]
+        changed = (digest, products) != (self._digest, self._products)
+        self._versions, self._digest, self._products = versions, digest, products
         return changed
 
     def states(self, batches: Iterable[Batch], on_block: Callable[[int], object]) -> Iterator[Tensor]:
-        """Compute the states of batches, messages end to end.
+        """Compute the states of each batch, messages end to end, float [states, width], on the network's device.
 
-        Args:
-            batches: The batches, on the network's device; rows are padded as in training if padding matters.
-            on_block: Called with the number of messages whenever a block is done with a batch.
-
-        Yields:
-            float [states, width] of each batch, on the device of the batch.
+        Rows are padded as in training if padding matters. ``on_block`` is called with the number of messages whenever a
+        block is done with a batch.
         """
         blocks = [cast(Block, block) for block in self.net.backbone.h]
         before = blocks[: min(self.blocks, len(blocks) - 1)]  # the last one works for the token that is read
@@ -198,11 +172,7 @@ class FrozenPrefix:
 
 
 def digest_of(parameter: Tensor) -> int:
-    """A number that changes with the parameter's: a SHA-256 on a CPU.
-
-    Elsewhere, where copying the numbers and hashing them would take as long as many steps of training, it is
-    ``sum_of_bits``.
-    """
+    """A number that changes with the parameter's: a SHA-256 on a CPU, ``sum_of_bits`` where that would be slow."""
     flat = parameter.detach().reshape(-1)
     if flat.device.type == "cpu":
         return int.from_bytes(hashlib.sha256(flat.view(torch.uint8).numpy().data).digest())
@@ -232,10 +202,77 @@ def mapped_file(directory: Path, size: int, dtype: torch.dtype) -> Iterator[Tens
     directory.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix="frozen_prefix-", suffix=UNFINISHED, dir=directory)
     try:
-        if hasattr(os, "posix_fallocate"):  # else writing to a full disk would kill the process
-            os.posix_fallocate(handle, 0, size * dtype.itemsize)
+        _reserve(handle, size * dtype.itemsize)
         yield torch.from_file(name, shared=True, size=size, dtype=dtype)
     finally:
         os.close(handle)
         with contextlib.suppress(PermissionError):  # some systems keep the name of a mapped file
             Path(name).unlink()
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Take room on the disk for a file: else writing to a full disk would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+
+
+def key_of(token_ids: np.ndarray) -> bytes:
+    """The key of a message among shared states, from the ids of all its tokens, int64 [T]."""
+    return hashlib.blake2b(token_ids.tobytes(), digest_size=KEY_BYTES).digest()
+
+
+@dataclass(frozen=True)
+class SharedStates:
+    """The states that frozen blocks give to messages: a file of numbers, and an index, for one process at a time."""
+
+    directory: Path  # of both files
+    blocks: str  # FrozenPrefix.name
+    width: int  # of a state
+
+    def bytes_with(self, states: int) -> int:
+        """Size of the file once so many states are added."""
+        return (self._read_index()[1] + states) * self.width * torch.float32.itemsize
+
+    def take(
+        self, keys: Sequence[bytes], counts: Tensor, compute: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, int]:
+        """The states of messages, ``counts`` int64 [N] of each; those that are missing are computed and added.
+
+        ``compute`` fills a tensor, float32 [states, width], with the states of the messages at some places in ``keys``,
+        int64, and returns where each message's begin, int64.
+
+        Returns:
+            All states in a memory-mapped file, float32 [total, width]; where those of each message begin, int64 [N];
+            and how many messages were computed.
+
+        Raises:
+            OSError: The disk has no room for them.
+        """
+        starts, total = self._read_index()
+        places = {key: place for place, key in enumerate(keys) if key not in starts}
+        missing = torch.tensor(list(places.values()), dtype=torch.int64)
+        states = self._mapped(total + int(counts[missing].sum()))
+        if places:
+            begins = compute(states[total:], missing) + total
+            starts |= zip(places, begins.tolist(), strict=True)
+            self._write_index(starts, len(states))
+        return states, torch.tensor([starts[key] for key in keys]), len(places)
+
+    def _mapped(self, total: int) -> Tensor:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path, size = self.directory / f"{self.blocks}.states", total * self.width
+        with path.open("ab") as file:
+            _reserve(file.fileno(), size * torch.float32.itemsize)
+        return torch.from_file(str(path), shared=True, size=size, dtype=torch.float32).view(total, self.width)
+
+    def _read_index(self) -> tuple[dict[bytes, int], int]:
+        """Where the states of each message begin, and how many states there are."""
+        if not (path := self.directory / f"{self.blocks}.npz").is_file():
+            return {}, 0
+        with np.load(path) as index:
+            return dict(zip(map(bytes, index["keys"]), index["starts"].tolist(), strict=True)), int(index["total"])
+
+    def _write_index(self, starts: dict[bytes, int], total: int) -> None:
+        keys = np.frombuffer(b"".join(starts), np.uint8).reshape(-1, KEY_BYTES)
+        with atomic_write(self.directory / f"{self.blocks}.npz") as unfinished, unfinished.open("wb") as file:
+            np.savez(file, keys=keys, starts=np.fromiter(starts.values(), np.int64, len(starts)), total=total)

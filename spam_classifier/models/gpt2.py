@@ -6,6 +6,7 @@ Parameters carry the names of the published checkpoints. Projections are ``nn.Li
 """
 
 import math
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,31 +26,19 @@ LARGEST = {"layers": 1_000, "width": 100_000, "heads": 10_000, "context": 1_000_
 
 @dataclass(frozen=True)
 class GPT2Shape:
-    """The sizes that tell one GPT-2 from another.
-
-    Attributes:
-        layers: Number of transformer blocks.
-        width: Size of a hidden state, a multiple of ``heads``.
-        heads: Attention heads per block.
-        context: Most tokens in a sequence.
-        vocabulary: Number of different tokens.
-
-    Raises:
-        UserError: A size is not positive or absurdly large, or ``heads`` does not divide ``width``.
-    """
+    """The sizes that tell one GPT-2 from another."""
 
     layers: int
-    width: int
+    width: int  # of a hidden state, a multiple of ``heads``
     heads: int
-    context: int = 1024
+    context: int = 1024  # most tokens in a sequence
     vocabulary: int = 50257
 
     def __post_init__(self) -> None:
         for name, size in asdict(self).items():
-            if size < 1:
-                raise UserError(f"the backbone's {name} must be at least 1, not {size}: give a positive number")
-            if size > LARGEST[name]:
-                raise UserError(f"the backbone's {name} must be at most {LARGEST[name]:,}: give a smaller number")
+            if type(size) is not int or not 1 <= size <= LARGEST[name]:
+                found = reprlib.repr(size)
+                raise UserError(f"the backbone's {name} must be an integer from 1 to {LARGEST[name]:,}, not {found}")
         if self.width % self.heads:
             raise UserError(
                 f"the backbone's width {self.width} cannot be split into {self.heads} heads: "
@@ -97,19 +86,15 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix the tokens of a sequence: float [B, T, width] -> float [B, T, width]."""
-        return self.c_proj(self.mix(self.c_attn(x)))
-
-    def mix(self, projected: Tensor) -> Tensor:
-        """Attend with query, key and value, side by side: float [B, T, 3 * width] -> float [B, T, width]."""
-        batch, length, width = projected.shape[0], projected.shape[1], projected.shape[2] // 3
+        batch, length, width = x.shape
         query, key, value = (
             part.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
-            for part in projected.split(width, dim=2)
+            for part in self.c_attn(x).split(width, dim=2)
         )  # each (B, heads, T, width/heads)
         mixed = F.scaled_dot_product_attention(
             query, key, value, is_causal=self.causal, dropout_p=self.dropout if self.training else 0.0
         )  # (B, heads, T, width/heads)
-        return mixed.transpose(1, 2).reshape(batch, length, width)
+        return self.c_proj(mixed.transpose(1, 2).reshape(batch, length, width))
 
     def at(self, normed: Tensor, scale: Tensor, shift: Tensor, position: Tensor) -> Tensor:
         """The output for one token of each row, for which neither keys nor values need be formed.
@@ -122,10 +107,7 @@ class SelfAttention(nn.Module):
             normed: Normalised tokens before the layer norm's affine map, float [B, T, width].
             scale: The layer norm's weight, float [width].
             shift: The layer norm's bias, float [width].
-            position: Index of each row's token, int64 [B]; in causal attention later tokens are not seen.
-
-        Returns:
-            float [B, width].
+            position: Index of each row's token, int64 [B].
         """
         batch, length, width = normed.shape
         size = width // self.heads
@@ -173,16 +155,9 @@ class Block(nn.Module):
         return x + self.drop(self.mlp(self.ln_2(x)))
 
     def at(self, x: Tensor, position: Tensor) -> Tensor:
-        """What ``forward`` gives for one token of each row, without the work for the others.
+        """What ``forward`` gives for one token of each row: float [B, T, width] at int64 [B] -> float [B, width].
 
         With active dropout it calls ``forward``, as every token draws its own mask.
-
-        Args:
-            x: Hidden states, float [B, T, width].
-            position: Index of each row's token, int64 [B].
-
-        Returns:
-            float [B, width].
         """
         rows = torch.arange(len(x), device=x.device)
         if self.training and any(isinstance(module, nn.Dropout) and module.p for module in self.modules()):
@@ -196,14 +171,10 @@ class Block(nn.Module):
 class GPT2Backbone(nn.Module):
     """GPT-2 up to and including the final layer norm, randomly initialised.
 
-    Args:
-        shape: The sizes.
-        dropout: Probability of dropping an element of the embeddings, of the attention weights and of
-            both residual branches while training.
-        causal: Whether a token sees itself and the tokens before it, as GPT-2 was trained; else all of its row, padding
-            included.
-        gradient_checkpointing: Compute each block again in the backward pass rather than keep what it computes inside:
-            less memory, a third more time (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
+    ``dropout`` acts on the embeddings, the attention weights and both residual branches. If attention is not
+    ``causal``, a token sees all of its row, padding included. ``gradient_checkpointing`` computes each block again in
+    the backward pass: less memory, a third more time (Chen et al. 2016, "Training Deep Nets with Sublinear Memory
+    Cost").
     """
 
     def __init__(
@@ -220,11 +191,7 @@ class GPT2Backbone(nn.Module):
         self._initialise()
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """Token plus position embeddings, which the first block reads: int64 [B, T] -> float [B, T, width].
-
-        Raises:
-            UserError: If T is more than the context.
-        """
+        """Token plus position embeddings, which the first block reads: int64 [B, T] -> float [B, T, width]."""
         length = input_ids.shape[1]
         if length > self.shape.context:
             raise UserError(
@@ -239,10 +206,7 @@ class GPT2Backbone(nn.Module):
         return self.ln_f(self.before_block(input_ids, len(self.h)))
 
     def before_block(self, input_ids: Tensor, number: int) -> Tensor:
-        """The hidden states that block ``number`` reads, or the final layer norm for the number of blocks.
-
-        The shapes are those of ``forward``.
-        """
+        """The hidden states that block ``number`` reads, or the final layer norm for the number of blocks."""
         return self._run(self.embed(input_ids), self.h[:number])
 
     def _run(self, x: Tensor, blocks: Iterable[nn.Module]) -> Tensor:
@@ -254,28 +218,17 @@ class GPT2Backbone(nn.Module):
         return x
 
     def at(self, x: Tensor, position: Tensor, number: int) -> Tensor:
-        """One token's hidden state after the final layer norm; the last block works for that token alone.
+        """One token's hidden state after the final layer norm, float [B, width]; the last block works for it alone.
 
-        Args:
-            x: What block ``number`` reads, float [B, T, width].
-            position: Index of each row's token, int64 [B]; with causal attention later tokens are not read.
-            number: The first block to run; the number of blocks if all have run.
-
-        Returns:
-            float [B, width].
+        It runs from block ``number``, which reads x, float [B, T, width]. ``position`` is each row's token, int64 [B].
         """
         if number == len(self.h):
             return self.ln_f(x[torch.arange(len(x), device=x.device), position])
-        return self.ln_f(self.last_block.at(self._run(x, self.h[number:-1]), position))
+        return self.ln_f(cast(Block, self.h[-1]).at(self._run(x, self.h[number:-1]), position))
 
     def after_block(self, x: Tensor, number: int) -> Tensor:
         """All tokens' hidden states after the final layer norm, from what a block reads: float [B, T, width]."""
         return self.ln_f(self._run(x, self.h[number:]))
-
-    @property
-    def last_block(self) -> Block:
-        """The last transformer block."""
-        return cast(Block, self.h[-1])
 
     def _initialise(self) -> None:
         """Draw the weights as GPT-2 does: N(0, 0.02), biases zero, layer norms the identity.

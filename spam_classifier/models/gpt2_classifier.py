@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from spam_classifier.models.decision import Decision
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape, without_weights
-from spam_classifier.models.lora import TARGETS, add_lora
 from spam_classifier.models.pretrained import RANDOM, load_weights
+from spam_classifier.models.trainable import TARGETS, add_lora
 
 TokenPosition = Literal["last", "first", "last_real", "mean"]
 Attention = Literal["causal", "full"]
@@ -32,13 +32,10 @@ def reads_whole_row(settings: Mapping[str, Any]) -> bool:
 class GPT2Classifier(nn.Module):
     """A GPT-2 backbone, a linear head on one token's hidden state, and a decision on the logits.
 
-    Args:
-        backbone: The backbone.
-        settings: The arguments of SpamClassifier and the fields of DataDescription, by name.
+    The settings are the arguments of SpamClassifier and the fields of DataDescription, by name: plain types, which a
+    checkpoint keeps as hyper-parameters.
 
     Attributes:
-        settings: The same, as a dict of plain types: what a checkpoint keeps as hyper-parameters.
-        label_names: The classes in the order of their logits.
         fixed_length: Tokens that every row has to be padded to, as in training; None where padding does not matter.
     """
 
@@ -48,6 +45,7 @@ class GPT2Classifier(nn.Module):
         self.label_names: list[str] = self.settings["label_names"]
         self.token_position: str = self.settings["token_position"]
         self.fixed_length: int | None = self.settings["padded_length"] if reads_whole_row(settings) else None
+        self.padding_matters = self.fixed_length is not None
         self.backbone = backbone
         self.head = nn.Linear(backbone.shape.width, len(self.label_names))
         self.decision = Decision()
@@ -56,33 +54,15 @@ class GPT2Classifier(nn.Module):
     def from_settings(cls, settings: Mapping[str, Any], *, to_be_restored: bool = False) -> "GPT2Classifier":
         """Build the network that settings describe, and load its pretrained weights.
 
-        Args:
-            settings: As for the constructor; layers, width, heads and context are numbers.
-            to_be_restored: A checkpoint is about to replace the weights: neither draw nor load any.
-
-        Raises:
-            UserError: As for ``load_weights``; or there is no such LoRA target.
+        With ``to_be_restored``, a checkpoint is about to replace the weights, and none are drawn or loaded.
         """
         shape = shape_in(settings)
         if to_be_restored:
             return cls(backbone_structure(shape, settings).to_empty(device="cpu"), settings)
         return cls(build_backbone(shape, settings), settings)
 
-    @property
-    def padding_matters(self) -> bool:
-        """Whether a message's logits depend on how far it is padded."""
-        return self.fixed_length is not None
-
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Logits of each message.
-
-        Args:
-            input_ids: Token ids, int64 [B, T].
-            lengths: Real tokens of each message, int64 [B].
-
-        Returns:
-            Logits, float [B, classes].
-        """
+        """Logits of each message, float [B, classes], from token ids, int64 [B, T], and real tokens, int64 [B]."""
         last = len(self.backbone.h) - 1
         return self.logits_from(self.backbone.before_block(input_ids, last), lengths, last)
 
@@ -96,7 +76,7 @@ class GPT2Classifier(nn.Module):
             return self.head(hidden.to(self.head.weight.dtype))
 
     def read_out(self, states: Tensor, lengths: Tensor, block: int) -> Tensor:
-        """Run the remaining blocks, and take the hidden state that the head reads.
+        """Run the remaining blocks, and take the hidden state that the head reads, float [B, width].
 
         The head is linear, so its logits for the mean state are the mean of the logits of all tokens.
 
@@ -104,9 +84,6 @@ class GPT2Classifier(nn.Module):
             states: What block number ``block`` reads, float [B, T, width].
             lengths: Real tokens of each message, int64 [B].
             block: The first block to run; the number of blocks if all have run.
-
-        Returns:
-            float [B, width], after the final layer norm.
         """
         if self.token_position == "mean":
             if self.padding_matters:
@@ -133,39 +110,27 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def build_backbone(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:
-    """The backbone that settings describe, with its pretrained weights, LoRA added.
-
-    Raises:
-        UserError: As for ``load_weights``; or there is no such LoRA target.
-    """
-    weights = settings["weights"]
-    if weights == RANDOM:
-        backbone = GPT2Backbone(shape, **_options(settings))
-    else:
-        with without_weights():  # every parameter is about to be loaded
-            backbone = GPT2Backbone(shape, **_options(settings))
-    load_weights(backbone, weights)
-    _add_lora(backbone, settings)
-    return backbone
+    """The backbone that settings describe, with its pretrained weights, LoRA added."""
+    is_random = settings["weights"] == RANDOM
+    with nullcontext() if is_random else without_weights():  # every parameter is about to be loaded
+        backbone = _without_lora(shape, settings)
+    load_weights(backbone, settings["weights"])
+    return _with_lora(backbone, settings)
 
 
 def backbone_structure(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:
     """The backbone that settings describe, LoRA included, without weights."""
     with without_weights():
-        backbone = GPT2Backbone(shape, **_options(settings))
-        _add_lora(backbone, settings)
-    return backbone
+        return _with_lora(_without_lora(shape, settings), settings)
 
 
-def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "dropout": settings["dropout"],
-        "causal": settings["attention"] == "causal",
-        "gradient_checkpointing": settings["gradient_checkpointing"],
-    }
+def _without_lora(shape: GPT2Shape, settings: Mapping[str, Any]) -> GPT2Backbone:
+    options = {name: settings[name] for name in ("dropout", "gradient_checkpointing")}
+    return GPT2Backbone(shape, **options, causal=settings["attention"] == "causal")
 
 
-def _add_lora(backbone: GPT2Backbone, settings: Mapping[str, Any]) -> None:
+def _with_lora(backbone: GPT2Backbone, settings: Mapping[str, Any]) -> GPT2Backbone:
     if settings["trainable"] == "lora":
         rank, alpha, dropout = (settings[f"lora_{name}"] for name in ("rank", "alpha", "dropout"))
         add_lora(backbone, rank, alpha, dropout, settings["lora_targets"] or TARGETS)
+    return backbone

@@ -12,8 +12,9 @@ over, and the attention of few queries for more of them.
 
 import itertools
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # PyTorch's own abbreviation
@@ -21,26 +22,21 @@ from torch import Tensor, nn
 
 from spam_classifier.batch import Batch
 from spam_classifier.models.gpt2 import Block, GPT2Backbone
+from spam_classifier.models.gpt2_classifier import GPT2Classifier
 
 PACKED_ROWS = 1024  # the layout is chosen for products of this many rows; others work, too
+GROUP_TOKENS = 32768  # most tokens whose hidden states are in memory at once
 FEWEST_QUERIES = 4  # with fewer, the bits of attention on AMD CPUs depend on where its buffers are
 
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """The tokens of a batch's messages, end to end.
+    """The tokens of a batch's messages, end to end."""
 
-    Attributes:
-        input_ids: int64 [tokens].
-        positions: Position of each token in its message, int64 [tokens].
-        starts: Where each message begins, int64 [B].
-        runs: Neighbouring messages of equal length: how many there are, and how many tokens each of them has.
-    """
-
-    input_ids: Tensor
-    positions: Tensor
-    starts: Tensor
-    runs: list[tuple[int, int]]
+    input_ids: Tensor  # int64 [tokens]
+    positions: Tensor  # of each token in its message, int64 [tokens]
+    starts: Tensor  # where each message begins, int64 [B]
+    runs: list[tuple[int, int]]  # of messages of equal length: how many, and how many tokens each of them has
 
     @classmethod
     def of(cls, batch: Batch, *, whole_rows: bool) -> "EndToEnd":
@@ -51,18 +47,9 @@ class EndToEnd:
         runs = [(len(list(equal)), length) for length, equal in itertools.groupby(counts.tolist())]
         return cls(batch.input_ids[taken], taken.nonzero()[:, 1], counts.cumsum(0) - counts, runs)
 
-    def embed(self, backbone: GPT2Backbone) -> Tensor:
-        """Token plus position embeddings, float [tokens, width]."""
-        return backbone.wte(self.input_ids) + backbone.wpe(self.positions)
-
 
 class PackedLinear:
-    """A linear map with packed weights.
-
-    Args:
-        linear: The map. Later changes of its weights do not affect this one.
-        dtype: Type of the packed weights, float32 or bfloat16.
-    """
+    """A linear map with packed copies of a map's weights, of type float32 or bfloat16."""
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
@@ -84,11 +71,9 @@ class PackedLinear:
 
 
 class PackedBlock:
-    """A block with packed copies of its weights.
+    """A block with packed copies of its projections.
 
-    Args:
-        block: The block. Later changes of its projections do not affect the copies.
-        dtype: Type of the packed weights. The layer norms, and what is added to the states, are float32 in any case.
+    The layer norms, and what is added to the states, are float32 for either type of the packed weights.
     """
 
     def __init__(self, block: Block, dtype: torch.dtype = torch.float32) -> None:
@@ -107,11 +92,8 @@ class PackedBlock:
     def at(self, x: Tensor, messages: EndToEnd, position: Tensor) -> Tensor:
         """What ``Block.at`` gives for one token of each message, float32 [tokens, width] to [B, width].
 
-        Args:
-            x: The hidden states.
-            messages: Whose they are.
-            position: Index of each message's token, int64 [B]; where attention is causal, the first of each message or
-                the last of each.
+        ``position`` is the index of each message's token, int64 [B]; where attention is causal, the first of each
+        message or the last of each.
         """
         mixed = []
         places = position.split([count for count, _ in messages.runs])
@@ -149,6 +131,73 @@ def _twice(x: Tensor) -> Tensor:
     return torch.cat([x, x]) if len(x) == 1 else x
 
 
+class PackedClassifier:
+    """A network's logits without gradients: those of its ``forward``, faster.
+
+    With ``take_over``, each block is removed from the network when it is packed, so that memory holds its weights once.
+    """
+
+    def __init__(self, net: GPT2Classifier, dtype: torch.dtype, *, take_over: bool = False) -> None:
+        self.net, self.dtype = net, dtype
+        self.head = PackedLinear(net.head)
+        self.blocks: list[PackedBlock] = []
+        for block in list(net.backbone.h):
+            self.blocks.append(PackedBlock(block, dtype))  # type: ignore[arg-type]
+            if take_over:
+                del net.backbone.h[0]
+
+    @torch.no_grad()
+    def logits_of(self, batches: Iterable[Batch]) -> Iterator[Tensor]:
+        """Logits of one batch after the other, float32 [B, classes]."""
+        for batch, messages, states in through_blocks(self.net, batches, self.blocks[:-1], self.dtype):
+            yield self.head(read_out(self.net, states, messages, batch, self.blocks[-1]))
+
+
+def through_blocks(
+    net: GPT2Classifier,
+    batches: Iterable[Batch],
+    blocks: Sequence[Block | PackedBlock],
+    dtype: torch.dtype,
+    on_block: Callable[[int], object] = lambda messages: None,
+) -> Iterator[tuple[Batch, EndToEnd, Tensor]]:
+    """Each batch, its messages, and their states after some first blocks, float32 [tokens, width], without gradients.
+
+    Batches on the CPU are read in groups of up to GROUP_TOKENS tokens. Blocks that are not packed are packed for each
+    group anew, one at a time. ``on_block`` is called with the number of messages whenever a block is done with a batch.
+    """
+    for group in _groups(batches):
+        all_messages = [EndToEnd.of(batch, whole_rows=net.padding_matters) for batch in group]
+        with torch.no_grad():
+            wte, wpe = net.backbone.wte, net.backbone.wpe
+            states = [wte(messages.input_ids) + wpe(messages.positions) for messages in all_messages]
+            for block in blocks:
+                packed = block if isinstance(block, PackedBlock) else PackedBlock(block, dtype)
+                for number, messages in enumerate(all_messages):
+                    states[number] = packed(states[number], messages)
+                    on_block(len(messages.starts))
+        yield from zip(group, all_messages, states, strict=True)
+
+
+def _groups(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    group: list[Batch] = []
+    for batch in batches:
+        if group and sum(other.input_ids.numel() for other in [*group, batch]) > GROUP_TOKENS:
+            yield group
+            group = []
+        group.append(batch)
+    if group:
+        yield group
+
+
+def read_out(net: GPT2Classifier, states: Tensor, messages: EndToEnd, batch: Batch, last: PackedBlock) -> Tensor:
+    """What ``GPT2Classifier.read_out`` gives by the last block, float32 [B, width], of float32 [tokens, width]."""
+    if net.token_position == "mean":
+        after = net.backbone.ln_f(last(states, messages)).split([count * length for count, length in messages.runs])
+        runs = zip(messages.runs, after, strict=True)
+        return torch.cat([of_run.unflatten(0, run).mean(dim=1) for run, of_run in runs])
+    return net.backbone.ln_f(last.at(states, messages, net.position_read(batch.lengths, batch.input_ids.shape[1])))
+
+
 def packed_type(backbone: GPT2Backbone) -> torch.dtype | None:
     """The type of weights that gives the plain blocks' results here; None where packing can't.
 
@@ -182,3 +231,13 @@ def slow_precision(precision: str, device: torch.device) -> str | None:
     if not precision.startswith("bf16") or device.type != "cpu" or multiplies_bfloat16():
         return None
     return f"precision {precision} is slower than 32-true here: this CPU has neither AMX nor AVX-512 BF16"
+
+
+def float32_products() -> dict[str, str]:
+    """How each backend multiplies float32: ``ieee`` for float32 throughout, ``tf32`` or ``bf16`` for fewer digits.
+
+    ``torch.set_float32_matmul_precision`` sets both. Its getter raises an error if they were set one by one.
+    """
+    backends: Any = torch.backends
+    settings = {"CPU": backends.mkldnn.matmul, "CUDA": backends.cuda.matmul}
+    return {name: str(matmul.fp32_precision).replace("none", "ieee") for name, matmul in settings.items()}

@@ -1,47 +1,38 @@
 """Settings of the model that cannot work, refused before any computation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spam_classifier.batch import DataDescription
 from spam_classifier.errors import UserError
 from spam_classifier.models.gpt2_classifier import OF_THE_ROW, reads_whole_row
 
+RANGES: list[tuple[str, str, Callable[[float], bool]]] = [
+    ("dropout lora_dropout", "at least 0 and below 1", lambda value: 0 <= value < 1),
+    ("learning_rate lora_alpha", "above 0", lambda value: value > 0),
+    ("weight_decay warmup_steps", "at least 0", lambda value: value >= 0),
+    ("lora_rank", "at least 1", lambda value: value >= 1),
+    ("threshold", "above 0 and below 1", lambda value: 0 < value < 1),
+    ("max_false_positive_rate", "from 0 to 1", lambda value: 0 <= value <= 1),
+]
+
 
 def refuse_bad_settings(settings: Mapping[str, Any]) -> None:
     """Raise a UserError if a number among the arguments of SpamClassifier is out of range."""
-    for name in ("dropout", "lora_dropout"):
-        if not 0 <= settings[name] < 1:
-            raise UserError(f"--model.{name} must be at least 0 and below 1, not {settings[name]}")
-    for name in ("learning_rate", "lora_alpha"):
-        if settings[name] <= 0:
-            raise UserError(f"--model.{name} must be above 0, not {settings[name]}")
-    for name in ("weight_decay", "warmup_steps"):
-        if settings[name] < 0:
-            raise UserError(f"--model.{name} must be at least 0, not {settings[name]}")
+    for names, allowed, is_allowed in RANGES:
+        for name in names.split():
+            if not isinstance(settings[name], str) and not is_allowed(settings[name]):
+                raise UserError(f"--model.{name} must be {allowed}, not {settings[name]}")
     if settings["lora_targets"] is not None and (settings["trainable"] != "lora" or not settings["lora_targets"]):
         raise UserError(
             "--model.lora_targets names the projections for --model.trainable lora: name some, or leave it out"
         )
-    if settings["lora_rank"] < 1:
-        raise UserError(f"--model.lora_rank must be at least 1, not {settings['lora_rank']}")
-    threshold, rate = settings["threshold"], settings["max_false_positive_rate"]
-    if isinstance(threshold, float) and not 0 < threshold < 1:
-        raise UserError(f"--model.threshold must be above 0 and below 1, not {threshold}")
-    if not 0 <= rate <= 1:
-        raise UserError(f"--model.max_false_positive_rate must be from 0 to 1, not {rate}")
 
 
 def refuse_misfit_data(settings: Mapping[str, Any], data: DataDescription, padding: str) -> None:
     """Refuse data that the model can't be trained on, or reads otherwise than in its training.
 
-    Args:
-        settings: The arguments of SpamClassifier by name, and those of the data it was trained on, if it was.
-        data: What the data decides.
-        padding: How the datamodule pads.
-
-    Raises:
-        UserError: Names the flags.
+    The settings are the arguments of SpamClassifier, and the fields of the data it was trained on, if it was.
     """
     if data.max_length > settings["context"]:
         raise UserError(
@@ -75,13 +66,7 @@ def refuse_misfit_data(settings: Mapping[str, Any], data: DataDescription, paddi
 
 
 def refuse_other_checkpoint(settings: Mapping[str, Any], label_names: Sequence[str], saved: Mapping[str, Any]) -> None:
-    """Raise a UserError if a checkpoint is of another model.
-
-    Args:
-        settings: The arguments of SpamClassifier by name.
-        label_names: The classes, empty if not known yet.
-        saved: The hyper-parameters in the checkpoint.
-    """
+    """Refuse a checkpoint of another model, by its hyper-parameters; ``label_names`` are empty if not known yet."""
     if label_names and list(label_names) != saved["label_names"]:
         raise UserError(f"the checkpoint's classes are {saved['label_names']}, the corpus has {label_names}")
     names = ["layers", "width", "heads", "context", "trainable"]

@@ -53,11 +53,7 @@ DEFAULTS: dict[str, Any] = {  # settings that a checkpoint of an earlier version
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without copying its tensors into memory; PyTorch's ``weights_only`` runs no code in it.
-
-    Raises:
-        UserError: It is not a checkpoint of a SpamClassifier, or its parts do not fit together.
-    """
+    """Read a checkpoint without copying its tensors into memory; PyTorch's ``weights_only`` runs no code in it."""
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         checkpoint["hyper_parameters"] = {**DEFAULTS, **checkpoint["hyper_parameters"]}
@@ -70,11 +66,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def refuse_unsound(checkpoint: Any) -> None:
-    """Refuse what is not the checkpoint of a SpamClassifier with settings that work and the tensors they describe.
-
-    Raises:
-        Exception: Of any kind.
-    """
+    """Raise any exception unless the settings of a SpamClassifier work, and the tensors are those they describe."""
     settings, state = checkpoint["hyper_parameters"], checkpoint["state_dict"]
     _require(type(checkpoint["global_step"]) is int, "the step is not an integer")
     _require(type(checkpoint.get("pytorch-lightning_version", "")) is str, "the version is not a string")

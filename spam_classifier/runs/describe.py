@@ -11,11 +11,8 @@ from spam_classifier.runs.provenance import PROVENANCE
 
 PUBLISHED = {"gpt2": "124M", "gpt2-medium": "355M", "gpt2-large": "774M", "gpt2-xl": "1.5B"}
 TRAINED = {
-    "last_layer": "only its head trained",
-    "last_block": "its last block trained",
-    "last_two_blocks": "its last two blocks trained",
-    "all": "all of it trained",
-    "lora": "trained with LoRA",
+    **{"last_layer": "only its head trained", "last_block": "its last block trained"},
+    **{"last_two_blocks": "its last two blocks trained", "all": "all of it trained", "lora": "trained with LoRA"},
 }
 COLLECTION, SAMPLE = "the SMS Spam Collection", "the built-in sample"
 OLD_SMS = "This model learnt from SMS of 2011: high confidence means little for the spam of today."
@@ -23,23 +20,14 @@ SYNTHETIC = "This model learnt from synthetic messages: it shows how things work
 
 
 class RunDescription(NamedTuple):
-    """A run in words.
+    """A run in words, "" where something is not known."""
 
-    Attributes:
-        model: As ``GPT-2 124M, its last block trained``; "" if the run's settings are not known.
-        corpus: As ``the SMS Spam Collection``; "" if it is not known.
-        trained: Day of the training, ISO 8601; "" if it is not known.
-        warning: What to keep in mind about the corpus; "" if nothing is known against it.
-        tested: The figures of the test split; else of the validation split; else empty.
-        split: Which of the two it is.
-    """
-
-    model: str = ""
-    corpus: str = ""
-    trained: str = ""
-    warning: str = ""
-    tested: Mapping[str, Any] = {}
-    split: str = ""
+    model: str = ""  # as in GPT-2 124M, its last block trained
+    corpus: str = ""  # as in the SMS Spam Collection
+    trained: str = ""  # day of the training, ISO 8601
+    warning: str = ""  # what to keep in mind about the corpus
+    tested: Mapping[str, Any] = {}  # the figures of the test split; else of the validation split; else empty
+    split: str = ""  # which of the two it is
 
     @property
     def day(self) -> str:

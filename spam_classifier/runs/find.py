@@ -23,24 +23,22 @@ def how_to_train() -> str:
 
 
 def find_checkpoint(which: str | Path | None, root: Path, *, of_run: Which = "best") -> Path:
-    """The checkpoint that ``--ckpt_path`` means.
+    """The checkpoint that ``--ckpt_path`` means; for ``best`` the last one if none was chosen by validation loss yet.
 
     Args:
         which: A run directory or a checkpoint; ``best`` or ``last`` of the newest run; or None for the newest run.
         root: Directory that holds ``lightning_logs``.
         of_run: Which checkpoint of a run is taken if only the run is named.
-
-    Returns:
-        The checkpoint's path; for ``best`` the last one if none was chosen by validation loss yet.
-
-    Raises:
-        UserError: There is no such run or file, or no run with a checkpoint.
     """
     if which in (None, "best", "last"):
         wanted: Any = which or of_run
         if wanted == "last":
             _refuse_run_without_checkpoint(root)
-        return _kept_in(_newest_checkpoints_directory(root), wanted)
+        newest = max((root / RUNS_DIRECTORY).glob(CHECKPOINTS), key=_age_key, default=None)
+        if newest is None:
+            problem = f"no run with a checkpoint under {root / RUNS_DIRECTORY}"
+            raise UserError(f"{problem}: train one first, in half a minute: {how_to_train()}")
+        return _kept_in(newest.parent, wanted)
     path = Path(str(which))
     if path.is_file():
         return path
@@ -57,12 +55,7 @@ def find_checkpoint(which: str | Path | None, root: Path, *, of_run: Which = "be
 
 
 def flags_for(checkpoint: Path, *, of_run: Which | None = None) -> list[str]:
-    """The shortest flags by which a command in the current directory finds a checkpoint.
-
-    Args:
-        checkpoint: A checkpoint in its run.
-        of_run: Give this name of the checkpoint even where the command has it as its default.
-    """
+    """The shortest flags by which a command in the current directory finds a checkpoint; ``of_run`` names it anyway."""
     run = run_directory(checkpoint)
     named = [] if of_run is None else ["--ckpt_path", of_run]
     for root in (Path(), run.parent.parent):
@@ -81,12 +74,9 @@ def flags_for(checkpoint: Path, *, of_run: Which | None = None) -> list[str]:
 
 def _kept_in(directory: Path, which: Which) -> Path:
     last = directory / LAST_CHECKPOINT
-    kept = [last]
-    if which != "last":
-        found = sorted(directory.glob("*.ckpt"), key=_age_key, reverse=True)
-        best = [path for path in found if path.name.startswith(BEST_PREFIX)]
-        kept = [*best, last, *found]  # the user's own Trainer gives other names
-    for checkpoint in kept:
+    found = sorted(directory.glob("*.ckpt"), key=_age_key, reverse=True)  # the user's own Trainer gives other names
+    best = [path for path in found if path.name.startswith(BEST_PREFIX)]
+    for checkpoint in [last] if which == "last" else [*best, last, *found]:
         if checkpoint.is_file():
             return checkpoint
     raise UserError(f"the run keeps no {last}; give another checkpoint as --ckpt_path")
@@ -105,16 +95,6 @@ def _refuse_run_without_checkpoint(root: Path) -> None:
         )
 
 
-def _newest_checkpoints_directory(root: Path) -> Path:
-    newest = max((root / RUNS_DIRECTORY).glob(CHECKPOINTS), key=_age_key, default=None)
-    if newest is None:
-        raise UserError(
-            f"no run with a checkpoint under {root / RUNS_DIRECTORY}: train one first, in half a minute: "
-            f"{how_to_train()}"
-        )
-    return newest.parent
-
-
 def _age_key(path: Path) -> int:
     return path.stat().st_mtime_ns
 
@@ -125,11 +105,7 @@ def run_directory(checkpoint: Path) -> Path:
 
 
 def read_settings(run: Path) -> dict[str, Any]:
-    """The settings of a run, without those that this version no longer has.
-
-    Raises:
-        UserError: They are missing.
-    """
+    """The settings of a run, without those that this version no longer has."""
     import yaml  # here, so that commands print their help without it
 
     path = run / CONFIG_FILE

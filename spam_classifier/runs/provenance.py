@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from spam_classifier.models.float32_products import float32_products
+from spam_classifier.models.packed_blocks import float32_products
 
 PROVENANCE = "provenance"  # in metrics.json
 PRODUCTS = "float32 products"

@@ -1,10 +1,9 @@
 """Lightning's command line over SpamClassifier and SpamDataModule."""
 
-import inspect
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,15 @@ import lightning.pytorch as pl
 import torch.distributed
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from typing_extensions import override
 
 from spam_classifier.data.datamodule import SpamDataModule
-from spam_classifier.data.splits import SPLITS, TEST, VALIDATION
+from spam_classifier.data.splits import TEST, VALIDATION
 from spam_classifier.errors import GPU_IS_FULL, UserError, escape_control
 from spam_classifier.evaluation.mistakes import mistakes_table
-from spam_classifier.evaluation.report import CLASSIFIER, REPORT_FILE
+from spam_classifier.evaluation.report import REPORT_FILE
 from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
 from spam_classifier.evaluation.text_tables import duration
 from spam_classifier.evaluation.thresholds import fitted_on_few
@@ -30,42 +28,29 @@ from spam_classifier.models.gpt2_classifier import reads_whole_row
 from spam_classifier.runs.find import RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.runs.provenance import peak_memory
-from spam_classifier.training.chatter import quieten
 from spam_classifier.training.curves import LearningCurves
-from spam_classifier.training.evaluate_run import RunEvaluation
-from spam_classifier.training.interruption import StopCleanly
-from spam_classifier.training.keep_checkpoints import (
+from spam_classifier.training.evaluate_run import RunEvaluation, how_fitted, next_commands, same_classifier
+from spam_classifier.training.logger import RunDirectory, RunLogger, refuse_among_the_runs, run_directory
+from spam_classifier.training.module import SpamClassifier
+from spam_classifier.training.parser import FIT, SEED, OneLineParser, ResumedRun, add_settings, with_run_settings
+from spam_classifier.training.processes import Launched, ending_together
+from spam_classifier.training.progress import Bars, RunTime, StageLines, quieten, say, where
+from spam_classifier.training.refusals import CheckMonitors, in_one_line, refuse_unused
+from spam_classifier.training.run_files import (
+    KeepProvenance,
+    KeepSettings,
     OwnCheckpoints,
     WholeCheckpoints,
     best_checkpoint,
     last_checkpoint,
     last_path,
 )
-from spam_classifier.training.keep_settings import KeepProvenance, KeepSettings
-from spam_classifier.training.lightning_errors import refusal
-from spam_classifier.training.logger import RunDirectory, RunLogger, beside_the_runs, run_directory
-from spam_classifier.training.module import SpamClassifier
-from spam_classifier.training.monitors import CheckMonitors
-from spam_classifier.training.next_commands import next_commands
-from spam_classifier.training.parser import SEED, OneLineParser, add_settings
-from spam_classifier.training.processes import Launched, ending_together
-from spam_classifier.training.progress import StageBars, StageLines, say, where
-from spam_classifier.training.resume_flags import FIT, ResumedRun, with_run_settings
-from spam_classifier.training.run_time import RunTime
+from spam_classifier.training.stopping import StopCleanly
 from spam_classifier.training.typed import for_lightning, typed_flags
-from spam_classifier.training.unused_flags import refuse_unused
 
 
 class SpamCLI(LightningCLI):
-    """Lightning's command line over SpamClassifier and SpamDataModule; the signatures hold the book's recipe.
-
-    Args:
-        run: The run that is resumed or evaluated, None for a new one.
-        typed: The flags as the user typed them.
-        launched: The processes that the Trainer is going to launch.
-        states: A directory for hidden states that other trainings use, too.
-        callbacks: Further ones than the user's.
-    """
+    """Lightning's command line over SpamClassifier and SpamDataModule; the signatures hold the book's recipe."""
 
     def __init__(
         self,
@@ -141,36 +126,28 @@ class SpamCLI(LightningCLI):
             callbacks += [KeepProvenance(self.typed, seed), StopCleanly(new_run=self.run is None), OwnCheckpoints()]
             if flags.enable_checkpointing is not False:
                 callbacks += [self.best, last_checkpoint()]
-        directory = self._run_directory(Path(flags.default_root_dir or "."))
+        if self.run is None:
+            directory, step = RunDirectory(Path(flags.default_root_dir or ".").resolve() / RUNS_DIRECTORY), {}
+        else:
+            directory = RunDirectory(self.run.directory.parent, self.run.directory.name)
+            step = {"evaluated_step" if self.run.evaluates else "continued_step": self.run.step}
+            if self.run.evaluates:  # limits of the run are for the evaluations during its training
+                kwargs |= {"limit_val_batches": 1.0, "limit_test_batches": 1.0, "fast_dev_run": False}
         callbacks += [directory, CheckMonitors(), *self.further_callbacks]
-        logger = self._loggers(flags.logger, directory)
+        refuse_among_the_runs(as_list(flags.logger), directory)
+        logger = [] if flags.logger is False else [RunLogger(directory, **step), *as_list(flags.logger)]
         trainer = super().instantiate_trainer(callbacks=callbacks, logger=logger, plugins=plugins, **kwargs)
         self.launched.watch(trainer.strategy)
         return trainer
 
     def _progress(self, given: list[Callback], flags: Any, options: dict[str, Any]) -> list[Callback]:
-        """Bars on a terminal, and lines everywhere; nothing besides a bar that the user gives."""
+        """Bars on a terminal, and lines everywhere; only the bar that the user gives, if there is one."""
         if any(isinstance(callback, ProgressBar) for callback in given):
             return []
         seed = self._get(self.config, "seed_everything")
         lines = StageLines(seed, resumed_step=self.run.step if self.run else None)
-        options["enable_progress_bar"] = flags.enable_progress_bar is not False and sys.stderr.isatty()
-        return [StageBars(), lines] if options["enable_progress_bar"] else [lines]
-
-    def _run_directory(self, root: Path) -> RunDirectory:
-        if self.run is None:
-            return RunDirectory(root.resolve() / RUNS_DIRECTORY)
-        return RunDirectory(self.run.directory.parent, self.run.directory.name)
-
-    def _loggers(self, given: Any, directory: RunDirectory) -> list[Logger]:
-        """The run's own logger, unless none is to log, and those of the user."""
-        if given is False:
-            return []
-        if self.run is None:
-            return [RunLogger(directory), *beside_the_runs(as_list(given), directory)]
-        step = {"evaluated_step" if self.run.evaluates else "continued_step": self.run.step}
-        others = beside_the_runs(as_list(given), directory, f"{self.subcommand}_step_{self.run.step}")
-        return [RunLogger(directory, **step), *others]
+        options["enable_progress_bar"] = flags.enable_progress_bar is not False and sys.stdout.isatty()
+        return [Bars(), lines] if options["enable_progress_bar"] else [lines]
 
     @override
     def after_instantiate_classes(self) -> None:
@@ -193,23 +170,22 @@ class SpamCLI(LightningCLI):
         """Evaluate the best checkpoint on the train and validation splits, and print a table."""
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        seconds, of_session = self.run_time.total, self.run_time.session
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         progress.completed = progress.processed  # one less if the resumed training had ended
-        checkpoint = self._kept_checkpoint()
+        last = last_path(self.trainer)
+        checkpoint = self.best.best_model_path or (str(last) if last is not None and last.is_file() else "")
         directory = run_directory(self.trainer)
-        done = {"epochs": self.trainer.current_epoch, "steps": self.trainer.global_step, "seconds": seconds}
-        learning = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+        seconds, of_session = self.run_time.total, self.run_time.session
         run = {
-            **done,
-            "learning_parameters": learning,
+            "epochs": self.trainer.current_epoch,
+            "steps": self.trainer.global_step,
+            "seconds": seconds,
+            "learning_parameters": sum(value.numel() for value in self.model.parameters() if value.requires_grad),
             "peak_memory": peak_memory(self.trainer.strategy.root_device),
         }
-        metrics = self._evaluation(checkpoint, directory).after_fit(run)
+        metrics = RunEvaluation(self.trainer, checkpoint, directory).after_fit(run)
         if not self.trainer.is_global_zero:
             return
-        if directory is not None:
-            log_final_metrics(self.trainer, metrics)
         took = duration(seconds) + (f" ({duration(of_session)} of them in this session)" if self.run else "")
         following = next_commands(
             directory, checkpoint, self.datamodule, tested=False, logged=bool(self.trainer.loggers)
@@ -217,59 +193,39 @@ class SpamCLI(LightningCLI):
         notes = how_fitted(metrics[VALIDATION]) + fitted_on_few(metrics[VALIDATION], self.datamodule.label_names)
         print("\n" + fit_summary(self.trainer, directory, took, metrics, checkpoint, notes, following))
 
-    def _kept_checkpoint(self) -> str:
-        """The best checkpoint, else the last one, else ""."""
-        last = last_path(self.trainer)
-        return self.best.best_model_path or (str(last) if last is not None and last.is_file() else "")
-
-    def _evaluation(self, checkpoint: str, directory: Path | None) -> RunEvaluation:
-        return RunEvaluation(self.trainer, self.model, self.datamodule, checkpoint, directory)
-
     def after_validate(self) -> None:
         """Keep and print the figures of the validation split."""
-        self._evaluated(VALIDATION, "val")
+        self._evaluated(VALIDATION)
 
     def after_test(self) -> None:
         """Keep and print the figures of the test split, and of what is evaluated along with it."""
-        self._evaluated(TEST, "test")
+        self._evaluated(TEST)
 
-    def _evaluated(self, split_name: str, stage: str) -> None:
-        trainer = self.trainer
-        if f"{stage}/acc" not in trainer.callback_metrics:
-            say(f"nothing of the {split_name} split was evaluated")
+    def _evaluated(self, split: str) -> None:
+        predictions = self.model.predictions
+        if predictions is None:
+            say(f"nothing of the {split} split was evaluated")
             return
         assert self.run is not None
-        limit = getattr(trainer, f"limit_{stage}_batches")
-        whole = limit == 1.0 and isinstance(limit, float) and not trainer.fast_dev_run  # type: ignore[attr-defined]
         own = self.datamodule.same_messages and self._reads_as_trained(self.run)
-        directory = self.run.directory if own else None
-        checkpoint = str(trainer.ckpt_path)
-        evaluation = self._evaluation(checkpoint, directory)
-        predictions = self.model.predictions
-        assert predictions is not None
-        figures = {VALIDATION: evaluation.after_validate(whole)} if stage == "val" else evaluation.after_test(whole)
-        if not trainer.is_global_zero:
+        directory, checkpoint = self.run.directory if own else None, str(self.trainer.ckpt_path)
+        figures = RunEvaluation(self.trainer, checkpoint, directory).after_evaluation(split)
+        if not self.trainer.is_global_zero:
             return
-        texts, classes = self.datamodule.splits[split_name]["text"].tolist(), self.datamodule.label_names
-        notes = how_fitted(figures[split_name]) if whole else ["a part of the split: nothing is kept"]
-        if whole and stage == "val":
-            notes += fitted_on_few(figures[VALIDATION], classes)
-        if whole and directory is None:
+        texts, classes = self.datamodule.splits[split]["text"].tolist(), self.datamodule.label_names
+        notes = how_fitted(figures[split]) + (fitted_on_few(figures[split], classes) if split == VALIDATION else [])
+        if directory is None:
             notes.append("not kept: these are not the run's own messages, or not read as in its training")
-        known = same_classifier(read_metrics(directory), figures[split_name]) if whole and directory else {}
-        print(
-            "\n"
-            + evaluation_summary(
-                known,
-                figures,
-                classes,
-                whole=whole,
-                mistakes=mistakes_table(predictions, texts, classes, shutil.get_terminal_size((120, 24)).columns),
-                notes=notes,
-                report=directory / REPORT_FILE if directory and whole else None,
-                following=next_commands(self.run.directory, checkpoint, self.datamodule, tested=True, logged=False),
-            )
+        summary = evaluation_summary(
+            same_classifier(read_metrics(directory), figures[split]) if directory else {},
+            figures,
+            classes,
+            mistakes=mistakes_table(predictions, texts, classes, shutil.get_terminal_size((120, 24)).columns),
+            notes=notes,
+            report=directory / REPORT_FILE if directory else None,
+            following=next_commands(self.run.directory, checkpoint, self.datamodule, tested=True, logged=False),
         )
+        print(f"\n{summary}")
 
     def _reads_as_trained(self, run: ResumedRun) -> bool:
         """Whether no flag changes what the model reads of a message."""
@@ -284,35 +240,6 @@ def as_list(value: Any) -> list[Any]:
     if value is None or value is True:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def how_fitted(figures: Mapping[str, Any]) -> list[str]:
-    """A note if temperature and threshold were not fitted together with the weights."""
-    fitted, step = figures["decision_step"], figures["step"]
-    if fitted is None:
-        return ["no validation in training: neither temperature nor threshold is fitted"]
-    if fitted != step:
-        return [f"temperature and threshold were fitted at step {fitted:,}, the weights are of step {step:,}"]
-    return []
-
-
-def same_classifier(metrics: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The splits in ``metrics.json`` that the same weights and the same threshold were evaluated on."""
-    known = {name: metrics[name] for name in SPLITS if name in metrics}
-    return {name: other for name, other in known.items() if all(other[key] == figures[key] for key in CLASSIFIER)}
-
-
-def log_final_metrics(trainer: pl.Trainer, metrics: dict[str, dict[str, Any]]) -> None:
-    """Log the settings that are not the defaults, and the kept checkpoint's figures, to TensorBoard's table of runs."""
-    if isinstance(trainer.logger, RunLogger):
-        figures = {f"val/best_{name}": metrics[VALIDATION][name] for name in ("loss", "acc")}
-        settings: dict[str, Any] = {}
-        for part in (trainer.lightning_module, trainer.datamodule):  # type: ignore[attr-defined]
-            flags = inspect.signature(type(part)).parameters
-            known = {name: value for name, value in part.hparams_initial.items() if name in flags}
-            settings |= {name: value for name, value in known.items() if value != flags[name].default}
-        trainer.logger.log_hyperparams(settings, figures, trainer.global_step)
-        trainer.logger.save()
 
 
 def signalled(ended: SystemExit) -> int | None:
@@ -333,9 +260,6 @@ def run(states: Path | None = None, callbacks: Sequence[Callback] = ()) -> None:
     Args:
         states: A directory for hidden states that other trainings use, too, one after the other.
         callbacks: Further ones than the user's.
-
-    Raises:
-        UserError: Flags or files that can't work.
     """
     quieten()
     typed = sys.argv[1:]
@@ -353,7 +277,7 @@ def run(states: Path | None = None, callbacks: Sequence[Callback] = ()) -> None:
                 "--model.gradient_checkpointing true or --trainer.precision bf16-mixed"
             ) from error
         except Exception as error:
-            if (said := refusal(error)) is None:
+            if (said := in_one_line(error)) is None:
                 raise
             raise UserError(said) from error
         if torch.distributed.is_initialized():

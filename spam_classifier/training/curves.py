@@ -38,11 +38,9 @@ class LearningCurves(Callback):
                 self.curves.setdefault(name, []).append((epoch, float(trainer.callback_metrics[name])))
 
     @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        done = batch_idx + 1
+        done = trainer.fit_loop.epoch_loop.batch_idx + 1
         stepped = done % trainer.accumulate_grad_batches == 0 or done == trainer.num_training_batches
         if every and stepped and trainer.global_step % every == 0:
             epoch = trainer.current_epoch + done / trainer.num_training_batches

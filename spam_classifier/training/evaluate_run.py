@@ -9,10 +9,12 @@ import torch
 from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 
+from spam_classifier import hints
 from spam_classifier.data.audit import leaked_rows
+from spam_classifier.data.corpora import LABELS
 from spam_classifier.data.datamodule import SpamDataModule
-from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
-from spam_classifier.errors import UserError
+from spam_classifier.data.splits import LEFT_OVER, SPLITS, TEST, TRAIN, VALIDATION
+from spam_classifier.errors import UserError, escape_control
 from spam_classifier.evaluation.figures import (
     NATURAL,
     at_natural_shares,
@@ -24,9 +26,9 @@ from spam_classifier.evaluation.figures import (
 )
 from spam_classifier.evaluation.metrics import Predictions
 from spam_classifier.evaluation.predictions import predictions_path, write_predictions
-from spam_classifier.evaluation.report import write_report
+from spam_classifier.evaluation.report import CLASSIFIER, write_report
+from spam_classifier.runs.find import flags_for
 from spam_classifier.runs.metrics import read_metrics, update_metrics
-from spam_classifier.training.logger import RunLogger
 from spam_classifier.training.module import SpamClassifier
 
 PADDING = "padding"
@@ -35,71 +37,43 @@ BASELINES = "baselines"  # compared with predictions that an evaluation replaces
 
 
 class RunEvaluation:
-    """Evaluates with a Trainer on all its processes; the first one writes.
+    """Evaluates a checkpoint, or with "" the present weights, on all processes; the first one writes.
 
-    Args:
-        trainer: Has fitted the model to the data, or tested it.
-        model: The classifier.
-        data: The datamodule.
-        checkpoint: The checkpoint to evaluate; "" for the model's present weights.
-        run_directory: Where to keep figures and predictions; None keeps nothing.
+    Without a run directory nothing is kept.
     """
 
-    def __init__(
-        self,
-        trainer: pl.Trainer,
-        model: SpamClassifier,
-        data: SpamDataModule,
-        checkpoint: str,
-        run_directory: Path | None,
-    ) -> None:
-        self.trainer = trainer
-        self.model = model
-        self.data = data
+    def __init__(self, trainer: Any, checkpoint: str, run_directory: Path | None) -> None:
+        self.trainer: pl.Trainer = trainer
+        self.model: SpamClassifier = trainer.lightning_module
+        self.data: SpamDataModule = trainer.datamodule
         self.checkpoint = checkpoint
         self.run_directory = run_directory
         self._is_loaded = not checkpoint
         self._evaluated: dict[str, Predictions] = {}
 
     def after_fit(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Evaluate the train and the validation split.
-
-        Args:
-            run: Figures of the training itself, kept along.
-
-        Returns:
-            The figures of both splits.
-        """
+        """Figures of the train and the validation split, kept with those of the training itself, ``run``."""
         trainer: Any = self.trainer
         trainer.profiler = PassThroughProfiler()  # the training alone is profiled, and its table is printed
         figures = {name: self._figures(name, self.predict(name)) for name in (TRAIN, VALIDATION)}
         self._keep({**figures, "run": run}, outdated=(TEST, LEFT_OVER, NATURAL, PADDING, IN_FLOAT32))
         return figures
 
-    def after_validate(self, whole: bool) -> dict[str, Any]:
-        """Figures of the validation split after ``trainer.validate``; kept if the whole split was evaluated."""
-        assert self.model.predictions is not None
-        figures = self._figures(VALIDATION, self.model.predictions, keep=whole)
-        if whole:
-            self._keep({VALIDATION: figures})
-        return figures
-
-    def after_test(self, whole: bool) -> dict[str, dict[str, Any]]:
-        """Figures of the test split after ``trainer.test``, and what is evaluated along with it.
-
-        Args:
-            whole: Whether the whole split was evaluated; of a part nothing is kept.
+    def after_evaluation(self, split: str) -> dict[str, dict[str, Any]]:
+        """Figures of the split after ``trainer.validate`` or ``trainer.test``, and what is evaluated along with a test.
 
         Returns:
-            ``test``; ``left_over`` and ``natural`` (the classes in their natural shares) if undersampling left
-            messages over; ``padding`` if it matters: the share of test messages that get another label when they are
-            padded to twice the length; ``in_float32`` in mixed precision: how far that is from float32.
+            ``validation`` or ``test``; ``left_over`` and ``natural`` (the classes in their natural shares) if
+            undersampling left messages over; ``padding`` if it matters: the share of test messages that get another
+            label when they are padded to twice the length; ``in_float32`` in mixed precision: how far that is from
+            float32.
         """
         self._is_loaded = True
         test = self.model.predictions
         assert test is not None
-        found: dict[str, dict[str, Any]] = {TEST: self._figures(TEST, test, keep=whole)}
-        if not whole:
+        found: dict[str, dict[str, Any]] = {split: self._figures(split, test)}
+        if split == VALIDATION:
+            self._keep(found)
             return found
         splits = self.data.splits
         leaked = leaked_rows(splits[TEST], splits[TRAIN])
@@ -113,7 +87,10 @@ class RunEvaluation:
             if twice > self.data.padded_length:
                 found[PADDING] = {"padded_length": twice, **changed_labels(test, self.predict(TEST, twice))}
         if self.trainer.precision.endswith("-mixed"):
-            found[IN_FLOAT32] = changes(self._predict_in_float32(TEST), test)
+            strategy = self.trainer.strategy
+            mixed, strategy.precision_plugin = strategy.precision_plugin, Precision()
+            found[IN_FLOAT32] = changes(self.predict(TEST), test)
+            strategy.precision_plugin = mixed
         if len(splits.get(LEFT_OVER, [])) >= self.trainer.world_size:
             left_over = self.predict(LEFT_OVER)
             found[LEFT_OVER] = left_over_figures(left_over)
@@ -127,25 +104,19 @@ class RunEvaluation:
     def predict(self, split_name: str, padded_length: int | None = None) -> Predictions:
         """Predictions of a whole split; ``trainer.predict`` logs nothing."""
         self.trainer.limit_predict_batches = 1.0
+        # on another machine only: the Trainer broadcasts its weights from there
+        is_elsewhere = not self.trainer.is_global_zero and not Path(self.checkpoint).is_file()
         self.trainer.predict(
             self.model,
             dataloaders=self.data.each_once(split_name, padded_length),
-            ckpt_path=None if self._is_loaded or self._is_elsewhere else self.checkpoint,
+            ckpt_path=None if self._is_loaded or is_elsewhere else self.checkpoint,
             return_predictions=False,
         )
         self._is_loaded = True
         assert self.model.predictions is not None
         return self.model.predictions
 
-    def _predict_in_float32(self, split_name: str) -> Predictions:
-        strategy = self.trainer.strategy
-        mixed, strategy.precision_plugin = strategy.precision_plugin, Precision()
-        try:
-            return self.predict(split_name)
-        finally:
-            strategy.precision_plugin = mixed
-
-    def _figures(self, split_name: str, predictions: Predictions, *, keep: bool = True) -> dict[str, Any]:
+    def _figures(self, split_name: str, predictions: Predictions) -> dict[str, Any]:
         if not bool(predictions.logits.isfinite().all()):
             raise UserError(f"the weights of {self.checkpoint or 'this run'} are not finite: the training has diverged")
         decision = self.model.network.decision
@@ -160,14 +131,9 @@ class RunEvaluation:
             "checkpoint": Path(self.checkpoint).name,
             "step": self.model.loaded_step if self.checkpoint else self.trainer.global_step,
         }
-        if keep and split_name != TRAIN:
+        if split_name != TRAIN:
             self._evaluated[split_name] = predictions
         return figures
-
-    @property
-    def _is_elsewhere(self) -> bool:
-        """Whether the checkpoint is on another machine only; the Trainer broadcasts its weights from there."""
-        return not self.trainer.is_global_zero and not Path(self.checkpoint).is_file()
 
     def _keep(self, figures: Mapping[str, Any], outdated: tuple[str, ...] = ()) -> None:
         if self.run_directory is None or not self.trainer.is_global_zero:
@@ -180,20 +146,45 @@ class RunEvaluation:
             write_predictions(path, predictions, self.data.splits[name], self.data.label_names)
         update_metrics(self.run_directory, known, outdated=(*outdated, BASELINES))
         write_report(self.run_directory)
-        self._log_to_tensorboard(figures)
 
-    def _log_to_tensorboard(self, figures: Mapping[str, Any]) -> None:
-        """The figures of the messages that no stage of the Trainer logs."""
-        logger = self.trainer.logger
-        if not isinstance(logger, RunLogger):
-            return
-        also = {
-            f"test/{name}_{figure}": value
-            for name in (NATURAL, LEFT_OVER)
-            for figure, value in figures.get(name, {}).items()
-            if isinstance(value, float)
-        }
-        if share := figures.get(LEFT_OVER, {}).get("false_positives"):
-            also[f"test/{LEFT_OVER}_false_positive_rate"] = share["share"]
-        logger.log_metrics(also, logger.step_of(self.trainer))
-        logger.save()
+
+def how_fitted(figures: Mapping[str, Any]) -> list[str]:
+    """A note if temperature and threshold were not fitted together with the weights."""
+    fitted, step = figures["decision_step"], figures["step"]
+    if fitted is None:
+        return ["no validation in training: neither temperature nor threshold is fitted"]
+    if fitted != step:
+        return [f"temperature and threshold were fitted at step {fitted:,}, the weights are of step {step:,}"]
+    return []
+
+
+def same_classifier(metrics: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The splits in ``metrics.json`` that the same weights and the same threshold were evaluated on."""
+    known = {name: metrics[name] for name in SPLITS if name in metrics}
+    return {name: other for name, other in known.items() if all(other[key] == figures[key] for key in CLASSIFIER)}
+
+
+def next_commands(
+    directory: Path | None, checkpoint: str, data: SpamDataModule, *, tested: bool, logged: bool
+) -> list[str]:
+    """What to type after a training or an evaluation (``tested``) in the current directory.
+
+    ``checkpoint`` is the one that was evaluated, "" where none was kept; ``logged`` says that there are new logs for
+    TensorBoard.
+    """
+    if directory is None:  # there are no settings to rebuild the model from
+        return []
+    commands: list[tuple[str, ...]] = [] if tested else [("test",)]
+    commands += [("predict", example_text(data)), ("serve",)]
+    flags = flags_for(Path(checkpoint)) if checkpoint else []
+    following = [hints.command_line(*command, *flags) for command in commands] if checkpoint else []
+    logs = hints.quoted(hints.relative(directory.parent))
+    return [*following, *([f"{hints.tensorboard()} --logdir {logs}"] if logged else [])]
+
+
+def example_text(data: SpamDataModule) -> str:
+    """A text to try a classifier of these classes on: a spam, or the start of a validation message."""
+    if set(data.label_names) == set(LABELS) or data.splits[VALIDATION].empty:
+        return hints.EXAMPLE
+    words = str(data.splits[VALIDATION]["text"].iloc[0]).lstrip("-").split()
+    return escape_control(" ".join(words[:8]))[:60] or hints.EXAMPLE

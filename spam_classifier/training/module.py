@@ -35,18 +35,11 @@ from spam_classifier.models.pretrained import (
 from spam_classifier.models.refusals import refuse_bad_settings, refuse_misfit_data, refuse_other_checkpoint
 from spam_classifier.models.trainable import Policy, freeze, frozen_blocks
 from spam_classifier.training.averaging import AVERAGING, AverageLearning, average_of
-from spam_classifier.training.divergence import StopAtNaN
-from spam_classifier.training.interruption import StopCleanly
-from spam_classifier.training.refused_callbacks import refuse_callbacks
+from spam_classifier.training.progress import stage_of
+from spam_classifier.training.refusals import refuse_callbacks
 from spam_classifier.training.reuse import ReuseFrozenStates
-from spam_classifier.training.schedule import (
-    Schedule,
-    accumulation_by_epoch,
-    scheduled,
-    take_over_rates,
-    total_steps,
-)
-from spam_classifier.training.seen_logits import SeenLogits
+from spam_classifier.training.schedule import Schedule, scheduled, take_over_rates
+from spam_classifier.training.stopping import StopAtNaN, StopCleanly
 from spam_classifier.training.warm_start import digests_of, run_to_start_from, settings_of, start_from
 
 NET = "net."  # before the network's names in the module's state dict; checkpoints hold the network's own
@@ -96,7 +89,6 @@ class SpamClassifier(pl.LightningModule):
             left out, and read from its own file again.
 
     Attributes:
-        net: The network, a GPT2Classifier; None until ``configure_model``.
         predictions: Those of the last evaluation.
         loaded_step: Optimizer steps of the checkpoint that was loaded last.
         awaits_checkpoint: Set it if a checkpoint is about to be restored: pretrained weights are then not loaded.
@@ -138,8 +130,8 @@ class SpamClassifier(pl.LightningModule):
         self.start = run_to_start_from(weights)
         sizes = {"layers": layers, "width": width, "heads": heads, "context": context}
         self._vocabulary_is_known = False
-        if self.start:
-            of_run = settings_of(self.start)
+        of_run = settings_of(self.start) if self.start else None
+        if of_run is not None:
             for name, size in sizes.items():
                 if size not in (None, of_run[name]):
                     raise UserError(f"--model.{name} {size}: {weights} has {of_run[name]}; leave the flag out")
@@ -147,7 +139,9 @@ class SpamClassifier(pl.LightningModule):
         elif None in sizes.values():
             self.hparams["weights"] = weights = resolve_weights(weights)
         self.shape = resolve_shape(weights, **sizes)
-        if self.start or (None in sizes.values()):
+        if of_run is not None:
+            self.keep_vocabulary(of_run)
+        elif None in sizes.values():
             self._read_vocabulary()
         self.hparams.update({name: getattr(self.shape, name) for name in SIZES})
         self.net: GPT2Classifier | None = None
@@ -168,9 +162,6 @@ class SpamClassifier(pl.LightningModule):
         return self.hparams.get("tokenizer")
 
     def _read_vocabulary(self) -> None:
-        if self.start:
-            self.keep_vocabulary(settings_of(self.start))
-            return
         weights = self.hparams["weights"] = resolve_weights(self.hparams["weights"])
         directory, rows = tokenizer_directory(weights), resolve_shape(weights, heads=self.hparams["heads"]).vocabulary
         tokenizer = read_tokenizer(directory, rows) if directory else None
@@ -231,12 +222,12 @@ class SpamClassifier(pl.LightningModule):
         """
         if self.net is not None or not self.label_names:
             return
-        starts = self.start is not None and not self._restoring
-        settings = {**self.hparams, "weights": RANDOM} if starts else self.hparams
+        start = None if self._restoring else self.start
+        settings = {**self.hparams, "weights": RANDOM} if start else self.hparams
         self.net = GPT2Classifier.from_settings(settings, to_be_restored=self._restoring)
-        if self.start and starts:
+        if start:
             self.net.settings["weights"] = self.hparams["weights"]
-            for told in start_from(self.start, self.net):
+            for told in start_from(start, self.net):
                 rank_zero_info(f"note: {escape_control(told)}")
         if not isinstance(self.hparams["threshold"], str):
             self.net.decision.threshold.fill_(self.hparams["threshold"])
@@ -259,7 +250,8 @@ class SpamClassifier(pl.LightningModule):
     def configure_callbacks(self) -> list[Callback]:
         """Reuse of this model's frozen states, and the stop at NaN, for any Trainer."""
         trainer: Any = self.trainer
-        refuse_callbacks(trainer.callbacks)
+        if trainer.state.fn == "fit":
+            refuse_callbacks(trainer.callbacks)
         # in its own place: it has to act before a callback that stops the training
         trainer.callbacks = [
             AverageLearning(callback) if isinstance(callback, WeightAveraging) else callback
@@ -281,12 +273,9 @@ class SpamClassifier(pl.LightningModule):
             fused=self.device.type in ("cpu", "cuda")
             and not (self.trainer.gradient_clip_val and self.trainer.precision.endswith("mixed")),
         )
-        return scheduled(
-            optimizer,
-            self.hparams["schedule"],
-            self.hparams["warmup_steps"],
-            total_steps=lambda: total_steps(self.trainer),
-        )
+        schedule = self.hparams["schedule"]
+        steps = self.trainer.estimated_stepping_batches if schedule == "cosine" else math.inf
+        return scheduled(optimizer, schedule, self.hparams["warmup_steps"], steps)
 
     # Training
 
@@ -306,20 +295,16 @@ class SpamClassifier(pl.LightningModule):
                 f"--model.threshold {self.hparams['threshold']} is fitted on the validation split: leave "
                 "--trainer.limit_val_batches out, or give a number"
             )
-        self._refuse_unreachable_minimum()
-        self._seed = torch.initial_seed()
-
-    def _refuse_unreachable_minimum(self) -> None:
         trainer: Any = self.trainer
-        if trainer.fast_dev_run:
-            return
-        epochs, steps = trainer.max_epochs, total_steps(trainer)
-        for name, least, most in (("epochs", trainer.min_epochs, epochs), ("steps", trainer.min_steps, steps)):
-            if least and most not in (None, -1) and least > most:
+        steps = trainer.estimated_stepping_batches
+        limits = ("epochs", trainer.min_epochs, trainer.max_epochs), ("steps", trainer.min_steps, steps)
+        for name, least, most in limits:
+            if least and most is not None and -1 < most < least and not trainer.fast_dev_run:
                 raise UserError(
                     f"--trainer.min_{name} {least} can't be reached: training ends after {int(most)} {name}; raise "
                     f"--trainer.max_epochs, or leave --trainer.min_{name} out"
                 )
+        self._seed = torch.initial_seed()
 
     @override
     def on_train_start(self) -> None:
@@ -328,8 +313,6 @@ class SpamClassifier(pl.LightningModule):
                 setattr(self.metrics[name], part, value.to(self.device))
         self._epoch_so_far = {}
         self._epoch_is_logged = False
-        if accumulation := accumulation_by_epoch(self.trainer):  # its own hook is not called where an epoch is resumed
-            accumulation.on_train_epoch_start(self.trainer, self)
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -363,61 +346,41 @@ class SpamClassifier(pl.LightningModule):
 
     # Evaluation
 
-    def _collect(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
+    def _collect(self, batch: Batch, batch_idx: int) -> Tensor:
         """Note the logits of a batch, and return them, float [B, classes]."""
         if batch_idx == 0:
             self.seen.reset()
-        logits = self.reuse.logits(self.network, stage, batch)
+        logits = self.reuse.logits(self.network, stage_of(self.trainer), batch)
         self.seen.update(logits, batch.labels, batch.index)
         return logits
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._collect("val", batch, batch_idx)
+        self._collect(batch, batch_idx)
 
-    @override
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._collect("test", batch, batch_idx)
+    test_step = validation_step
 
     @override
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of the batch, float [B, classes]."""
-        return self.network.decision.probabilities(self._collect("predict", batch, batch_idx))
+        return self.network.decision.probabilities(self._collect(batch, batch_idx))
 
-    @override
-    def on_validation_epoch_end(self) -> None:
-        self._conclude(fit_decision=self.trainer.state.fn == "fit" and not self.trainer.sanity_checking)
-        self._log_figures("val")
-
-    @override
-    def on_validation_end(self) -> None:
-        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-                if isinstance(callback, StopCleanly):
-                    callback.stop_after_validation(self.trainer)
-
-    @override
-    def on_test_epoch_end(self) -> None:
-        self._conclude()
-        self._log_figures("test")
-
-    @override
-    def on_predict_epoch_end(self) -> None:
-        self._conclude()
-
-    def _conclude(self, fit_decision: bool = False) -> None:
-        """Bring the predictions of all batches and processes together; fit temperature and threshold if asked."""
+    def _conclude(self) -> None:
+        """Bring the predictions of all batches and processes together; in ``fit`` fit the decision."""
         logits, labels, rows = self.seen.take_in_order()
         decision = self.network.decision
-        if fit_decision and bool(logits.isfinite().all()):
+        validates = self.trainer.state.fn == "fit" and not self.trainer.sanity_checking
+        if validates and bool(logits.isfinite().all()):
             rule, rate = self.hparams["threshold"], self.hparams["max_false_positive_rate"]
             decision.fit(logits, labels, rule, rate, self.trainer.global_step)
         probabilities = decision.probabilities(logits)
         self.predictions = Predictions(rows, labels, logits, probabilities, decision.decide(probabilities))
 
-    def _log_figures(self, stage: str) -> None:
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self._conclude()
         assert self.predictions is not None
-        logits, labels = self.predictions.logits, self.predictions.labels
+        stage, logits, labels = stage_of(self.trainer), self.predictions.logits, self.predictions.labels
         figures = classification_metrics(self.predictions.probabilities, self.predictions.predicted, labels)
         main: dict[str, Any] = {"loss": self.cross_entropy(logits, labels), "acc": figures.pop("acc")}
         for named, shown in ((main, stage == "val"), (dict[str, Any](figures), False)):
@@ -426,6 +389,19 @@ class SpamClassifier(pl.LightningModule):
                 prog_bar=shown,
                 sync_dist=self.trainer.world_size > 1,  # the same on all processes
             )
+
+    on_test_epoch_end = on_validation_epoch_end
+
+    @override
+    def on_predict_epoch_end(self) -> None:
+        self._conclude()
+
+    @override
+    def on_validation_end(self) -> None:
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, StopCleanly):
+                    callback.stop_after_validation(self.trainer)
 
     # Checkpoints
 
@@ -471,3 +447,38 @@ class SpamClassifier(pl.LightningModule):
         if not isinstance(self.hparams["threshold"], str):  # a number wins over the checkpoint's threshold
             state["decision.threshold"] = torch.full_like(state["decision.threshold"], self.hparams["threshold"])
         checkpoint["state_dict"] = {NET + name: value for name, value in state.items()}
+
+
+class SeenLogits(Metric):
+    """Gathers logits over the batches of an evaluation and over its processes, each message once."""
+
+    full_state_update = False
+    logits: list[Tensor]
+    labels: list[Tensor]
+    rows: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("logits", "labels", "rows"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    @override
+    def update(self, logits: Tensor, labels: Tensor, rows: Tensor) -> None:
+        """Add a batch: float [B, classes], int64 [B], int64 [B]."""
+        self.logits.append(logits.detach().float())
+        self.labels.append(labels)
+        self.rows.append(rows)
+
+    @override
+    def compute(self) -> dict[str, Tensor]:
+        states = {"logits": self.logits, "labels": self.labels, "rows": self.rows}
+        # gathered over processes they are tensors already
+        return {name: value if isinstance(value, Tensor) else torch.cat(value) for name, value in states.items()}
+
+    def take_in_order(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All logits, labels and rows of all processes, in the order of the rows; then reset."""
+        seen = self.compute()
+        rows = seen["rows"].reshape(-1)  # compute makes a scalar of a tensor with one element
+        order = rows.argsort()
+        self.reset()
+        return seen["logits"].reshape(len(rows), -1)[order], seen["labels"].reshape(-1)[order], rows[order]

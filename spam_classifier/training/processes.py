@@ -1,8 +1,7 @@
 """Several processes of one job (``--devices 2``): if one dies, all end within seconds, and one line says why.
 
-A process that waits for a dead one notices at once with gloo and after minutes with NCCL; while computing it does not
-notice. So the first process watches those it launched, and each of these watches the first. torchrun watches its own
-workers, and these watch torchrun.
+With NCCL a process notices a dead one after minutes, and while computing not at all. So the first process watches those
+it launched, and each of these the first. torchrun watches its own workers, and these watch torchrun.
 """
 
 import os
@@ -96,26 +95,21 @@ class Launched:
 
 @contextmanager
 def ending_together(how_to_go_on: str) -> Iterator[Launched]:
-    """End all processes of a job if one fails.
-
-    Args:
-        how_to_go_on: What to tell the user if the first process is killed.
-
-    Raises:
-        SystemExit: With status 1 if another process is lost.
-    """
-    launched, parent = Launched(), _parent()
-    if parent is not None:
-        if "TORCHELASTIC_RUN_ID" not in os.environ:
+    """End all processes of a job if one fails, with status 1; if the first is killed, say how to go on."""
+    launched = Launched()
+    by_torchrun, is_first = "TORCHELASTIC_RUN_ID" in os.environ, os.environ.get("LOCAL_RANK", "0") == "0"
+    if by_torchrun or (LAUNCHER in os.environ and not is_first):
+        parent = os.getppid() if by_torchrun else int(os.environ[LAUNCHER])
+        if not by_torchrun:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first process decides
-        threading.Thread(target=_end_with, args=(parent, how_to_go_on), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent, by_torchrun, how_to_go_on), daemon=True).start()
     try:
         yield launched
         launched.wait()
     except BaseException as error:
         if not _is_lost_connection(error):
             raise
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if is_first:
             launched.explain(error)
         else:
             time.sleep(GRACE)  # the first process, or _end_with, explains and ends this one
@@ -133,19 +127,10 @@ def end_at_sigterm(world_size: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _parent() -> int | None:
-    """Process id of torchrun, or of the first process in one that it launched; else None."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        return os.getppid()
-    launched = os.environ.get("LOCAL_RANK", "0") != "0"
-    return int(os.environ[LAUNCHER]) if launched and LAUNCHER in os.environ else None
-
-
-def _end_with(parent: int, how_to_go_on: str) -> None:
+def _end_with(parent: int, by_torchrun: bool, how_to_go_on: str) -> None:
     # Linux could kill this process together with its parent (PR_SET_PDEATHSIG), but no process would say why
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
-    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     if os.environ["LOCAL_RANK"] == ("0" if by_torchrun else "1"):
         lost = "torchrun" if by_torchrun else "the first process of this job"
         say(f"{lost} was killed, and the others end with it: {how_to_go_on}")

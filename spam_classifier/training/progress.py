@@ -1,12 +1,16 @@
-"""Progress on standard error: a bar for each stage on a terminal, and lines that stay, there and in a log."""
+"""What a training shows: Lightning's bars on a terminal, lines that stay, and no chatter."""
 
+import logging
 import math
+import re
 import sys
+import threading
 import time
+import warnings
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 from typing_extensions import override
@@ -15,9 +19,27 @@ from spam_classifier.data.loader import BatchLoader
 from spam_classifier.evaluation.text_tables import duration, percent
 from spam_classifier.hints import relative
 from spam_classifier.training.logger import first_process_directory
-from spam_classifier.training.schedule import total_steps
 
-BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {elapsed}, {remaining} to go{postfix}"
+HIDDEN = re.compile(  # advertising, advice to compute less exactly, and what our own lines say
+    "💡 Tip:|Seed set to|[GTH]PU available:|that has Tensor Cores|Loading `train_dataloader` to estimate|"
+    "Restor(ing|ed all) states from the checkpoint|Loaded model weights from the checkpoint|Detected KeyboardInterrupt|"
+    r"`Trainer.fit` stopped: `max_(epochs|steps)=|=1\.0\)` was configured so 100% of the batches"
+)
+HIDDEN_WARNINGS = (  # of Lightning's own code, in a resumed run, and where the mean of the epoch is logged anyway
+    ".*isinstance.treespec, LeafSpec.*|.*Checkpoint directory .* exists and is not empty|"
+    ".*number of training batches .* is smaller than the logging interval"
+)
+LOGGERS = ("pytorch.utilities.rank_zero", "fabric.utilities.rank_zero", "fabric.utilities.seed")
+
+
+def quieten() -> None:
+    """Hide what our own lines say better, advertising, and warnings of Lightning about its own code."""
+    for name in LOGGERS:
+        logging.getLogger(f"lightning.{name}").addFilter(lambda record: not HIDDEN.search(record.getMessage()))
+    logging.getLogger("lightning.pytorch.trainer.connectors.signal_connector").setLevel(logging.WARNING)
+    # TensorBoard writes in a thread, and raises errors of that thread again in the main one
+    threading.excepthook = lambda failed: None if failed.exc_type is OSError else threading.__excepthook__(failed)
+    warnings.filterwarnings("ignore", message=HIDDEN_WARNINGS)
 
 
 @rank_zero_only
@@ -27,141 +49,21 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-class StageBars(ProgressBar):
-    """One bar at a time: an epoch, a validation, an evaluation. It goes when its stage ends."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._enabled = True
-        self._epoch: tqdm | None = None
-        self._evaluation: tqdm | None = None
+class Bars(TQDMProgressBar):
+    """Lightning's bars, with the epochs counted from 1."""
 
     @override
-    def disable(self) -> None:
-        self._enabled = False
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(epoch_name(trainer))
 
     @override
-    def enable(self) -> None:
-        self._enabled = True
-
-    @override
-    def print(self, *args: Any, **kwargs: Any) -> None:
-        say(" ".join(map(str, args)))
-
-    def _bar(self, name: str, batches: float, done: int = 0) -> tqdm:
-        return tqdm(
-            desc=name,
-            total=int(batches) if math.isfinite(batches) else None,
-            initial=done,
-            bar_format=BAR_FORMAT,
-            dynamic_ncols=True,
-            position=0,
-            leave=False,
-            disable=not self._enabled,
-        )
-
-    @override
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        if self._epoch is None:  # not in on_train_epoch_start, which is not called where an epoch is resumed
-            self._epoch = self._bar(epoch_name(trainer), self.total_train_batches, batch_idx)
-
-    @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self._epoch is not None and not self._epoch.disable:
-            loss = trainer.progress_bar_metrics.get("train/loss_step")
-            said = f", loss {loss:.4f}" if isinstance(loss, float) else ""
-            self._epoch.set_postfix_str(f"step {step_name(trainer)}{said}", refresh=False)
-            self._epoch.update(batch_idx + 1 - self._epoch.n)
-
-    @override
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        for bar in (self._epoch, self._evaluation):
-            if bar is not None:
-                bar.close()
-        self._epoch = self._evaluation = None
-
-    @override
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self._close()
-
-    def _show_evaluation(self, name: str, batches: float, batch_idx: int) -> None:
-        if self._evaluation is None:
-            if self._epoch is not None:
-                self._epoch.clear()
-            self._evaluation = self._bar(name, batches)
-        self._evaluation.update(batch_idx + 1 - self._evaluation.n)
-
-    def _end_evaluation(self) -> None:
-        if self._evaluation is not None:
-            self._evaluation.close()
-            self._evaluation = None
-        if self._epoch is not None:
-            self._epoch.refresh()
-
-    @override
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        if not trainer.sanity_checking:
-            self._show_evaluation("validation", sum(trainer.num_val_batches), batch_idx)
-
-    @override
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._end_evaluation()
-
-    @override
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        self._show_evaluation("test", sum(trainer.num_test_batches), batch_idx)
-
-    @override
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._end_evaluation()
-
-    @override
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        self._show_evaluation(evaluation_name(trainer), sum(trainer.num_predict_batches), batch_idx)
-
-    @override
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._end_evaluation()
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
 class StageLines(Callback):
-    """A line as the training starts, one for each epoch and each validation within it, and one for each evaluation.
-
-    Args:
-        seed: The seed.
-        resumed_step: Optimizer steps of the checkpoint from which training is resumed; None for a new run.
-    """
+    """A line as the training starts or is resumed, one for each epoch and validation in it, and for each evaluation."""
 
     def __init__(self, seed: int, resumed_step: int | None) -> None:
         self.seed = seed
@@ -178,24 +80,25 @@ class StageLines(Callback):
         resumed = f" resumed after step {self.resumed_step:,}" if self.resumed_step is not None else ""
         say(f"{run}{resumed} on {where(trainer)}, seed {self.seed}")
 
-    @override
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._since = time.monotonic()
-
-    @override
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.state.fn != "fit":
+    def _on_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn != "fit" or trainer.training:  # an epoch's time includes its validations
             self._since = time.monotonic()
 
-    @override
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    on_train_start = on_validation_start = on_test_start = on_predict_start = _on_start
+
+    def _on_evaluation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != "fit":
-            self._tell_evaluation("validation", trainer.val_dataloaders)
+            loader = getattr(trainer, f"{stage_of(trainer)}_dataloaders")
+            messages = f", {len(loader.messages):,} messages" if isinstance(loader, BatchLoader) else ""
+            say(f"{evaluation_name(trainer)}{messages}: {duration(time.monotonic() - self._since)}")
         elif not trainer.sanity_checking:
-            self._validation = validation_figures(trainer)
+            loss, accuracy = (float(trainer.callback_metrics[f"val/{name}"]) for name in ("loss", "acc"))
+            self._validation = f"validation loss {loss:.4f}, validation accuracy {percent(accuracy)}"
             if trainer.fit_loop.epoch_loop.batch_progress.current.ready < trainer.num_training_batches:
                 say(f"{epoch_name(trainer)}, step {step_name(trainer)}: {self._validation}")
                 self._validation = ""
+
+    on_validation_end = on_test_end = on_predict_end = _on_evaluation_end
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -205,23 +108,37 @@ class StageLines(Callback):
         say(f"{epoch_name(trainer)}, step {step_name(trainer)}: {', '.join(filter(None, said))}")
         self._since, self._validation = time.monotonic(), ""
 
+
+class RunTime(Callback):
+    """Counts the seconds since it was made, and those of the run's earlier sessions up to their last checkpoints."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._earlier = 0.0
+
+    @property
+    def session(self) -> float:
+        """Those of this session."""
+        return time.monotonic() - self._started
+
+    @property
+    def total(self) -> float:
+        """Those of all sessions."""
+        return self._earlier + self.session
+
     @override
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._since = time.monotonic()
-
-    on_predict_start = on_test_start
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.total}
 
     @override
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._tell_evaluation("test", trainer.test_dataloaders)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._earlier = float(state_dict["seconds"])
 
-    @override
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._tell_evaluation(evaluation_name(trainer), trainer.predict_dataloaders)
 
-    def _tell_evaluation(self, name: str, loader: Any) -> None:
-        messages = f", {len(loader.messages):,} messages" if isinstance(loader, BatchLoader) else ""
-        say(f"{name}{messages}: {duration(time.monotonic() - self._since)}")
+def stage_of(trainer: pl.Trainer) -> str:
+    """``train``, ``val``, ``test`` or ``predict``: as in ``trainer.num_val_batches``."""
+    assert trainer.state.stage is not None
+    return str(trainer.state.stage.dataloader_prefix)
 
 
 def epoch_name(trainer: pl.Trainer) -> str:
@@ -232,22 +149,15 @@ def epoch_name(trainer: pl.Trainer) -> str:
 
 def step_name(trainer: pl.Trainer) -> str:
     """The optimizer steps so far, of all sessions, and their total if it is known, as ``262/524``."""
-    total = total_steps(trainer)
+    total = trainer.estimated_stepping_batches
     return f"{trainer.global_step:,}{f'/{int(total):,}' if math.isfinite(total) else ''}"
 
 
 def evaluation_name(trainer: pl.Trainer) -> str:
-    """Which split is evaluated by ``trainer.predict``."""
+    """What is evaluated: ``validation``, ``test``, or the split that ``trainer.predict`` is given."""
     loader = trainer.predict_dataloaders
-    return f"evaluating {loader.title}" if isinstance(loader, BatchLoader) else "evaluating"
-
-
-def validation_figures(trainer: pl.Trainer) -> str:
-    """Loss and accuracy of the last validation, as ``validation loss 0.4107, validation accuracy 82.10%``."""
-    logged = trainer.callback_metrics
-    loss, accuracy = logged.get("val/loss"), logged.get("val/acc")
-    said = [f"validation loss {float(loss):.4f}"] if loss is not None else []
-    return ", ".join(said + ([f"validation accuracy {percent(float(accuracy))}"] if accuracy is not None else []))
+    predicted = f"evaluating {loader.title}" if isinstance(loader, BatchLoader) else "evaluating"
+    return {"val": "validation", "test": "test"}.get(stage_of(trainer), predicted)
 
 
 def where(trainer: pl.Trainer) -> str:

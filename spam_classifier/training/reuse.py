@@ -17,11 +17,20 @@ from typing_extensions import override
 from spam_classifier.batch import Batch, batches_by_length
 from spam_classifier.data.loader import BatchLoader
 from spam_classifier.evaluation.text_tables import counted
-from spam_classifier.models.frozen_prefix import FrozenPrefix, HiddenStates, Place, free_bytes, mapped_file, place_for
+from spam_classifier.models.frozen_prefix import (
+    FrozenPrefix,
+    HiddenStates,
+    Place,
+    SharedStates,
+    free_bytes,
+    key_of,
+    mapped_file,
+    place_for,
+)
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import packed_type
-from spam_classifier.models.shared_states import SharedStates, key_of
 from spam_classifier.training.logger import run_directory
+from spam_classifier.training.progress import stage_of
 
 GIGABYTE = 1e9
 ROWS_AT_ONCE = 4096  # whose tokens are in memory for their keys
@@ -32,17 +41,10 @@ class ReuseFrozenStates(Callback):
     """Computes the hidden states of a split once, and gives the model its logits from them.
 
     States are kept while they are valid: for the same messages at the same length, the same frozen weights, precision
-    and device. Every process runs every hook: each computes its share of the states, and all get the whole.
+    and device. Each process computes its share of the states, and all get the whole. A GPU keeps the states that take
+    less than half of its free memory.
 
-    A GPU keeps the states that take less than half of its free memory. The budgets are for all others.
-
-    Args:
-        enabled: Whether to keep states at all.
-        memory_budget: Most gigabytes of states in the host's memory, in each process.
-        disk_budget: Most gigabytes of states in files of the run directory, once the memory budget is used up.
-
-    Attributes:
-        shared: A directory of states that other trainings use, too; None for states of this training alone.
+    The budgets are in gigabytes for each process: of the host's memory, and then of files in the run directory.
     """
 
     def __init__(self, enabled: bool, memory_budget: float, disk_budget: float) -> None:
@@ -50,7 +52,7 @@ class ReuseFrozenStates(Callback):
         self.memory_budget = memory_budget * GIGABYTE
         self.disk_budget = disk_budget * GIGABYTE
         self.prefix: FrozenPrefix | None = None
-        self.shared: Path | None = None
+        self.shared: Path | None = None  # a directory of states that other trainings use, too
         self._kept: dict[Key, tuple[object, HiddenStates | None]] = {}
         self._stages: dict[str, HiddenStates | None] = {}
         self._has_fitted = False
@@ -84,29 +86,21 @@ class ReuseFrozenStates(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stages.pop("train", None)  # the evaluation after the training may still use what is kept
 
-    @override
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._enter("val", trainer.val_dataloaders, trainer, sum(trainer.num_val_batches))
+    def _on_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stage = stage_of(trainer)
+        loader, batches = (getattr(trainer, name) for name in (f"{stage}_dataloaders", f"num_{stage}_batches"))
+        self._enter(stage, loader, trainer, sum(batches))
 
-    @override
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._leave("val", trainer.val_dataloaders, trainer)
+    on_validation_start = on_test_start = on_predict_start = _on_start
 
-    @override
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._enter("test", trainer.test_dataloaders, trainer, sum(trainer.num_test_batches))
+    def _on_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stage = stage_of(trainer)
+        self._stages.pop(stage, None)
+        loader = getattr(trainer, f"{stage}_dataloaders")
+        if trainer.state.fn != "fit" and isinstance(loader, BatchLoader):
+            self._kept.pop(self._key(loader, trainer), None)  # this split is not visited again
 
-    @override
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._leave("test", trainer.test_dataloaders, trainer)
-
-    @override
-    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._enter("predict", trainer.predict_dataloaders, trainer, sum(trainer.num_predict_batches))
-
-    @override
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._leave("predict", trainer.predict_dataloaders, trainer)
+    on_validation_end = on_test_end = on_predict_end = _on_end
 
     def _enter(self, stage: str, loader: Any, trainer: pl.Trainer, visits: float) -> None:
         """Have the states of a stage ready, unless it visits only a part of its ``len(loader)`` batches."""
@@ -117,16 +111,10 @@ class ReuseFrozenStates(Callback):
         if trainer.strategy.reduce_boolean_decision(visits >= len(loader), all=True):
             self._stages[stage] = self._states_of(loader, self.prefix, trainer)
 
-    def _leave(self, stage: str, loader: Any, trainer: pl.Trainer) -> None:
-        self._stages.pop(stage, None)
-        if trainer.state.fn != "fit" and isinstance(loader, BatchLoader):
-            self._kept.pop(self._key(loader, trainer), None)  # this split is not visited again
-
     def _key(self, loader: BatchLoader, trainer: pl.Trainer) -> Key:
-        net = None if self.prefix is None else self.prefix.net
-        padded_length = loader.padded_length if net is not None and net.padding_matters else None
-        device = None if net is None else net.backbone.wte.weight.device
-        return id(loader.messages), loader.max_length, padded_length, trainer.precision, device
+        padded = padded_length(loader, self.prefix) if self.prefix else None
+        device = self.prefix.net.backbone.wte.weight.device if self.prefix else None
+        return id(loader.messages), loader.max_length, padded, trainer.precision, device
 
     def _states_of(self, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
         if prefix.has_changed():
@@ -139,7 +127,7 @@ class ReuseFrozenStates(Callback):
         return self._kept[key][1]
 
     def _compute(self, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer) -> HiddenStates | None:
-        counts = prefix.states_of_rows(self._row_lengths(loader, prefix))
+        counts = prefix.states_of_rows(row_lengths(loader, prefix))
         if self.shared is not None and (shared := self._take_shared(self.shared, counts, loader, prefix, trainer)):
             return shared
         allocated = self._allocate(int(counts.sum()), prefix, trainer)
@@ -153,7 +141,7 @@ class ReuseFrozenStates(Callback):
         self, tokens: Tensor, rows: Tensor, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer
     ) -> Tensor:
         """Compute the states of rows, int64 [N], into float [states, width]; where each begins, int64 [N]."""
-        lengths = self._row_lengths(loader, prefix)[rows]
+        lengths = row_lengths(loader, prefix)[rows]
         counts = prefix.states_of_rows(lengths)
         device = prefix.net.backbone.wte.weight.device
         with trainer.precision_plugin.forward_context():
@@ -173,24 +161,14 @@ class ReuseFrozenStates(Callback):
             # without a terminal there is no bar
             disable=None if trainer.is_global_zero and trainer.progress_bar_callback is not None else True,
         )
-        padded_length = self._padded_length(loader, prefix)
-        gathered = (loader.gather(rows[batches[number]], padded_length).to(device) for number in own)
+        padded = padded_length(loader, prefix)
+        gathered = (loader.gather(rows[batches[number]], padded).to(device) for number in own)
         with bar, trainer.precision_plugin.forward_context():
             for number, of_batch in zip(own, prefix.states(gathered, bar.update), strict=True):
                 tokens[places[number]].copy_(of_batch)
         if trainer.world_size > 1:
             exchange(tokens, places, device)
         return starts
-
-    @staticmethod
-    def _padded_length(loader: BatchLoader, prefix: FrozenPrefix) -> int | None:
-        """Tokens that every row is padded to; None where padding does not matter."""
-        return loader.padded_length if prefix.net.padding_matters else None
-
-    def _row_lengths(self, loader: BatchLoader, prefix: FrozenPrefix) -> Tensor:
-        """Tokens of each row, int64 [N], with the padding if that matters."""
-        padded_length = self._padded_length(loader, prefix)
-        return loader.row_lengths if padded_length is None else torch.full_like(loader.row_lengths, padded_length)
 
     def _take_shared(
         self, directory: Path, counts: Tensor, loader: BatchLoader, prefix: FrozenPrefix, trainer: pl.Trainer
@@ -205,11 +183,10 @@ class ReuseFrozenStates(Callback):
         if shared.bytes_with(int(counts.sum())) > self.disk_budget:
             rank_zero_info(f"hidden states are not shared: with these, {directory} could exceed --model.prefix_disk")
             return None
-        lengths = self._row_lengths(loader, prefix).tolist()
-        padded_length = self._padded_length(loader, prefix)
+        lengths = row_lengths(loader, prefix).tolist()
         keys = []
         for rows in torch.arange(len(lengths)).split(ROWS_AT_ONCE):
-            ids = loader.gather(rows, padded_length).input_ids.numpy()
+            ids = loader.gather(rows, padded_length(loader, prefix)).input_ids.numpy()
             keys += [key_of(row[: lengths[number]]) for row, number in zip(ids, rows.tolist(), strict=True)]
         try:
             states, starts, computed = shared.take(
@@ -248,17 +225,23 @@ class ReuseFrozenStates(Callback):
 
     def _left(self, budget: float, place: Place) -> float:
         """Bytes of a place's budget that are not used up."""
-        kept = (
-            states.tokens.nbytes for _, states in self._kept.values() if states is not None and states.place == place
-        )
-        return budget - sum(kept)
+        kept = (states for _, states in self._kept.values() if states is not None and states.place == place)
+        return budget - sum(states.tokens.nbytes for states in kept)
+
+
+def padded_length(loader: BatchLoader, prefix: FrozenPrefix) -> int | None:
+    """Tokens that every row is padded to; None where padding does not matter."""
+    return loader.padded_length if prefix.net.padding_matters else None
+
+
+def row_lengths(loader: BatchLoader, prefix: FrozenPrefix) -> Tensor:
+    """Tokens of each row, int64 [N], with the padding if that matters."""
+    padded = padded_length(loader, prefix)
+    return loader.row_lengths if padded is None else torch.full_like(loader.row_lengths, padded)
 
 
 def exchange(tokens: Tensor, places: list[slice], device: torch.device) -> None:
-    """Give every process the states that the others computed, float [total, width].
-
-    Each process has filled in every ``world_size``-th of the places; they communicate on the device.
-    """
+    """Give every process the states, float [total, width], of which each has filled every ``world_size``-th place."""
     world_size = torch.distributed.get_world_size()
     for number, place in enumerate(places):
         buffer = tokens[place].to(device)

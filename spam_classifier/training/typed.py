@@ -3,7 +3,7 @@
 Nothing heavy is imported, so that mistakes found here are reported at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from spam_classifier import hints
 from spam_classifier.errors import UserError, did_you_mean, refuse_usage
@@ -15,6 +15,7 @@ SHORT = {
     "--devices": "--trainer.devices",
 }
 CONFIG = "--config"
+WITH_VALUE = {*SHORT, *SHORT.values(), CONFIG, "-c", "--ckpt_path"}  # the flags that matter here
 
 
 def asks_for_help(words: Sequence[str]) -> bool:
@@ -24,19 +25,15 @@ def asks_for_help(words: Sequence[str]) -> bool:
 
 def refuse_other_subcommands(words: Sequence[str]) -> None:
     """End the command unless it starts with fit, validate or test."""
-    fit = hints.program("fit")
     first = words[0] if words else ""
     if first == "predict":
         raise UserError(
             f"train has no predict: classify texts and files with {hints.program('predict')}; train test writes the "
             "test split's predictions to predictions/test.csv in the run directory"
         )
-    if first.startswith("-") or not first:
-        later = any(word in hints.OF_TRAIN for word in words)
-        refuse_usage(f"name fit, validate or test {'before its flags' if later else 'first'}, as in {fit} (see --help)")
     if first not in hints.OF_TRAIN:
-        meant = did_you_mean(first, hints.OF_TRAIN) or ": name fit, validate or test"
-        refuse_usage(f"train has no {first!r}{meant} (see --help)")
+        meant = did_you_mean(first, hints.OF_TRAIN)
+        refuse_usage(f"name fit, validate or test first, as in {hints.program('fit')}{meant} (see --help)")
 
 
 def for_lightning(words: Sequence[str]) -> list[str]:
@@ -44,43 +41,22 @@ def for_lightning(words: Sequence[str]) -> list[str]:
 
     Configs are found by name, and short flags are replaced by the Trainer's. Doing it twice changes nothing: Lightning
     launches further processes with these words.
-
-    Raises:
-        UserError: A short flag and the Trainer's contradict each other, or there is no such config.
     """
     subcommand, *rest = words
     configs, others = [], []
-    values: dict[str, tuple[str, str]] = {}  # by the Trainer's flag: the flag as typed, and its value
-    for flag, value in _pairs(rest):
-        if value is None:
-            others.append(flag)
-            continue
-        if flag in (CONFIG, "-c"):
-            configs += [CONFIG, value if _is_yaml(value) else str(find_config(value))]
-            continue
-        name = SHORT.get(flag, flag)
-        if name in SHORT.values():
-            typed, before = values.setdefault(name, (flag, value))
-            if typed != flag and before != value:
-                raise UserError(f"{typed} {before} and {flag} {value} mean the same setting: leave one of them out")
-        others.append(f"{name}={value}")
-    return [subcommand, *configs, *others]
-
-
-def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Flags with their values, and other words with None; values only of the flags that matter here."""
-    matter = {*SHORT, *SHORT.values(), CONFIG, "-c", "--ckpt_path"}
-    waiting = iter(words)
+    waiting = iter(rest)
     for word in waiting:
         flag, equals, value = word.partition("=")
-        if flag not in matter:
-            yield word, None
-        elif equals:
-            yield flag, value
-        elif (following := next(waiting, None)) is not None:
-            yield flag, following
-        else:
+        if flag not in WITH_VALUE:
+            others.append(word)
+            continue
+        if not equals and not (value := next(waiting, "")):
             refuse_usage(f"{flag} needs a value (see --help)")
+        if flag in (CONFIG, "-c"):
+            configs += [CONFIG, value if _is_yaml(value) else str(find_config(value))]
+        else:
+            others.append(f"{SHORT.get(flag, flag)}={value}")
+    return [subcommand, *configs, *others]
 
 
 def _is_yaml(value: str) -> bool:

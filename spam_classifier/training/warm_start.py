@@ -1,6 +1,5 @@
 """Start from a fine-tuned run: its backbone, and the head's rows of classes that have the same name."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import torch
 from spam_classifier.files import file_sha256
 from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.lora import merge_lora
 from spam_classifier.models.pretrained import weights_sha256
+from spam_classifier.models.trainable import merge_lora
 from spam_classifier.runs.check import read_checkpoint
 from spam_classifier.runs.find import CHECKPOINTS_DIRECTORY, find_checkpoint
 
@@ -36,39 +35,23 @@ def digests_of(weights: str) -> dict[str, str]:
 
 
 def start_from(checkpoint: Path, network: GPT2Classifier) -> list[str]:
-    """Copy into a network what it shares with a run's, LoRA merged.
-
-    Returns:
-        What was kept, and what is read otherwise than in that run.
-
-    Raises:
-        UserError: The checkpoint can't be read, or its frozen weights can't be fetched.
-    """
+    """Copy into a network what it shares with a run's, LoRA merged; what was kept, and what is read otherwise now."""
     contents = read_checkpoint(checkpoint)
     earlier = GPT2Classifier.from_settings(contents["hyper_parameters"], to_be_restored=True)
     put_back_frozen(contents, earlier.backbone)
     earlier.load_state_dict(contents["state_dict"])
     merge_lora(earlier.backbone)
-    ours = dict(network.backbone.named_parameters())
+    ours = {name.replace(".base.", "."): own for name, own in network.backbone.named_parameters()}  # LoRA wraps some
     kept = [name for name in network.label_names if name in earlier.label_names]
     with torch.no_grad():
         for name, value in earlier.backbone.named_parameters():
-            ours[name if name in ours else _wrapped(name)].copy_(value)
+            ours[name].copy_(value)
         for name in kept:
             row, own = earlier.label_names.index(name), network.label_names.index(name)
             network.head.weight[own], network.head.bias[own] = earlier.head.weight[row], earlier.head.bias[row]
     new = [name for name in network.label_names if name not in kept]
     of_head = f"the head keeps {', '.join(kept) or 'no class'}" + (f", new: {', '.join(new)}" if new else "")
     told = f"starts from {checkpoint}: its backbone and tokenizer; {of_head}"
-    return [told, *_read_otherwise(contents["hyper_parameters"], network.settings)]
-
-
-def _read_otherwise(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    then, now = contents["hyper_parameters"], network.settings
     changed = [name for name in OF_READING if then.get(name, now.get(name)) != now.get(name)]
-    return [f"{name} was {then[name]} in that run and is {now[name]} in this one" for name in changed]
-
-
-def _wrapped(name: str) -> str:
-    """The name of a projection's parameter that LoRA wraps."""
-    module, _, parameter = name.rpartition(".")
-    return f"{module}.base.{parameter}"
+    return [told, *(f"{name} was {then[name]} in that run and is {now[name]} in this one" for name in changed)]

@@ -43,7 +43,8 @@ def test_hostile_names_stay_text(trained: Callable[..., Classifier], three_class
     for label in classifier.labels:
         assert " ".join(label.split()) in shown(card)
     assert not [markup for markup in ("<b>", "<em>", 'href="y"') if markup in html]
-    assert html.count("<h1>") == html.count("<pre>") == 1
+    assert html.count("<h1>") == 1
+    assert html.count("<pre>") == {"transformers": 3, "onnx": 1}[kind]
     assert "topics_[x](y).csv, whose licence is not known here" in shown(card)
     assert str(three_classes.parent) not in card
     assert "CC BY" not in card
@@ -68,13 +69,8 @@ def test_figures_of_the_run_and_their_checkpoint(trained: Callable[..., Classifi
     assert "All are of the exported checkpoint." in own
     assert "torch 9.9" in own
     assert "A note" in own
-    (index,) = front_matter(own)["model-index"]
-    (result,) = index["results"]
-    assert (index["name"], result["dataset"]["type"]) == ("m.onnx", "custom")
-    assert [(metric["type"], metric["value"]) for metric in result["metrics"]] == [("accuracy", 0.95), ("f1", 0.9)]
     other = model_card(load_classifier(run / "checkpoints/other.ckpt"), "onnx", "m.onnx", [])
     assert "All are of the exported checkpoint." not in other
-    assert "model-index" not in front_matter(other)
     assert "The exported checkpoint is other.ckpt" in " ".join(shown(other).split())
     assert "best.ckpt" in shown(other)
 

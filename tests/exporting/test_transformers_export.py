@@ -24,6 +24,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from spam_classifier import Classifier, load_classifier
 from spam_classifier.data.tokenizer import gpt2_tokenizer
 from spam_classifier.errors import UserError
+from spam_classifier.export import main
 from spam_classifier.exporting import transformers_export
 from spam_classifier.exporting.transformers_export import bias_as_shift, export_to_transformers
 
@@ -54,9 +55,9 @@ def scores_of(directory: Path, texts: list[str], **options: object) -> Tensor:
 @pytest.fixture(scope="module", autouse=True)
 def no_graph() -> Iterator[Callable]:
     """Leave out the ONNX graph, which takes longer than the rest. Give the function that writes it."""
-    write = transformers_export._write_onnx
+    write = transformers_export.write_graph
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transformers_export, "_write_onnx", lambda *_, **__: ["No graph."])
+        patch.setattr(transformers_export, "write_graph", lambda *_: "No graph.")
         yield write
 
 
@@ -82,7 +83,7 @@ def with_graph(
     classifier = trained(**WAYS[request.param])
     directory = tmp_path_factory.mktemp("exports") / "exported"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transformers_export, "_write_onnx", no_graph)
+        patch.setattr(transformers_export, "write_graph", no_graph)
         export_to_transformers(classifier, directory)
     return classifier, directory
 
@@ -131,23 +132,16 @@ def test_the_code_on_the_card_works_in_other_tools(with_graph: tuple[Classifier,
     assert (found - classifier.probabilities(texts)).abs().max() < 1e-5
 
 
-def test_without_the_extra_there_is_no_graph_and_a_line_says_so(
-    trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_graph: Callable
+def test_missing_extra_is_named(
+    trained: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable
 ) -> None:
-    monkeypatch.setattr(transformers_export, "_write_onnx", no_graph)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    for name in ("onnx_graph", "int8_graph"):
-        monkeypatch.delitem(sys.modules, f"spam_classifier.exporting.{name}", raising=False)
-    *_, note = export_to_transformers(trained(), tmp_path / "exported")
-    assert note.startswith("onnx/model.onnx was not written")
-    assert "pip install onnx onnxruntime onnxscript" in note
-    assert not (tmp_path / "exported/onnx").exists()
-    card = (tmp_path / "exported/README.md").read_text()
-    assert "was not written" in card
-    assert "ORTModelForSequenceClassification" not in card
-    with pytest.raises(UserError, match="pip install onnx onnxruntime onnxscript"):
-        export_to_transformers(trained(), tmp_path / "smaller", int8=True)
-    assert not (tmp_path / "smaller").exists()
+    for name in ("onnx_export", "transformers_export"):
+        monkeypatch.delitem(sys.modules, f"spam_classifier.exporting.{name}")
+    done = call(main, "transformers", tmp_path / "exported", "--ckpt_path", trained().checkpoint)
+    assert done.code == 1
+    assert "pip install onnx onnxruntime onnxscript" in done.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])

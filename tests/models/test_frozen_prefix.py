@@ -106,7 +106,7 @@ def test_one_query_equals_the_whole_block() -> None:
     backbone = GPT2Backbone(GPT2Shape(layers=2, width=48, heads=3, context=64))
     for parameter in backbone.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    block = backbone.last_block
+    block = backbone.h[-1]
     x = torch.randn(5, 20, 48)
     position = torch.tensor([19, 0, 7, 12, 1])
     weight = torch.randn(48)

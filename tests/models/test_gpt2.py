@@ -152,7 +152,7 @@ def test_a_sequence_longer_than_the_context_is_refused() -> None:
 def test_sizes_must_be_positive_and_heads_divide_the_width() -> None:
     for size in ("layers", "width", "heads", "context", "vocabulary"):
         for value in (0, -1):
-            with pytest.raises(UserError, match=rf"{size} must be at least 1, not {value}"):
+            with pytest.raises(UserError, match=rf"{size} must be an integer from 1 to [\d,]+, not {value}"):
                 GPT2Shape(**{"layers": 1, "width": 4, "heads": 2, size: value})
     with pytest.raises(UserError, match=r"width 48 .* 5 heads.*--model.width.*--model.heads"):
         GPT2Shape(layers=1, width=48, heads=5)

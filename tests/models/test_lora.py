@@ -11,8 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from spam_classifier.errors import UserError
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
-from spam_classifier.models.lora import LoRALinear, add_lora, low_rank_updates, merge_lora
-from spam_classifier.models.trainable import freeze
+from spam_classifier.models.trainable import LoRALinear, LowRankUpdate, add_lora, freeze, merge_lora
 
 SHAPE = GPT2Shape(layers=2, width=32, heads=2, context=32)
 
@@ -22,7 +21,7 @@ def adapted(targets: tuple[str, ...] = ("c_attn", "c_proj", "c_fc"), **options: 
     torch.manual_seed(0)
     backbone = GPT2Backbone(SHAPE).eval()
     add_lora(backbone, **{"rank": 4, "alpha": 6.0, "dropout": 0.0, **options}, targets=targets)
-    for update in low_rank_updates(backbone):
+    for update in [module for module in backbone.modules() if isinstance(module, LowRankUpdate)]:
         nn.init.normal_(update.B, std=0.2)
     return backbone.eval()
 
@@ -103,7 +102,7 @@ def test_dropout_acts_on_the_updates_only_and_in_training_only() -> None:
         assert torch.equal(backbone(tokens()), backbone(tokens()))
         backbone.train()
         assert not torch.equal(backbone(tokens()), backbone(tokens()))
-        for update in low_rank_updates(backbone):
+        for update in [module for module in backbone.modules() if isinstance(module, LowRankUpdate)]:
             nn.init.zeros_(update.B)
         assert torch.equal(backbone(tokens()), backbone(tokens()))
 

@@ -9,11 +9,17 @@ import pytest
 import torch
 
 from spam_classifier.batch import Batch
-from spam_classifier.models import packed_classifier
+from spam_classifier.models import packed_blocks
 from spam_classifier.models.gpt2 import GPT2Backbone, GPT2Shape
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
-from spam_classifier.models.packed_blocks import EndToEnd, PackedLinear, multiplies_bfloat16, packed_type
-from spam_classifier.models.packed_classifier import PackedClassifier, through_blocks
+from spam_classifier.models.packed_blocks import (
+    EndToEnd,
+    PackedClassifier,
+    PackedLinear,
+    multiplies_bfloat16,
+    packed_type,
+    through_blocks,
+)
 
 pytestmark = pytest.mark.skipif(packed_type(GPT2Backbone(GPT2Shape(1, 8, 1))) is None, reason="nothing is packed here")
 WITHOUT_BFLOAT16 = pytest.mark.skipif(not multiplies_bfloat16(), reason="this CPU does not multiply bfloat16")
@@ -133,7 +139,7 @@ def test_states_are_the_plain_ones(number: int) -> None:
 
 
 def test_groups_hold_a_bounded_number_of_tokens_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed_classifier, "GROUP_TOKENS", 100)
+    monkeypatch.setattr(packed_blocks, "GROUP_TOKENS", 100)
     net, taken = network(*READS[0]), []
 
     def stream():

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spam_classifier import GPT2Backbone, GPT2Shape, SpamClassifier, SpamDataModule
+from spam_classifier.models.frozen_prefix import SharedStates, key_of
 from spam_classifier.models.packed_blocks import packed_type
-from spam_classifier.models.shared_states import SharedStates, key_of
 
 WIDTH = 3
 TINY = {"layers": 3, "width": 32, "heads": 4, "context": 64, "learning_rate": 1e-3, "token_position": "last_real"}

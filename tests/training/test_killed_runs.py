@@ -13,8 +13,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from spam_classifier.training.keep_checkpoints import WholeCheckpoints
-from spam_classifier.training.keep_settings import remove_unfinished
+from spam_classifier.training.run_files import WholeCheckpoints, remove_unfinished
 
 RUN = Path("lightning_logs/version_0")
 CONTINUE = ["fit", "--ckpt_path", "last"]

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from spam_classifier.errors import UserError
 from spam_classifier.runs.find import read_settings
-from spam_classifier.training.parser import check_settings, plainly, settings_of, settings_parser
-from spam_classifier.training.unused_flags import refuse_unused
+from spam_classifier.training.parser import check_settings, settings_of, settings_parser
+from spam_classifier.training.refusals import refuse_unused
 
 
 @pytest.mark.parametrize(
@@ -24,15 +23,15 @@ from spam_classifier.training.unused_flags import refuse_unused
         ("--data.corpsu x", "did you mean --data.corpus?"),
         ("--rot x", "did you mean --root?"),
         ("--model.trainable everything", "--model.trainable everything: give one of last_layer, last_block, last_two_"),
-        ("--model.trainable last_blok", "did you mean last_block?"),
         ("--model.learning_rate abc", "--model.learning_rate abc: give a number"),
         (
             "--model.threshold best",
-            "best: give one of best_f1, max_fpr or a number; did you mean best_f1?",
+            "best: give a number or one of best_f1, max_fpr",
         ),
         ("--data.stratify maybe", "--data.stratify maybe: give true or false"),
+        ("--trainer.callbacks+ Nope", "--trainer.callbacks Nope: give an importable name or null"),
         ("--trainer.max_epochs x", "--trainer.max_epochs x: give a whole number or null"),
-        ("--data.labels [yes,no]", "--data.labels [True, False]: give a list or null (quote labels: "),
+        ("--data.labels [yes,no]", "--data.labels [True, False]: give a text or null (quote labels: "),
         (
             "--config typo.yaml",
             "a config sets model.learnin_rate, but there is no such setting; did you",
@@ -48,12 +47,6 @@ def test_mistakes_are_explained_without_types(train: Callable, flags: str, said:
     assert done.err.startswith("error: ")
     assert said in done.err
     assert not re.search("typing|class|Parser|Subtypes", done.err)
-
-
-def test_types_in_words() -> None:
-    assert plainly(int) == "a whole number"
-    assert plainly(list[str] | None) == "a list or null"
-    assert plainly(float | Literal["a", "b"]) == "one of a, b or a number"
 
 
 def settings(**changes: object) -> dict:

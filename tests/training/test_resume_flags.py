@@ -8,8 +8,7 @@ import torch
 import yaml
 
 from spam_classifier.errors import UserError
-from spam_classifier.training.parser import settings_parser
-from spam_classifier.training.resume_flags import with_run_settings
+from spam_classifier.training.parser import settings_parser, with_run_settings
 
 
 @pytest.fixture
@@ -33,11 +32,10 @@ def checkpoint(put_run: Callable) -> Path:
     return put_run()
 
 
-def settings_of(subcommand: str) -> dict:
+def settings_of() -> dict:
     model = {"layers": 1, "width": 1, "heads": 1, "context": 1024}
-    limits = {f"limit_{stage}_batches": 1.0 for stage in ("val", "test")} if subcommand != "fit" else {}
     data = {"labels": ["ham", "spam"], "max_length": 120}
-    return {"seed_everything": 123, "model": model, "data": data, "trainer": limits}
+    return {"seed_everything": 123, "model": model, "data": data}
 
 
 @pytest.mark.parametrize("subcommand", ["fit", "validate", "test"])
@@ -50,7 +48,7 @@ def test_the_run_is_found_by_either_form_of_the_flag(checkpoint: Path, subcomman
     given = flags.replace("PATH", str(checkpoint)).replace("RUN", str(checkpoint.parents[1])).split()
     expanded, run = with_run_settings([subcommand, *given])
     assert expanded[:2] + expanded[3:] == [subcommand, "--config", *given, f"--ckpt_path={checkpoint}"]
-    assert yaml.safe_load(expanded[2]) == settings_of(subcommand)
+    assert yaml.safe_load(expanded[2]) == settings_of()
     assert run is not None
     assert (run.directory, run.step) == (checkpoint.resolve().parents[1], 42)
     assert run.evaluates == (subcommand != "fit")

@@ -14,7 +14,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from spam_classifier.runs.metrics import read_metrics
-from spam_classifier.training.interruption import StopCleanly
+from spam_classifier.training.stopping import StopCleanly
 
 RUN = Path("lightning_logs/version_0")
 BATCHES, EPOCHS = 12, 3
@@ -128,14 +128,6 @@ def test_a_stop_while_gradients_are_accumulated(train: Callable, step: int) -> N
 def test_a_stop_while_weights_are_averaged(train: Callable, step: int) -> None:
     averaging = ["--trainer.callbacks+", "EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"]
     assert_resumes_exactly(train, step, signal.SIGINT, *averaging)
-
-
-@pytest.mark.parametrize("step", [12, 13])
-@pytest.mark.usefixtures("corpus")
-@pytest.mark.ci
-def test_a_stop_where_accumulation_changes_by_epoch(train: Callable, step: int) -> None:
-    accumulation = ["--trainer.callbacks+", "GradientAccumulationScheduler"]
-    assert_resumes_exactly(train, step, signal.SIGINT, *accumulation, "--trainer.callbacks.scheduling", '{"0":1,"1":3}')
 
 
 def test_a_signal_is_not_lost_while_the_processes_agree() -> None:

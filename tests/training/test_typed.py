@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from spam_classifier import hints
-from spam_classifier.errors import UserError
 from spam_classifier.training.typed import for_lightning, typed_flags
 
 QUICKSTART = Path(__file__).parents[2] / "configs/quickstart.yaml"
@@ -34,12 +33,6 @@ def test_settings_in_place_of_a_config_stay() -> None:
     assert for_lightning(words) == words
 
 
-@pytest.mark.parametrize("words", ["--root a --trainer.default_root_dir b", "--trainer.devices 2 --devices=1"])
-def test_contradictions_are_refused(words: str) -> None:
-    with pytest.raises(UserError, match="mean the same setting: leave one of them out"):
-        for_lightning(["fit", *words.split()])
-
-
 def test_typed_flags_have_the_names_of_settings() -> None:
     words = ["fit", "--data.corpus", "sample", "--trainer.callbacks+", "X", "--root=r", "--model.dropout=0"]
     assert typed_flags(words) == {"data.corpus", "trainer.callbacks", "trainer.default_root_dir", "model.dropout"}
@@ -49,7 +42,7 @@ def test_typed_flags_have_the_names_of_settings() -> None:
     ("words", "code", "said"),
     [
         ("", 2, "name fit, validate or test first"),
-        ("--config quickstart fit", 2, "name fit, validate or test before its flags"),
+        ("--config quickstart fit", 2, "name fit, validate or test first"),
         ("fitt", 2, "did you mean fit?"),
         ("predict", 1, "train has no predict: classify texts and files with"),
         ("fit --root", 2, "--root needs a value"),

@@ -1,4 +1,4 @@
-"""Stop a training run so that it can be resumed exactly."""
+"""Stop a training at NaN, and on a signal or an exception so that it can be resumed exactly."""
 
 import shutil
 import signal
@@ -7,16 +7,18 @@ from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
 from typing_extensions import override
 
 from spam_classifier import hints
 from spam_classifier.errors import Diverged, UserError
 from spam_classifier.runs.find import flags_for
-from spam_classifier.training.keep_checkpoints import last_path
 from spam_classifier.training.logger import first_process_directory
 from spam_classifier.training.processes import end_at_sigterm
 from spam_classifier.training.progress import say
+from spam_classifier.training.run_files import last_path
 
 ENDED_EARLY = "ended_early"  # the key of a checkpoint after which another callback stopped the training
 
@@ -28,10 +30,7 @@ class StopCleanly(Callback):
     first Ctrl-C only asks to stop: KeyboardInterrupt is raised after the step and the validation that is due then, or
     after the epoch if that was its last step. The second one stops at once and leaves the last checkpoint as it was.
     SIGTERM counts as Ctrl-C: the Trainer's own handler would break off a validation, which is never made up for.
-
-    Args:
-        new_run: Whether this training created the run directory; it is then removed if training fails before the
-            first step.
+    The directory of a new run is removed if training fails before the first step.
     """
 
     def __init__(self, new_run: bool) -> None:
@@ -74,9 +73,7 @@ class StopCleanly(Callback):
         return self._agreed
 
     @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         loop = trainer.fit_loop
         if loop.epoch_loop._should_check_val_fx(loop._data_fetcher):  # type: ignore[arg-type]
             return  # SpamClassifier.on_validation_end stops, once the validation's checkpoint is kept
@@ -101,16 +98,12 @@ class StopCleanly(Callback):
             trainer.should_stop = True
 
     @override
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: pl.Trainer, _: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         # for a run that is killed right after this checkpoint: resumed, it must not train on
         checkpoint[ENDED_EARLY] = trainer.should_stop and not self._requested
 
     @override
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: pl.Trainer, _: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == "fit" and checkpoint.get(ENDED_EARLY):
             trainer.should_stop = True
             say("the training ended early; --trainer.min_epochs makes it go on")
@@ -147,3 +140,54 @@ class StopCleanly(Callback):
                 trainer.save_checkpoint(last, weights_only=False)
         if last.is_file():
             say(f"stopped; continue with: {hints.command_line('fit', *flags_for(last, of_run='last'))}")
+
+
+class StopAtNaN(Callback):
+    """Stops before a loss that is not finite changes the weights, and before a checkpoint keeps such weights.
+
+    If the weights themselves are not finite, the gradients or the update of the step before were not.
+    """
+
+    def __init__(self) -> None:
+        self._bad: Tensor | None = None
+
+    @override
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        bad = ~loss.detach().isfinite()  # read only before the optimizer step: reading it here would stall a GPU
+        self._bad = bad if self._bad is None else self._bad | bad
+
+    @override
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        bad, self._bad = self._bad is not None and bool(self._bad), None
+        # all processes have to stop at the same step, or the others would wait forever
+        if not trainer.strategy.reduce_boolean_decision(bad, all=False):
+            return
+        step, epoch = trainer.global_step + 1, trainer.current_epoch + 1
+        if has_finite_weights(pl_module):
+            raise Diverged(f"the loss of step {step} (epoch {epoch}) is not a finite number")
+        raise Diverged(f"step {step - 1} has made the weights NaN or infinite, seen by the loss of step {step}")
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop before a checkpoint is chosen by a loss that no later epoch can mend."""
+        if trainer.state.fn != "fit":
+            return
+        loss = trainer.callback_metrics.get("val/loss")
+        if loss is not None and not bool(loss.isfinite()):
+            raise Diverged(f"the validation loss at step {trainer.global_step} is not a finite number")
+        _refuse_bad_weights(trainer, pl_module)  # weights-only checkpoints do not reach the next hook
+
+    @override
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        _refuse_bad_weights(trainer, pl_module)
+
+
+def has_finite_weights(module: nn.Module) -> bool:
+    """Whether all trained parameters are finite."""
+    trained = (parameter.detach() for parameter in module.parameters() if parameter.requires_grad)
+    return all(bool(torch.stack(parameter.aminmax()).isfinite().all()) for parameter in trained)
+
+
+def _refuse_bad_weights(trainer: pl.Trainer, module: nn.Module) -> None:
+    if not has_finite_weights(module):
+        raise Diverged(f"step {trainer.global_step} has made the weights NaN or infinite")
