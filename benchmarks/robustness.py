@@ -6,8 +6,8 @@
 ``sms`` is --sms, the SMS Spam Collection or the archive that SPAM_CLASSIFIER_UCI_ARCHIVE names, with the config
 from_scratch; ``mails`` is --mails, a folder of mails for each class, with the config emails. Each is trained with no
 defence, with --data.normalise, with --data.augment 1 and with both, and every run is measured with texts cut and with
---windows. The seed draws splits, weights, altered copies and order. The linear models have no windows. What is finished
-in --directory is not done again.
+--windows of 64 and 512 tokens. The seed draws splits, weights, altered copies and order. The linear models have no
+windows. What is finished in --directory is not done again.
 """
 
 import argparse
@@ -28,7 +28,8 @@ DEFENCES = {
     "augment": ["--data.augment", "1"],
     "both": ["--data.normalise", "true", "--data.augment", "1"],
 }
-READING = {"cut": [], "windows": ["--windows"]}
+READING = ("cut", "windows")
+WINDOWS = {"sms": 64, "mails": 512}  # tokens of a window
 
 
 def call(command: str, *flags: object) -> None:
@@ -49,9 +50,10 @@ def measured(corpus: str, defence: str, root: Path, arguments: argparse.Namespac
         call("train", "test", "--root", root)
         (root / "trained").touch()
     figures = {}
-    for reading, flags in READING.items():
+    for reading in READING:
         kept = root / f"{reading}.json"
         if not kept.exists():
+            flags = ["--windows", WINDOWS[corpus]] if reading == "windows" else []
             call("robustness", "--ckpt_path", run, *flags, *(["--mails"] if corpus == "mails" else []))
             kept.write_text(json.dumps(json.loads((run / "metrics.json").read_text(encoding="utf-8"))["robustness"]))
         figures[reading] = json.loads(kept.read_text())

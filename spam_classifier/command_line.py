@@ -106,9 +106,10 @@ def add_windows_flag(parser: argparse.ArgumentParser) -> None:
     """Add the flag for how long texts are judged."""
     parser.add_argument(
         "--windows",
-        action="store_true",
-        help="judge a text that is longer than the model reads by the worst of its windows: nothing hides behind the "
-        "cut (default: cut it)",
+        type=int,
+        metavar="N",
+        help="judge a text that is longer than the model reads by the worst of its windows of N tokens: nothing hides "
+        "behind the cut (default: cut it)",
     )
 
 

@@ -14,7 +14,7 @@ run's report, and every altered message into robustness.csv in the run directory
 What helps: --data.normalise and --data.augment of fit, and --windows."""
 EPILOG = """examples:
   %(prog)s
-  %(prog)s --windows
+  %(prog)s --windows 64
   %(prog)s --ckpt_path lightning_logs/version_0 --mails"""
 
 

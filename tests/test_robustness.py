@@ -25,10 +25,10 @@ RUN = Path("lightning_logs/version_0")
 @pytest.mark.slow
 def test_the_table_is_printed_and_kept(train: Callable, call: Callable) -> None:
     assert train(*SMALL).code == 0
-    done = call(robustness.main, "--mails", "--windows", "--accelerator", "cpu")
+    done = call(robustness.main, "--mails", "--windows", "64", "--accelerator", "cpu")
     assert done.code == 0, done.err
     kept = json.loads((RUN / "metrics.json").read_text())["robustness"]
-    assert kept["windows"]
+    assert kept["windows"] == 64
     assert list(kept["untouched"]) == ["GPT-2", "words, logistic regression", "characters, linear SVM"]
     table = pd.read_csv(RUN / "robustness.csv", keep_default_na=False)
     ham_is_safe = set(table["label"]) == {"spam"}
@@ -47,7 +47,7 @@ def test_the_table_is_printed_and_kept(train: Callable, call: Callable) -> None:
     ]
     report = (RUN / "report.html").read_text()
     assert "Which tricks get through?" in report
-    again = call(robustness.main, "--mails", "--windows", "--accelerator", "cpu")
+    again = call(robustness.main, "--mails", "--windows", "64", "--accelerator", "cpu")
     assert again.out == done.out
 
 
@@ -66,11 +66,13 @@ def test_a_normalising_run_reads_disguised_texts_as_plain_ones(train: Callable) 
     assert len(classifier.predict(["\u200b\u200b"])) == 1  # invisible characters alone
 
 
-def test_the_worst_window_counts(trained: Callable[..., Classifier]) -> None:
+@pytest.mark.parametrize("asked", [7, 1000])
+def test_the_worst_window_counts(trained: Callable[..., Classifier], asked: int) -> None:
     plain = trained()
-    windows = Classifier(plain.model, plain.checkpoint, windows=True)
-    length = plain.max_length
-    texts = ["short text", " ".join(f"word{number}" for number in range(3 * length)), "win " * (2 * length)]
+    windows = Classifier(plain.model, plain.checkpoint, windows=asked)
+    longest = plain.max_length
+    length = min(asked, longest)
+    texts = ["short text", " ".join(f"word{number}" for number in range(3 * longest)), "win " * (2 * longest)]
     expected = plain.probabilities(texts)
     for place, text in enumerate(texts[1:], start=1):
         messages = EncodedMessages.from_texts([text])
@@ -94,7 +96,7 @@ def test_windows_need_two_classes(trained: Callable[..., Classifier]) -> None:
     try:
         model.label_names = ["a", "b", "c"]
         with pytest.raises(UserError, match="windows need two classes, these are a, b, c"):
-            Classifier(model, Path("x"), windows=True)
+            Classifier(model, Path("x"), windows=64)
     finally:
         model.label_names = names
 

@@ -54,7 +54,7 @@ class Classifier:
         checkpoint: Path,
         precision: str = FLOAT32,
         *,
-        windows: bool = False,
+        windows: int | None = None,
         take_over: bool = False,
     ) -> None:
         self.model = model.eval()
@@ -69,8 +69,10 @@ class Classifier:
         self.normalise: bool = model.settings.get("normalise", False)  # earlier versions did not
         self.tokenizer: str | None = model.settings.get("tokenizer")  # earlier versions had GPT-2's alone
         self.windows = windows
-        if windows and len(self.labels) != 2:
+        if windows is not None and len(self.labels) != 2:
             raise UserError(f"windows need two classes, these are {', '.join(self.labels)}: leave them out")
+        if windows is not None and windows < 1:
+            raise UserError(f"windows of {windows} tokens hold nothing: give 1 or more, such as 64")
 
     @property
     def threshold(self) -> float | None:
@@ -156,8 +158,8 @@ class Classifier:
         """
         probabilities = self._of_cut(messages, number, of)
         long = (messages.lengths > self.max_length).nonzero()[:, 0]
-        if self.windows and len(long):
-            probabilities[long] = self._worst_windows(messages, long) if number == 0 else 0.0
+        if self.windows is not None and len(long):
+            probabilities[long] = self._worst_windows(messages, long, self.windows) if number == 0 else 0.0
         return probabilities
 
     def _of_cut(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
@@ -166,9 +168,9 @@ class Classifier:
             probabilities[rows] = self.model.decision.probabilities(logits).cpu()
         return probabilities
 
-    def _worst_windows(self, messages: EncodedMessages, long: Tensor) -> Tensor:
+    def _worst_windows(self, messages: EncodedMessages, long: Tensor, length: int) -> Tensor:
         """Probabilities of the window in which the second class is most probable, float [N, classes]."""
-        windows, owners = messages.windows(long, self.max_length)
+        windows, owners = messages.windows(long, min(length, self.max_length))
         of_windows = self._of_cut(windows)
         worst = torch.empty(len(long), len(self.labels))
         order = of_windows[:, 1].argsort(stable=True)  # so the worst window of each message is written last
@@ -236,7 +238,7 @@ def load_classifier(
     device: str = "cpu",
     precision: str = FLOAT32,
     *,
-    windows: bool = False,
+    windows: int | None = None,
     take_over: bool = False,
 ) -> Classifier:
     """Load a trained classifier.
@@ -247,8 +249,9 @@ def load_classifier(
         device: Where to compute, as PyTorch names it.
         precision: ``32-true``, or ``bf16-mixed`` for products of bfloat16, which are faster and change probabilities a
             little.
-        windows: Judge a text that is longer than the model reads by overlapping windows: its probabilities are those of
-            the window in which the second of two classes is most probable. Otherwise it is cut.
+        windows: Judge a text that is longer than the model reads by overlapping windows of so many tokens, at most as
+            many as the model reads: its probabilities are those of the window in which the second of two classes is
+            most probable. Default: it is cut.
         take_over: Whether the network's own blocks may go once their weights are packed for the CPU; else memory holds
             these weights twice.
 
