@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import socket
 import sys
@@ -19,7 +20,6 @@ from spam_classifier.errors import UserError, escape_control, importing, one_lin
 from spam_classifier.judging.abstain import HELP as ABSTAIN
 from spam_classifier.judging.abstain import abstain, least_probability
 from spam_classifier.runs.find import find_checkpoint
-from spam_classifier.serving import addresses
 
 DESCRIPTION = """Serve a trained run: a web page to try it, and an HTTP API with its documentation at /docs.
 
@@ -36,8 +36,9 @@ EXAMPLES = """examples:
   curl http://127.0.0.1:8000/health
 
 Ctrl-C and SIGTERM answer pending requests, then end the server."""
-PASSED_ON = ["allow_origin", "root_path", "forwarded_allow_ips", "access_log", "metrics"]  # to the service
+PASSED_ON = ["allow_origin", "root_path", "metrics"]  # to the service
 KEY_VARIABLE = "SPAM_CLASSIFIER_API_KEY"
+HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])"  # as in a Host header: an IPv6 address has brackets
 LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 LIMITS = {  # the most of each: default, unit, and help
     "max_body": (4 * 2**20, "BYTES", "bytes of a request or file (default: 4 MiB)"),
@@ -48,6 +49,32 @@ LIMITS = {  # the most of each: default, unit, and help
     "timeout": (30.0, "S", "seconds until a request, or each batch of a file, is answered (default: 30)"),
     "batch": (256, "N", "texts computed together (default: 256)"),
 }
+
+
+def host_name(value: str) -> str:
+    """The name of a host in the form that Host headers are compared in."""
+    name = value.lower().removesuffix(".")
+    if not re.fullmatch(HOST, name):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a host's name: give it alone, as in spam.example.com")
+    return name
+
+
+def origin(value: str) -> str:
+    """The origin of a site as browsers send it."""
+    own = value.lower().removesuffix("/")
+    for scheme, port in (("http", ":80"), ("https", ":443")):  # browsers leave them out
+        own = own.removesuffix(port) if own.startswith(f"{scheme}://") else own
+    if not re.fullmatch(rf"[a-z][a-z0-9+.-]*://{HOST}(:\d+)?", own):
+        raise argparse.ArgumentTypeError(f"{value!r} is not an origin: give one as in https://app.example.com")
+    return own
+
+
+def prefix(value: str) -> str:
+    """A prefix of addresses, with a slash before and none after it."""
+    path = "/" + value.strip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a prefix of addresses: give one as in /spam")
+    return path
 
 
 def parse() -> argparse.Namespace:
@@ -64,7 +91,7 @@ def parse() -> argparse.Namespace:
         "--allow_host",
         action="append",
         default=[],
-        type=addresses.host_name,
+        type=host_name,
         metavar="NAME",
         help="a further name that the server may be called by, as at a proxy; may be repeated (default: "
         f"{', '.join(LOCAL_NAMES)}, or any name with --host)",
@@ -73,32 +100,20 @@ def parse() -> argparse.Namespace:
         "--allow_origin",
         action="append",
         default=[],
-        type=addresses.origin,
+        type=origin,
         metavar="ORIGIN",
         help="another site whose pages may use the API, as in https://app.example.com; may be repeated (default: none)",
     )
     parser.add_argument(
         "--root_path",
-        type=addresses.prefix,
+        type=prefix,
         metavar="PATH",
         help="prefix of the addresses, as in /spam; a proxy that removes it needs no flag (default: none)",
     )
-    parser.add_argument(
-        "--forwarded_allow_ips",
-        action="append",
-        default=[],
-        type=addresses.network,
-        metavar="ADDRESS",
-        help="a proxy, or a network of them, whose X-Forwarded-For is believed in the access log; may be repeated "
-        "(default: none)",
-    )
-    parser.add_argument("--access_log", action="store_true", help="print a line for each request")
     parser.add_argument("--metrics", action="store_true", help="answer Prometheus at /metrics")
     for name, (default, unit, meaning) in LIMITS.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, metavar=unit, help=meaning)
     arguments = parser.parse_args()
-    if arguments.forwarded_allow_ips and not arguments.access_log:
-        parser.error("--forwarded_allow_ips has no effect without --access_log")
     for name in LIMITS:
         if not getattr(arguments, name) > 0:
             parser.error(f"argument --{name}: must be more than 0")

@@ -25,12 +25,10 @@ from spam_classifier.judging.inputs import open_upload
 from spam_classifier.runs.find import run_directory
 from spam_classifier.serving import schema
 from spam_classifier.serving.about import about
-from spam_classifier.serving.addresses import is_host_name
 from spam_classifier.serving.bad_texts import reasons_of, refusal
 from spam_classifier.serving.batching import Batcher, TooManyWaiting
 from spam_classifier.serving.pages import HEADERS, UnderPrefix, add_pages
-from spam_classifier.serving.request_limits import BodyLimits, with_header_deadline
-from spam_classifier.serving.server import Server, log_requests
+from spam_classifier.serving.server import BodyLimits, Server, with_header_deadline
 
 DESCRIPTION = """Labels texts with a fine-tuned GPT-2. To try it by hand, open [the page](./).
 
@@ -66,7 +64,6 @@ class Service:
         host_names: Names that a Host header may have; None for any.
         allow_origin: Other sites whose pages may use it.
         root_path: Prefix of its addresses at a proxy, as in /spam.
-        forwarded_allow_ips: Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
         max_waiting: Texts in the queue.
         abstain: Give no label that is less probable than this; None labels all.
         classifier: None until it is loaded.
@@ -76,8 +73,6 @@ class Service:
     host_names: list[str] | None = None
     allow_origin: list[str] = field(default_factory=list)
     root_path: str | None = None
-    forwarded_allow_ips: list[str] = field(default_factory=list)
-    access_log: bool = False
     metrics: bool = False
     max_body: int = 4 * 2**20
     max_texts: int = 1_000
@@ -104,13 +99,10 @@ def http_server(service: Service) -> uvicorn.Server:
         http=with_header_deadline(service.read_timeout),
         ws="none",
         log_level="warning",
-        proxy_headers=bool(service.forwarded_allow_ips),
-        forwarded_allow_ips=service.forwarded_allow_ips,
+        proxy_headers=False,
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=CLOSING_SECONDS,
     )
-    if service.access_log:
-        log_requests()  # after uvicorn has configured the logger
     return Server(config)
 
 
@@ -136,7 +128,9 @@ def web_app(service: Service) -> FastAPI:
         name = re.sub(r":\d*$", "", request.headers.get("host", "")).lower().removesuffix(".")
         if service.host_names is not None and name not in service.host_names:
             known = ", ".join(service.host_names)
-            remedy = f", or start the server with --allow_host {name}" if is_host_name(name) else ""
+            remedy = (
+                f", or start the server with --allow_host {name}" if re.fullmatch(r"[a-z0-9._:[\]-]+", name) else ""
+            )
             raise HTTPException(400, f"the Host header names another server: use {known}{remedy}")
 
     app = FastAPIOffline(

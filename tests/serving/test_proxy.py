@@ -131,24 +131,6 @@ def test_pages_of_a_named_origin_may_use_the_api(new_page: Page, served: Callabl
     assert new_page.evaluate(ask, f"http://127.0.0.1:{closed}/predict") == "blocked"
 
 
-@pytest.mark.parametrize(
-    ("trusted", "logged"), [([], "127.0.0.1:"), (["10.0.0.0/8"], "127.0.0.1:"), (["127.0.0.1/32"], r"6.6.6.6\x1b[31m:")]
-)
-def test_forwarded_address_is_believed_only_from_a_named_proxy(
-    served: Callable[..., tuple[Any, int]], capfd: pytest.CaptureFixture[str], trusted: list[str], logged: str
-) -> None:
-    _, port = served(access_log=True, forwarded_allow_ips=trusted)
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        head = (
-            "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-forwarded-for: 1.2.3.4, 6.6.6.6\x1b[31m\r\n\r\n"
-        )
-        connection.sendall(head.encode())
-        assert b" 200 " in connection.recv(1_000)
-    line = capfd.readouterr().out
-    assert logged in line
-    assert '"GET /health HTTP/1.1" 200' in line
-
-
 def start_proxy(name: str, documented: str, directory: Path) -> tuple[subprocess.Popen[bytes], int]:
     """Start nginx or Caddy with what its documentation shows, with TLS on a free port."""
     program = shutil.which(name, path=SBIN)
@@ -184,7 +166,7 @@ def test_documented_proxy_with_tls(
         flags = ""
     arguments = parse_with(flags)
     names = [*serve.LOCAL_NAMES, *arguments.allow_host]
-    service, port = served(host_names=names, forwarded_allow_ips=arguments.forwarded_allow_ips)
+    service, port = served(host_names=names)
     proxy, secure = start_proxy(name, documented.replace("127.0.0.1:8000", f"127.0.0.1:{port}"), tmp_path)
     try:
         wait_until(lambda: proxy.poll() is not None or socket.socket().connect_ex(("127.0.0.1", secure)) == 0)
