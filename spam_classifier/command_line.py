@@ -58,12 +58,6 @@ class CommandLine(argparse.ArgumentParser):
                     yield from parser._option_string_actions
 
 
-def flags_behind_dashes(words: list[str]) -> tuple[list[str], list[str]]:
-    """Split a command line at the first ``--``: the command's own words, and the flags of ``fit``."""
-    place = words.index("--") if "--" in words else len(words)
-    return words[:place], words[place + 1 :]
-
-
 def add_root_flag(parser: argparse.ArgumentParser) -> None:
     """Add the flag for where runs are."""
     parser.add_argument(
@@ -91,8 +85,11 @@ def add_accelerator_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_precision_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag for the type of products, with Lightning's names."""
+def add_classifier_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags for a run, and how it labels."""
+    add_run_flags(parser)
+    add_accelerator_flag(parser)
+    add_windows_flag(parser)
     parser.add_argument(
         "--precision",
         default="32-true",
@@ -113,13 +110,17 @@ def add_windows_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_device_flags_of_fit(parser: argparse.ArgumentParser) -> None:
-    """Add the flags for where ``fit`` computes; ``device_settings`` reads them."""
+def flags_behind_dashes(words: list[str]) -> tuple[list[str], list[str]]:
+    """Split a command line at the first ``--``: the command's own words, and the flags of ``fit``."""
+    place = words.index("--") if "--" in words else len(words)
+    return words[:place], words[place + 1 :]
+
+
+def parse_with_flags_of_fit(parser: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """A command's own words parsed; and the flags of ``fit``, those for the device and those behind ``--``."""
+    own, flags = flags_behind_dashes(words)
     parser.add_argument("--accelerator", metavar="NAME", help="cpu, gpu, cuda or mps (default: as in the settings)")
     parser.add_argument("--devices", metavar="N", help="how many GPUs, or processes on CPUs (default: likewise)")
-
-
-def device_settings(arguments: argparse.Namespace) -> list[str]:
-    """The device as flags of ``fit``."""
+    arguments = parser.parse_args(own)
     given = {"accelerator": arguments.accelerator, "devices": arguments.devices}
-    return [f"--trainer.{name}={value}" for name, value in given.items() if value is not None]
+    return arguments, [*(f"--trainer.{name}={value}" for name, value in given.items() if value is not None), *flags]

@@ -4,13 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from spam_classifier.command_line import (
-    CommandLine,
-    add_device_flags_of_fit,
-    add_root_flag,
-    device_settings,
-    flags_behind_dashes,
-)
+from spam_classifier.command_line import CommandLine, add_root_flag, parse_with_flags_of_fit
 from spam_classifier.errors import UserError, importing, one_line_errors
 from spam_classifier.find_config import EXPERIMENTS, find_config
 
@@ -43,12 +37,7 @@ weights and checkpoints."""
 
 
 def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The command's own arguments, and the flags of ``fit``.
-
-    Raises:
-        UserError: A number is not possible, or given twice.
-    """
-    own, flags = flags_behind_dashes(words)
+    """The command's own arguments, and the flags of ``fit``."""
     parser = CommandLine(
         EXPERIMENTS,
         usage="%(prog)s [rows ...] [options] [-- flags of fit]",
@@ -90,8 +79,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         help=f"keep the runs and the table in lightning_logs/NAME (default: {EXPERIMENTS})",
     )
     add_root_flag(parser)
-    add_device_flags_of_fit(parser)
-    arguments = parser.parse_args(own)
+    arguments, flags = parse_with_flags_of_fit(parser, words)
     if Path(arguments.name).name != arguments.name:
         parser.error(f"--name {arguments.name}: give a name, the directory for lightning_logs is --root")
     if arguments.steps is not None and not arguments.sizes:
@@ -105,7 +93,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         if flag != "--seeds" and min(values, default=1) < 1:
             raise UserError(f"{flag} must be at least 1, not {min(values)}")
     arguments.configs = [find_config(name, "--configs", folders=True) for name in arguments.configs]
-    return arguments, [*device_settings(arguments), *flags]
+    return arguments, flags
 
 
 def main() -> None:

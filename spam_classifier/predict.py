@@ -7,13 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spam_classifier.command_line import (
-    CommandLine,
-    add_accelerator_flag,
-    add_precision_flag,
-    add_run_flags,
-    add_windows_flag,
-)
+from spam_classifier.command_line import CommandLine, add_classifier_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.judging.abstain import HELP as ABSTAIN
 from spam_classifier.judging.abstain import abstain, least_probability
@@ -88,10 +82,7 @@ def parse() -> argparse.Namespace:
         help="probability from which the second of two classes is predicted (default: the one the run chose)",
     )
     parser.add_argument("--abstain", type=abstain, metavar="P", help=ABSTAIN)
-    add_run_flags(parser)
-    add_accelerator_flag(parser)
-    add_precision_flag(parser)
-    add_windows_flag(parser)
+    add_classifier_flags(parser)
     parser.add_argument(
         "--devices",
         type=int,
@@ -208,8 +199,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     else:
         sink = Screen(sys.stdout, classifier.labels, abstains=least is not None)
     try:
-        desk = judging.Desk(source, classifier, arguments.threshold, least, sink, arguments.strict)
-        tally = judging.judge(group, desk)
+        tally = judging.judge(group, classifier, source, sink, arguments.threshold, least, strict=arguments.strict)
     except KeyboardInterrupt:
         if isinstance(sink, Output) and sink.resumable and sink.tally.read:
             _note(f"{sink.tally.read:,} rows are in {sink.incomplete}: the same command goes on from there")

@@ -2,13 +2,7 @@
 
 import sys
 
-from spam_classifier.command_line import (
-    CommandLine,
-    add_device_flags_of_fit,
-    add_run_flags,
-    device_settings,
-    flags_behind_dashes,
-)
+from spam_classifier.command_line import CommandLine, add_run_flags, parse_with_flags_of_fit
 from spam_classifier.errors import importing, one_line_errors
 from spam_classifier.runs.find import find_checkpoint, run_directory
 
@@ -24,16 +18,14 @@ EPILOG = """examples:
 
 def main() -> None:
     """Check, train, compare."""
-    own, flags = flags_behind_dashes(sys.argv[1:])
     parser = CommandLine("rerun", description=DESCRIPTION, epilog=EPILOG, flags_of_fit=True)
     add_run_flags(parser)
-    add_device_flags_of_fit(parser)
-    arguments = parser.parse_args(own)
+    arguments, flags = parse_with_flags_of_fit(parser, sys.argv[1:])
     with one_line_errors():
         run = run_directory(find_checkpoint(arguments.ckpt_path, arguments.root))
         with importing():
             from spam_classifier.comparing.reproduce import reproduce
-        sys.exit(0 if reproduce(run, [*device_settings(arguments), *flags]) else 1)
+        sys.exit(0 if reproduce(run, flags) else 1)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from spam_classifier import hints
-from spam_classifier.command_line import (
-    CommandLine,
-    add_device_flags_of_fit,
-    add_root_flag,
-    device_settings,
-    flags_behind_dashes,
-)
+from spam_classifier.command_line import CommandLine, add_root_flag, parse_with_flags_of_fit
 from spam_classifier.errors import UserError, importing, one_line_errors
 from spam_classifier.find_config import find_config
 
@@ -39,12 +33,7 @@ Examples of arguments:
 
 
 def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The command's own arguments, and the flags of ``fit``.
-
-    Raises:
-        UserError: There is no such file, or a number is not possible.
-    """
-    own, flags = flags_behind_dashes(words)
+    """The command's own arguments, and the flags of ``fit``."""
     parser = CommandLine(
         "search",
         usage="%(prog)s CONFIG [options] [-- flags of fit]",
@@ -78,8 +67,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     add("--name", default="search", help="keep everything in lightning_logs/NAME (default: search)")
     add_root_flag(parser)
-    add_device_flags_of_fit(parser)
-    arguments = parser.parse_args(own)
+    arguments, flags = parse_with_flags_of_fit(parser, words)
     if Path(arguments.name).name != arguments.name:
         parser.error(f"--name {arguments.name}: give a name, the directory for lightning_logs is --root")
     for name, least in (("trials", 1), ("seed", 0), ("confirm", 0)):
@@ -88,7 +76,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if not arguments.space.is_file():
         raise UserError(f"--space {arguments.space}: no such file; copy {PACKAGED_SPACE} to begin with")
     arguments.config = find_config(arguments.config, "CONFIG")
-    return arguments, [*device_settings(arguments), *flags]
+    return arguments, flags
 
 
 def main() -> None:

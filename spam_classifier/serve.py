@@ -9,13 +9,7 @@ import sys
 import threading
 
 from spam_classifier import hints
-from spam_classifier.command_line import (
-    CommandLine,
-    add_accelerator_flag,
-    add_precision_flag,
-    add_run_flags,
-    add_windows_flag,
-)
+from spam_classifier.command_line import CommandLine, add_classifier_flags
 from spam_classifier.errors import UserError, escape_control, importing, one_line_errors
 from spam_classifier.judging.abstain import HELP as ABSTAIN
 from spam_classifier.judging.abstain import abstain, least_probability
@@ -80,10 +74,7 @@ def prefix(value: str) -> str:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = CommandLine("serve", description=DESCRIPTION, epilog=EXAMPLES)
-    add_run_flags(parser)
-    add_accelerator_flag(parser)
-    add_precision_flag(parser)
-    add_windows_flag(parser)
+    add_classifier_flags(parser)
     parser.add_argument("--abstain", type=abstain, metavar="P", help=ABSTAIN)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000; 0 takes a free one)")

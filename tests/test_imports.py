@@ -37,7 +37,7 @@ OF_EXTRAS = {  # the modules that need an extra
     "parquet": ["data.parquet", "judging.parquet_output"],
     "metrics": ["serving.metrics"],
     "search": [f"comparing.{name}" for name in ("search_results", "search_space", "trials")],
-    "serve": [f"serving.{name}" for name in ("bad_texts", "pages", "schema", "server", "web_app")],
+    "serve": [f"serving.{name}" for name in ("pages", "schema", "server", "web_app")],
 }
 LIGHT = [
     "__main__",

@@ -304,8 +304,7 @@ def test_wide_characters_count_twice() -> None:
 
 
 def classify(source: Input, classifier: Classifier, sink: Screen) -> None:
-    desk = judging.Desk(source, classifier, None, None, sink, strict=False)
-    judging.judge(judging.OneProcess(torch.device("cpu")), desk)
+    judging.judge(judging.OneProcess(torch.device("cpu")), classifier, source, sink)
 
 
 def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

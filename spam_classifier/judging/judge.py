@@ -4,7 +4,6 @@ Of several processes the first one reads and writes, and each computes its share
 """
 
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -47,82 +46,26 @@ class OneProcess:
 Group: TypeAlias = "OneProcess | Fabric"  # the processes that share the work
 
 
-class Desk:
-    """Reads rows and writes predictions, in the first process only.
+def judge(
+    group: Group,
+    classifier: Classifier,
+    source: Input,
+    sink: Output | Screen,
+    threshold: float | None = None,
+    abstain: float | None = None,
+    *,
+    strict: bool = False,
+) -> Tally:
+    """Classify all rows after those that the sink has from an earlier run; for the first process.
 
     Args:
-        source: The rows; those that the sink has from an earlier run are skipped.
+        group: The processes that share the work.
         classifier: The classifier.
+        source: The rows.
+        sink: Where predictions and rejected rows go.
         threshold: Probability from which the second of two classes is predicted; default: the model's own.
         abstain: Give no label that is less probable than this; default: label all.
-        sink: Where predictions and rejected rows go.
         strict: Whether to stop at the first row that can't be classified.
-
-    Attributes:
-        tally: The rows so far.
-        bar: The progress bar.
-    """
-
-    def __init__(
-        self,
-        source: Input,
-        classifier: Classifier,
-        threshold: float | None,
-        abstain: float | None,
-        sink: Output | Screen,
-        strict: bool,
-    ) -> None:
-        self.source = source
-        self.classifier = classifier
-        self.threshold = threshold
-        self.abstain = abstain
-        self.sink = sink
-        self.strict = strict
-        self.tally = sink.tally
-        self.bar = tqdm(
-            desc="rows",
-            total=source.total,
-            initial=self.tally.read,
-            unit=" row",
-            leave=False,
-            disable=None if isinstance(sink, Output) else True,  # on the screen it would be in the table
-        )
-        self._rows: list[Row] = []
-        self._rejected: list[Rejected] = []
-
-    def chunks(self) -> Iterator[EncodedMessages]:
-        """Read the rows: the texts of one chunk after the other, each to be passed to ``write``."""
-        rows = islice(self.source.rows, self.tally.read, None)
-        while chunk := list(islice(rows, CHUNK_ROWS)):
-            self._rows = [row for row in chunk if isinstance(row, Row)]
-            self._rejected = [row for row in chunk if isinstance(row, Rejected)]
-            self._report()
-            yield self.classifier.encode([row.text for row in self._rows])
-
-    def write(self, messages: EncodedMessages, probabilities: Tensor) -> None:
-        """Write the predictions for the last chunk, from its texts and their probabilities, float [N, classes]."""
-        predictions = self.classifier.predictions(messages, probabilities, self.threshold, self.abstain)
-        self.tally = Tally(
-            self.tally.read + len(self._rows) + len(self._rejected),
-            self.tally.classified + len(predictions),
-            self.tally.rejected + len(self._rejected),
-            self.tally.truncated + sum(prediction.truncated for prediction in predictions),
-            self.tally.unsure + sum(prediction.label is None for prediction in predictions),
-        )
-        self.sink.append(self._rows, predictions, self._rejected, self.tally)
-        self.bar.update(self.tally.read - self.bar.n)
-
-    def _report(self) -> None:
-        reported = 1 if self.strict else max(0, REPORTED - self.tally.rejected)
-        for row in self._rejected[:reported]:
-            line = one_line(f"{self.source.where(row.place)}: {row.reason}")
-            if self.strict:
-                raise UserError(f"{line}; correct it, or leave out --strict to go on without it")
-            tqdm.write(f"rejected: {line}", file=sys.stderr)
-
-
-def judge(group: Group, desk: Desk) -> Tally:
-    """Classify all rows after those that the sink has from an earlier run; for the first process.
 
     Returns:
         How many rows were read, classified, rejected, cut and left without a label, those of the earlier run included.
@@ -130,22 +73,41 @@ def judge(group: Group, desk: Desk) -> Tally:
     Raises:
         UserError: There are no rows, or ``strict`` and one is rejected.
     """
-    _refuse_other_checkpoint(group, desk.classifier)
+    _refuse_other_checkpoint(group, classifier)
+    # on the screen a bar would be in the table
+    hidden = None if isinstance(sink, Output) else True
+    tally = sink.tally
     try:
-        with desk.bar:
-            for messages in desk.chunks():
-                desk.write(messages, _probabilities(group, desk.classifier, group.broadcast(messages)))
+        with tqdm(desc="rows", total=source.total, initial=tally.read, unit=" row", leave=False, disable=hidden) as bar:
+            remaining = islice(source.rows, tally.read, None)
+            while chunk := list(islice(remaining, CHUNK_ROWS)):
+                rows = [row for row in chunk if isinstance(row, Row)]
+                rejected = [row for row in chunk if isinstance(row, Rejected)]
+                _report(source, rejected, max(0, REPORTED - tally.rejected), strict)
+                messages = classifier.encode([row.text for row in rows])
+                probabilities = _probabilities(group, classifier, group.broadcast(messages))
+                predictions = classifier.predictions(messages, probabilities, threshold, abstain)
+                tally = tally.with_chunk(len(chunk), predictions, rejected)
+                sink.append(rows, predictions, rejected, tally)
+                bar.update(len(chunk))
             group.broadcast(None)
-        tally = desk.tally
         if not tally.read:
-            raise UserError(f"{desk.source.name} holds no texts: there is nothing to classify")
+            raise UserError(f"{source.name} holds no texts: there is nothing to classify")
         if tally.read != tally.classified + tally.rejected:
             raise AssertionError(f"rows were lost: {tally}")
-        desk.sink.finish()
+        sink.finish()
     except BaseException:
-        desk.sink.leave()
+        sink.leave()
         raise
     return tally
+
+
+def _report(source: Input, rejected: list[Rejected], most: int, strict: bool) -> None:
+    for row in rejected[: 1 if strict else most]:
+        line = one_line(f"{source.where(row.place)}: {row.reason}")
+        if strict:
+            raise UserError(f"{line}; correct it, or leave out --strict to go on without it")
+        tqdm.write(f"rejected: {line}", file=sys.stderr)
 
 
 def help_to_judge(group: Group, classifier: Classifier) -> None:

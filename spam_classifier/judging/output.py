@@ -38,6 +38,16 @@ class Tally(NamedTuple):
     truncated: int = 0  # of the classified ones: their texts were cut
     unsure: int = 0  # of the classified ones: no label was probable enough
 
+    def with_chunk(self, rows: int, predictions: Sequence[Prediction], rejected: Sequence[Rejected]) -> "Tally":
+        """The numbers after a chunk of so many rows."""
+        return Tally(
+            self.read + rows,
+            self.classified + len(predictions),
+            self.rejected + len(rejected),
+            self.truncated + sum(prediction.truncated for prediction in predictions),
+            self.unsure + sum(prediction.label is None for prediction in predictions),
+        )
+
 
 def check_output(path: Path, input_path: Path | None, overwrite: bool) -> None:
     """Refuse a file to write, before any work: of an unknown format, without a directory, existing, or the input."""

@@ -1,15 +1,20 @@
-"""What a browser is shown: the page, the documentation of the API, and what is said where there is nothing.
+"""What a browser is shown: the page, the model in words, the documentation of the API, and unknown addresses.
 
 Their links are relative, so that they lead to the same server behind a proxy that adds a prefix to its addresses.
 """
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spam_classifier.inference.classifier import Classifier
+from spam_classifier.runs.describe import describe_run
+from spam_classifier.runs.find import run_directory
 
 PAGE = {  # files of the package by their URLs
     "/": "serving/page/index.html",
@@ -33,6 +38,7 @@ PAGE_POLICY = (
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+WORDS_OF_A_TOKEN = 0.75  # about, in English
 
 
 def add_pages(app: FastAPI) -> None:
@@ -86,3 +92,36 @@ class UnderPrefix:
                 path = self.root_path + path
             scope = {**scope, "root_path": self.root_path, "path": path}
         await self.app(scope, receive, send)
+
+
+def about(classifier: Classifier) -> dict[str, Any]:
+    """What is known of a model.
+
+    Returns:
+        ``summary`` in one line, ``about``, sentences by their headings, and ``warning`` about the corpus; each may be
+        empty. Figures are given if they are of this very checkpoint.
+    """
+    run = run_directory(classifier.checkpoint)
+    described, labels = describe_run(run), classifier.labels
+    facts = {
+        "Model": "; ".join(filter(None, [described.model, f"run directory {run.name}"])),
+        "Trained on": ", ".join(filter(None, [described.corpus, described.day])),
+    }
+    summary = [f"trained on {described.corpus}"] if described.corpus else []
+    tested = described.tested
+    if tested.get("checkpoint") == classifier.checkpoint.name:
+        low, high = tested["acc_interval"]
+        facts[described.split.capitalize()] = (
+            f"{tested['acc']:.1%} of {tested['messages']:,} messages labelled correctly "
+            f"(95% interval {low:.1%} to {high:.1%})"
+        )
+        summary.append(f"{tested['acc']:.1%} of {tested['messages']:,} {described.split} messages right")
+        if false := tested.get("false_positives"):
+            facts["Mistakes"] = f"{false['hits']:,} of {false['messages']:,} {labels[0]} taken for {labels[1]}"
+    if len(labels) != 2:
+        facts["Labels"] = ", ".join(labels)
+    words = 10 * round(classifier.max_length * WORDS_OF_A_TOKEN / 10)
+    cut = f"up to {classifier.max_length:,} tokens of a message" + (f", about {words:,} words" if words else "")
+    facts["Reads"] = f"{cut}; the rest is cut"
+    known = {name: fact for name, fact in facts.items() if fact}
+    return {"summary": ", ".join(summary), "about": known, "warning": described.warning}

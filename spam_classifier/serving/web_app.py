@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,16 +19,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from spam_classifier.data.columns import Layout
-from spam_classifier.data.rows import Input, Rejected, Row
+from spam_classifier.data.rows import Input, Rejected, Row, checked_row
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.inference.classifier import Classifier, Prediction
 from spam_classifier.judging.inputs import open_upload
 from spam_classifier.runs.find import run_directory
 from spam_classifier.serving import schema
-from spam_classifier.serving.about import about
-from spam_classifier.serving.bad_texts import reasons_of, refusal
 from spam_classifier.serving.batching import Batcher, TooManyWaiting
-from spam_classifier.serving.pages import HEADERS, UnderPrefix, add_pages
+from spam_classifier.serving.pages import HEADERS, UnderPrefix, about, add_pages
 from spam_classifier.serving.server import BodyLimits, Server, with_header_deadline
 
 DESCRIPTION = """Labels texts with a fine-tuned GPT-2. To try it by hand, open [the page](./).
@@ -43,6 +42,7 @@ FILE_TYPE = Literal["application/octet-stream"]  # a type that CORS keeps pages 
 CLOSING_SECONDS = 30  # for pending responses at shutdown
 MOST_CONNECTIONS = 1_000
 RETRY_SECONDS = "2"
+NAMED = 10  # bad texts in a refusal
 REFUSALS: dict[int | str, dict] = {
     401: {"model": schema.Refusal, "description": "The key is missing or wrong."},
     408: {"model": schema.Refusal, "description": "The body arrived too slowly."},
@@ -214,9 +214,9 @@ def web_app(service: Service) -> FastAPI:
         classifier.check_threshold(request.threshold)
         if len(request.texts) > service.max_texts:
             raise HTTPException(413, f"{len(request.texts):,} texts are more than {service.max_texts:,}: send fewer")
-        reasons = reasons_of(request.texts, service.max_characters)
+        reasons = _reasons_of(request.texts, service.max_characters)
         if reasons and not request.allow_bad_texts:
-            raise refusal(reasons, service.max_characters)
+            raise _refusal(reasons, service.max_characters)
         good = [text for place, text in enumerate(request.texts) if place not in reasons]
         predictions = iter(await predicted(good, request.threshold))
         return schema.PredictResponse(
@@ -268,8 +268,8 @@ def web_app(service: Service) -> FastAPI:
         The influences of all words add up. This costs as much as classifying up to 240 texts of the same length.
         """
         classifier = service.loaded()
-        if reasons := reasons_of([request.text], service.max_characters):
-            raise refusal(reasons, service.max_characters)
+        if reasons := _reasons_of([request.text], service.max_characters):
+            raise _refusal(reasons, service.max_characters)
         if request.label is not None and request.label not in classifier.labels:
             raise HTTPException(422, f"there is no class {request.label!r}, only {', '.join(classifier.labels)}")
         found = await in_time(batcher.in_thread(lambda: classifier.explain(request.text, request.label)))
@@ -305,6 +305,37 @@ def web_app(service: Service) -> FastAPI:
     if service.root_path:
         app.add_middleware(UnderPrefix, root_path=service.root_path)
     return app
+
+
+def _reasons_of(texts: Sequence[Any], most_characters: int) -> dict[int, str]:
+    """The reason of each text that can't be labelled, by its place from 0."""
+    reasons = {}
+    for place, text in enumerate(texts):
+        if isinstance(text, str) and len(text) > most_characters:
+            reasons[place] = _too_long(most_characters)
+        elif isinstance(row := checked_row(place, text, [], []), Rejected):
+            reasons[place] = row.reason
+    return reasons
+
+
+def _refusal(reasons: Mapping[int, str], most_characters: int) -> HTTPException:
+    """An answer that names all bad texts, counted from 1: 413 if they are too long, 422 if any is bad otherwise."""
+    places = defaultdict(list)
+    for place, reason in reasons.items():
+        places[reason].append(place + 1)
+    detail = "; ".join(f"{_named(numbers)}: {reason}" for reason, numbers in places.items())
+    return HTTPException(413 if set(places) == {_too_long(most_characters)} else 422, detail)
+
+
+def _too_long(most: int) -> str:
+    return f"more than {most:,} characters"
+
+
+def _named(numbers: Sequence[int]) -> str:
+    words = [f"{number:,}" for number in numbers[:NAMED]]
+    if len(numbers) > NAMED:
+        words.append(f"{len(numbers) - NAMED:,} more")
+    return f"text {words[0]}" if len(words) == 1 else f"texts {', '.join(words[:-1])} and {words[-1]}"
 
 
 def _read_rows(
