@@ -25,11 +25,7 @@ class UserError(Exception):
 
 
 class Diverged(UserError):  # noqa: N818  # what it says is what a user reads
-    """The loss or the weights are NaN or infinite.
-
-    Args:
-        what: What is not finite, and at which step.
-    """
+    """The loss or the weights are NaN or infinite; ``what`` is not finite, and at which step."""
 
     def __init__(self, what: str) -> None:
         super().__init__(

@@ -16,11 +16,7 @@ UNFINISHED = ".incomplete"
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same directory, and rename it to ``path`` at the end; remove it after an error.
-
-    Raises:
-        UserError: The directory can't be written, or its disk is full.
-    """
+    """Give a temporary path in the same directory, and rename it to ``path`` at the end; remove it after an error."""
     unfinished = path.with_suffix(UNFINISHED)
     try:
         with writing(path):
@@ -47,15 +43,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def locked(path: Path, guarded: Path, refusal: str) -> AcquireReturnProxy:
-    """Take a lock file, until it is released or a ``with`` ends.
+    """Take a lock file, until it is released or a ``with`` ends; ``refusal`` is the error if another process holds it.
 
-    Args:
-        path: The lock file.
-        guarded: What it guards, for the error if it can't be made.
-        refusal: The error if another process holds it.
-
-    Raises:
-        UserError: It can't be made, or another process holds it.
+    ``guarded`` is what it guards, for the error if it can't be made.
     """
     with writing(guarded):
         try:
@@ -65,11 +55,7 @@ def locked(path: Path, guarded: Path, refusal: str) -> AcquireReturnProxy:
 
 
 def claim_directory(parent: Path, prefix: str, number: int = 0) -> Path:
-    """Make the first directory ``prefix<number>`` that does not exist; no other process gets the same.
-
-    Raises:
-        UserError: The parent can't be written, or its disk is full.
-    """
+    """Make the first directory ``prefix<number>`` that does not exist; no other process gets the same."""
     with writing(parent):
         for free in itertools.count(number):
             try:

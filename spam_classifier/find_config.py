@@ -24,13 +24,7 @@ def packaged_names() -> list[str]:
 def find_config(name: str, flag: str = "--config", *, folders: bool = False) -> Path:
     """The config that a flag names: a file, else a packaged config with or without ``configs/`` and ``.yaml``.
 
-    Args:
-        name: The flag's value.
-        flag: The flag, for the error.
-        folders: Whether a folder of configs will do.
-
-    Raises:
-        UserError: There is neither; lists the names.
+    With ``folders`` a folder of configs will do.
     """
     path = Path(name)
     if path.is_file() or (folders and path.is_dir()):

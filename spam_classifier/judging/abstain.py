@@ -39,18 +39,7 @@ def abstain(text: str) -> Abstain:
 def least_probability(
     wanted: Abstain, checkpoint: Path, classes: Sequence[str], threshold: float | None
 ) -> tuple[float, str]:
-    """The probability that the flag asks for, and a note on what it does on the run's validation split.
-
-    Args:
-        wanted: The flag.
-        checkpoint: The checkpoint that labels.
-        classes: The classes in the order of their indices.
-        threshold: Probability from which the second of two classes is predicted; None with more classes.
-
-    Raises:
-        UserError: An accuracy is asked for, and the validation split was not evaluated with this checkpoint, or no
-            part of it reaches the accuracy.
-    """
+    """The probability that the flag asks for, and a note on what it does on the run's validation split."""
     run = run_directory(checkpoint)
     evaluated = read_metrics(run).get("validation", {}).get("checkpoint")
     if evaluated != checkpoint.name:

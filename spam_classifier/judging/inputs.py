@@ -30,13 +30,7 @@ def standard_input(encoding: str | None) -> Input:
 def open_input(path: Path, layout: Layout, into: str | None) -> Input:
     """The texts of a file, or of a directory of e-mails or .txt files.
 
-    Args:
-        path: The file or directory.
-        layout: What the user says of a file's columns and encoding.
-        into: Suffix of the file that the labels go into, if any: all rows of a table need the same columns.
-
-    Raises:
-        UserError: It can't be read, is of another kind, is empty, or its columns can't be told.
+    ``into`` is the suffix of the file that the labels go into, if any: all rows of a table need the same columns.
     """
     try:
         status = path.stat()

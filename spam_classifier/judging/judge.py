@@ -58,20 +58,8 @@ def judge(
 ) -> Tally:
     """Classify all rows after those that the sink has from an earlier run; for the first process.
 
-    Args:
-        group: The processes that share the work.
-        classifier: The classifier.
-        source: The rows.
-        sink: Where predictions and rejected rows go.
-        threshold: Probability from which the second of two classes is predicted; default: the model's own.
-        abstain: Give no label that is less probable than this; default: label all.
-        strict: Whether to stop at the first row that can't be classified.
-
-    Returns:
-        How many rows were read, classified, rejected, cut and left without a label, those of the earlier run included.
-
-    Raises:
-        UserError: There are no rows, or ``strict`` and one is rejected.
+    ``threshold`` and ``abstain`` are those of ``Classifier.predict``. ``strict`` stops at the first rejected row. The
+    tally that is returned includes the rows of the earlier run.
     """
     _refuse_other_checkpoint(group, classifier)
     # on the screen a bar would be in the table

@@ -82,10 +82,6 @@ class Output:
 
     Attributes:
         tally: The rows in the file; at the start those of a run that is resumed.
-
-    Raises:
-        UserError: The columns can't be written, there is an unfinished file that can't be resumed, or another command
-            is writing the file, or has written it since ``check_output``.
     """
 
     def __init__(

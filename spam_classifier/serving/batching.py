@@ -58,11 +58,7 @@ class Batcher:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Predict a request's texts; if cancelled, those that have not begun are not computed.
-
-        Raises:
-            TooManyWaiting: The queue is full.
-        """
+        """Predict a request's texts; if cancelled, those that have not begun are not computed."""
         if self.texts_waiting and self.texts_waiting + len(texts) > self._most_waiting:
             raise TooManyWaiting
         self.texts_waiting += len(texts)

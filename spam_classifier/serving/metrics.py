@@ -15,11 +15,7 @@ TEXTS = tuple(2**power for power in range(11))
 
 
 class Metrics:
-    """Counts requests, texts and batches.
-
-    Args:
-        waiting: Returns the number of texts in the queue.
-    """
+    """Counts requests, texts and batches; ``waiting`` returns the number of texts in the queue."""
 
     def __init__(self, waiting: Callable[[], int]) -> None:
         self._registry = registry = CollectorRegistry()
@@ -64,13 +60,7 @@ class Metrics:
 
 
 class CountRequests:
-    """Counts requests by route and status.
-
-    Args:
-        app: The application.
-        metrics: Receives the counts.
-        routes: The known addresses.
-    """
+    """Counts requests by route and status."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Collection[str]) -> None:
         self.app, self.metrics, self.routes = app, metrics, routes

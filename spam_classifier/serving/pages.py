@@ -74,12 +74,7 @@ def add_pages(app: FastAPI) -> None:
 
 
 class UnderPrefix:
-    """Passes requests on with the prefix of their addresses, whether a proxy has removed it or not.
-
-    Args:
-        app: The application.
-        root_path: The prefix, as in /spam.
-    """
+    """Passes requests on with the prefix of their addresses, whether a proxy has removed it or not."""
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:
         self.app, self.root_path = app, root_path
@@ -95,11 +90,9 @@ class UnderPrefix:
 
 
 def about(classifier: Classifier) -> dict[str, Any]:
-    """What is known of a model.
+    """What is known of a model: ``summary`` in one line, ``about``, sentences by headings, ``warning`` on the corpus.
 
-    Returns:
-        ``summary`` in one line, ``about``, sentences by their headings, and ``warning`` about the corpus; each may be
-        empty. Figures are given if they are of this very checkpoint.
+    Each may be empty. Figures are given if they are of this very checkpoint.
     """
     run = run_directory(classifier.checkpoint)
     described, labels = describe_run(run), classifier.labels

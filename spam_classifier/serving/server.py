@@ -35,13 +35,7 @@ class Server(uvicorn.Server):
 
 
 class BodyLimits:
-    """Reads each body in full before the application sees it; refuses one that is too large (413) or too slow (408).
-
-    Args:
-        app: The application.
-        most_bytes: Bytes of a body.
-        seconds: Time for the whole body to arrive.
-    """
+    """Reads each body in full before the application sees it; refuses one that is too large (413) or too slow (408)."""
 
     def __init__(self, app: ASGIApp, most_bytes: int, seconds: float) -> None:
         self.app, self.most_bytes, self.seconds = app, most_bytes, seconds
@@ -78,11 +72,7 @@ class BodyLimits:
 
 
 def with_header_deadline(seconds: float) -> type[H11Protocol]:
-    """Uvicorn's protocol with a time limit for a request's head, which uvicorn lacks.
-
-    Args:
-        seconds: Time for the whole head to arrive; then the connection is closed with 408.
-    """
+    """Uvicorn's protocol with a time limit for a request's whole head; then the connection is closed with 408."""
 
     class HeaderDeadline(H11Protocol):
         _deadline: asyncio.TimerHandle | None = None
