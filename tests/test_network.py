@@ -157,10 +157,7 @@ ITS_CERTIFICATE = (
 
 
 def test_a_certificate_nobody_trusts(
-    certificate: Path,
-    started: Callable[..., Server],
-    refusals: Callable[[str], list[str]],
-    monkeypatch: pytest.MonkeyPatch,
+    certificate: Path, started: Callable[..., Server], refusals: Callable[[str], list[str]]
 ) -> None:
     server = started(certificate)
     messages = refusals(server.url)
@@ -168,49 +165,11 @@ def test_a_certificate_nobody_trusts(
         assert "the certificate is not trusted: " in message
         assert f"): {ITS_CERTIFICATE} or, if this machine has no certificates, install the package ca-c" in message
     assert server.connections == 3  # both addresses of the corpus and that of the weights, once each
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        hub.close_session()
-        with monkeypatch.context() as patch:
-            patch.setenv(variable, str(certificate))
-            for message in refusals(server.url):
-                assert f"): set the environment variable SSL_CERT_FILE to {certificate}, too: {variable} is" in message
 
 
-def test_other_certificates_than_the_server_s(
-    certificate: Path,
-    started: Callable[..., Server],
-    refusals: Callable[[str], list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    server = started(certificate)
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    for message in refusals(server.url):
-        assert f", and SSL_CERT_DIR names {tmp_path}, which does not hold it): {ITS_CERTIFICATE}, or " in message
-    hub.close_session()
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    localhost = refusals(server.url.replace("127.0.0.1", "localhost"))
-    for message in localhost:
-        assert "the certificate belongs to another server: " in message
-        assert "): sign in to this network with a browser, or set the environment variable HTTPS_PROXY" in message
-    other = tmp_path / "other.pem"
-    directory = tmp_path / "another"
-    directory.mkdir()
-    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other", "-keyout", "key.pem", "-out", other]
-    subprocess.run(["openssl", *made], cwd=directory, check=True, capture_output=True)
-    hub.close_session()
-    monkeypatch.setenv("SSL_CERT_FILE", str(other))
-    for message in refusals(server.url):
-        assert f"): add the proxy's certificate to {other}, the file that SSL_CERT_FILE names, or " in message
-
-
-@pytest.mark.parametrize(
-    ("contents", "fault"),
-    [(None, "which cannot be read (No such file or directory)"), (b"", "which holds no certificate")],
-)
+@pytest.mark.parametrize("contents", [None, b""])
 def test_a_file_of_certificates_that_cannot_be_used(
     contents: bytes | None,
-    fault: str,
     refusals: Callable[[str], list[str]],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -219,8 +178,8 @@ def test_a_file_of_certificates_that_cannot_be_used(
     if contents is not None:
         path.write_bytes(contents)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    remedy = "set the environment variable SSL_CERT_FILE to a .pem file of certificates, or remove it"
-    assert_said(refusals("https://127.0.0.1:9"), f"SSL_CERT_FILE names {path}, {fault}", remedy)
+    cause = f"SSL_CERT_FILE names {path}, which holds no certificate"
+    assert_said(refusals("https://127.0.0.1:9"), cause, f"{ITS_CERTIFICATE}, or remove it")
 
 
 def closed_port() -> int:
@@ -228,81 +187,58 @@ def closed_port() -> int:
         return server.getsockname()[1]
 
 
+def assert_names_proxy(messages: list[str], variable: str, reason: str = "") -> None:
+    for message in messages:
+        assert f"the proxy that {variable} names cannot be used ({reason}" in message
+        assert f"): correct the environment variable {variable}, http://USER:PASSWORD@HOST:PORT, or remove" in message
+
+
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_that_is_not_there(
     variable: str, refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = f"127.0.0.1:{closed_port()}"
-    monkeypatch.setenv(variable, f"http://user:secret@{address}/")
-    if os.name == "nt":  # where variables have no case
-        variable = variable.upper()
-    cause = f"the proxy {address}, which {variable} names, cannot be reached ("
-    for message in refusals("https://127.0.0.1:9"):
-        assert cause in message
-        assert f"): correct the environment variable {variable}, or remove it if no proxy is needed, or" in message
+    monkeypatch.setenv(variable, f"http://user:secret@127.0.0.1:{closed_port()}/")
+    assert_names_proxy(refusals("https://127.0.0.1:9"), variable.upper() if os.name == "nt" else variable)
 
 
-@pytest.mark.parametrize(
-    ("status", "user", "answer", "remedy"),
-    [
-        (407, "", "407 Proxy Authentication Required", "set {} to http://USER:PASSWORD@{}"),
-        (407, "user:secret@", "407 Proxy Authentication Required", "correct user and password in {}"),
-        (403, "user:secret@", "403 Forbidden", "have the proxy allow 127.0.0.1, or name another in {}"),
-    ],
-)
+@pytest.mark.parametrize(("status", "answer"), [(407, "407 Proxy Authentication Required"), (403, "403 Forbidden")])
 def test_a_proxy_that_refuses(
     status: int,
-    user: str,
     answer: str,
-    remedy: str,
     started: Callable[..., Server],
     refusals: Callable[[str], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy = started(refuses=status)
-    monkeypatch.setenv("HTTPS_PROXY", f"http://{user}{proxy.address}")
-    cause = f"the proxy {proxy.address}, which HTTPS_PROXY names, answers {answer}"
-    remedy = remedy.format("the environment variable HTTPS_PROXY", proxy.address)
-    assert_said(refusals("https://127.0.0.1:9"), cause, remedy)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@{proxy.address}")
+    assert_names_proxy(refusals("https://127.0.0.1:9"), "HTTPS_PROXY", f"it answers {answer})")
     assert proxy.requests == ["CONNECT 127.0.0.1:9"] * 3
 
 
-def test_a_proxy_without_encryption(
+def test_no_encryption(
     started: Callable[..., Server], refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = started()
     for message in refusals(server.url.replace("http", "https")):
-        assert "no encrypted connection (" in message
-        assert "): sign in to this network with a browser, or set the environment variable HTTPS_PROXY" in message
+        assert "cannot be reached (" in message
     hub.close_session()
     monkeypatch.setenv("HTTPS_PROXY", f"https://user:secret@{server.address}")
-    assert_said(
-        refusals("https://127.0.0.1:9"),
-        f"the proxy {server.address}, which HTTPS_PROXY names, gives no encrypted connection",
-        f"write http://{server.address} in the environment variable HTTPS_PROXY if the proxy itself is not encrypted",
-    )
+    assert_names_proxy(refusals("https://127.0.0.1:9"), "HTTPS_PROXY")
 
 
-@pytest.mark.parametrize(
-    "address", ["http://user:sec:ret@127.0.0.1:secret", "ftp://user:secret@127.0.0.1:9", "http://"]
-)
+@pytest.mark.parametrize("address", ["http://user:sec:ret@127.0.0.1:secret", "ftp://user:secret@127.0.0.1:9"])
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"])
 def test_an_address_that_is_no_proxy_s(
     variable: str, address: str, refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, address)
-    assert_said(
-        refusals("https://127.0.0.1:9"),
-        f"{variable} does not name a proxy as http://HOST:PORT",
-        f"correct the environment variable {variable}, or remove it if no proxy is needed",
-    )
+    assert_names_proxy(refusals("https://127.0.0.1:9"), variable)
 
 
 def test_a_socks_proxy(refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@127.0.0.1:9")
-    cause = "the proxy 127.0.0.1:9, which ALL_PROXY names, needs the package socksio"
-    assert_said(refusals("https://127.0.0.1:9"), cause, "install it: python -m pip install socksio")
+    assert_names_proxy(refusals("https://127.0.0.1:9"), "ALL_PROXY")
 
 
 def test_no_network(refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,17 +274,9 @@ def test_weights_on_another_server(
     hub.close_session()
     monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
     hub_server.elsewhere = "https://elsewhere.invalid/blob"
-    with pytest.raises(UserError, match=r"answers 403 Forbidden\): have the proxy allow elsewhere\.invalid, or"):
+    with pytest.raises(UserError, match=r"HTTPS_PROXY names cannot be used \(it answers 403 Forbidden\)"):
         pretrained.fetch_weights("gpt2")
     assert proxy.requests == ["CONNECT elsewhere.invalid:443"]
-
-
-def test_certificates_that_are_not_valid_today() -> None:
-    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_code, error.verify_message = 10, "certificate has expired"
-    cause, remedy = obstacle(error, "https://127.0.0.1:9") or ("", "")
-    assert cause == "the certificate is not valid today: certificate has expired"
-    assert remedy == "check the date of this machine"
 
 
 def test_other_errors_are_not_the_network_s() -> None:

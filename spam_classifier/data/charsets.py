@@ -3,12 +3,15 @@
 Labels mean what the WHATWG's Encoding Standard says: ``latin-1`` and ``ascii`` are windows-1252, ``gb2312`` is gb18030.
 """
 
+import binascii
 import codecs
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 
 import webencodings
+
+from spam_classifier.data.html_text import visible
 
 WESTERN = "windows-1252"
 LONGEST_LABEL = 100
@@ -48,6 +51,7 @@ OTHER_SCRIPTS = {
 }
 GUESSED_FROM = 2**16  # bytes
 ON_A_PAR = 0.7  # of the best confidence
+_ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bq])\?(.*?)\?=", re.I | re.S)
 _RUNS = re.compile(rb"[\x80-\xff]+")
 _LATIN_RUNS = re.compile(
     rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])|(?<=[A-Za-z])[\xc0-\xff]+|[\xc0-\xff]+(?=[A-Za-z])"
@@ -162,3 +166,40 @@ def _is_ascii(label: str | None) -> bool:
 def _replaced(raw: bytes, name: str) -> tuple[str, int]:
     text = _NO_CHARACTERS.sub("\ufffd", raw.decode(name, "replace"))
     return text, text.count("\ufffd")
+
+
+def header_text(value: str, charset: Callable[[], str | None]) -> tuple[str, int]:
+    """The text of a header, and how many characters of it are lost.
+
+    It may hold encoded words (RFC 2047) or, against the rules, raw bytes.
+
+    Args:
+        value: The header, with surrogates for its bytes beyond ASCII.
+        charset: Tells the charset of such bytes, if it is known.
+    """
+    pieces: list[tuple[bytes, str | None]] = []  # bytes and their charset; None where it is not stated
+    end, value = 0, re.sub(r"[\r\n]+", "", value)
+    for word in _ENCODED_WORD.finditer(value):
+        between = value[end : word.start()]
+        if not pieces or between.strip():
+            pieces.append((between.encode("utf-8", "surrogateescape"), None))
+        raw, label = word[3].encode("utf-8", "surrogateescape"), word[1].partition("*")[0]
+        content = binascii.a2b_qp(raw, header=True) if word[2] in "qQ" else base64_bytes(raw)
+        if pieces[-1][1] == label:  # a character may begin in one word and end in the next
+            content = pieces.pop()[0] + content
+        pieces.append((content, label))
+        end = word.end()
+    pieces.append((value[end:].encode("utf-8", "surrogateescape"), None))
+    texts = []
+    for content, label in pieces:
+        if label is None and not content.isascii():
+            label = charset()
+        texts.append(decoded(content, label))
+    return " ".join(visible("".join(text for text, _ in texts)).split()), sum(lost for _, lost in texts)
+
+
+def base64_bytes(raw: bytes) -> bytes:
+    """Decoded up to the first padding, whatever else is wrong with it."""
+    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", raw.partition(b"=")[0])
+    digits = digits[:-1] if len(digits) % 4 == 1 else digits
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))

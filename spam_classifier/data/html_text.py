@@ -7,24 +7,9 @@ from html.parser import HTMLParser
 from typing_extensions import override
 
 HIDDEN = {"script", "style", "title", "template"}
-LINES = {"address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "div", "dl"}
-LINES |= {
-    "dt",
-    "fieldset",
-    "figcaption",
-    "figure",
-    "footer",
-    "form",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hr",
-}
-LINES |= {"legend", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tr", "ul"}
+LINES = {"address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "div"}
+LINES |= {"dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6"}
+LINES |= {"header", "hr", "legend", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tr", "ul"}
 SPACES = {"img", "option", "td", "th"}
 EMPTY = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 # Elements whose end tag may be left out, and what ends them, but for the end of what they are in.

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from spam_classifier.data.charsets import decoded, guess
-from spam_classifier.data.encoded_words import base64_bytes, header_text
+from spam_classifier.data.charsets import base64_bytes, decoded, guess, header_text
 from spam_classifier.data.html_text import html_text, visible
 from spam_classifier.data.rows import Notes, Rejected, Row, checked_row
 
