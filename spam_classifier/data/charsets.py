@@ -172,10 +172,6 @@ def header_text(value: str, charset: Callable[[], str | None]) -> tuple[str, int
     """The text of a header, and how many characters of it are lost.
 
     It may hold encoded words (RFC 2047) or, against the rules, raw bytes.
-
-    Args:
-        value: The header, with surrogates for its bytes beyond ASCII.
-        charset: Tells the charset of such bytes, if it is known.
     """
     pieces: list[tuple[bytes, str | None]] = []  # bytes and their charset; None where it is not stated
     end, value = 0, re.sub(r"[\r\n]+", "", value)

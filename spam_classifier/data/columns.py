@@ -110,18 +110,7 @@ class Columns(NamedTuple):
 def find_columns(
     where: str, rows: Sequence[Sequence[str]], layout: Layout, *, headed: bool = False, tabs: bool = False
 ) -> Columns:
-    """Find the columns of a table from its first rows.
-
-    Args:
-        where: The table's name and the first row's line, for messages.
-        rows: The first rows, one at least.
-        layout: What the user says.
-        headed: Whether the first row is known to hold the names.
-        tabs: Whether tabs separate the fields: two of them are taken as in the SMS Spam Collection, a label and a text.
-
-    Raises:
-        UserError: The columns can't be told; says what to type.
-    """
+    """Find the columns of a table from its first rows."""
     found = named_columns(rows[0], layout) or _numbered_columns(rows, layout)
     if found is None and not headed:
         found = _columns_without_header(rows, layout, tabs)

@@ -92,9 +92,6 @@ def read_corpus(
         bad_rows: ``refuse`` a corpus with rows that can't be used, or ``skip`` them.
         cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
         flag: The flag that names the corpus, for messages.
-
-    Raises:
-        UserError: The corpus is missing or can't be read, has no messages, or has bad rows that are not skipped.
     """
     layout = replace(layout or Layout(), labelled=True, flags="--data.")
     found, digest = _found(corpus, cache_dir, flag), hashlib.sha256()

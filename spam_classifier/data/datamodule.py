@@ -213,11 +213,7 @@ class SpamDataModule(pl.LightningDataModule):
         return {flag: corpus for flag, corpus in named.items() if corpus is not None}
 
     def check_sources(self) -> None:
-        """Refuse paths that can't be read as a corpus; downloads nothing.
-
-        Raises:
-            UserError: Names the flag.
-        """
+        """Refuse paths that can't be read as a corpus; downloads nothing."""
         for flag, corpus in self._sources.items():
             if corpus != UCI:
                 fetch_corpus(corpus, self.cache_dir, flag=flag)
@@ -439,12 +435,7 @@ class SpamDataModule(pl.LightningDataModule):
         return self.each_once(TEST)
 
     def each_once(self, split_name: str, padded_length: int | None = None) -> BatchLoader:
-        """Every message of a split once: in order, or grouped by length if batches are padded to their longest.
-
-        Args:
-            split_name: One of ``splits``.
-            padded_length: Pad to this many tokens; default: as in training.
-        """
+        """Every message of a split once: in order, or grouped by length if batches are padded to their longest."""
         messages = self.encoded[split_name]
         by_length = self.padded_length is None
         order = LongestFirst(messages.lengths) if by_length else EpochOrder(len(messages), seed=None)

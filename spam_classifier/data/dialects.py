@@ -1,16 +1,20 @@
-"""How a table's fields are separated and quoted: found out from its first rows and, where they can't tell, from all."""
+"""The fields of a table's rows, read row by row, and how they are separated and quoted.
 
+That is found out from the first rows and, where they can't tell, from all.
+"""
+
+import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from spam_classifier.data.columns import Layout, named_columns
-from spam_classifier.data.fields import Dialect, Fields, read_fields, read_lines
 from spam_classifier.data.rows import Rejected, Source
 from spam_classifier.data.text_files import Encoding, opened_text
 
+PIECE = 2**16  # characters of an overlong line that are skipped at a time
 SAMPLE = 2**15  # characters at the start of a file
 SAMPLE_ROWS = 500
 LEAST_ROWS = 10  # that show a file to be unquoted
@@ -18,6 +22,107 @@ SEPARATORS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar"}
 SEPARATOR_LINE = re.compile(r""""?sep=(\t|[^\w\s"'\\\0])"?\r?\n""", re.IGNORECASE)  # Excel's own
 QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a whole field
 NEEDS_QUOTES = re.compile(r'["\t\r]')  # within the quotes: else no writer had to quote
+
+
+class Dialect(NamedTuple):
+    """How fields are separated and quoted."""
+
+    separator: str
+    quote: str | None = '"'  # None where quotes are text
+    escaped: bool = False  # whether a quote within a field has a backslash before it, instead of being doubled
+    skipped: int = 0  # lines before the first row
+
+    @property
+    def newline(self) -> str:
+        """How a text file has to be opened: only a line feed ends a row where nothing is quoted."""
+        return "\n" if self.quote is None else ""
+
+
+Fields = tuple[int, list[str]]  # the line a row starts on, and its fields; none in a blank line
+
+
+def read_fields(file: TextIO, dialect: Dialect, longest: int) -> Iterator[Fields | Rejected]:
+    """The rows of a file; blank lines are rows without fields."""
+    for _ in range(dialect.skipped):
+        file.readline()
+    return _plain_fields(file, dialect, longest) if dialect.quote is None else _quoted_fields(file, dialect, longest)
+
+
+def _plain_fields(file: TextIO, dialect: Dialect, longest: int) -> Iterator[Fields | Rejected]:
+    for line in read_lines(file, longest, start=1 + dialect.skipped):
+        yield line if isinstance(line, Rejected) else (line[0], line[1].split(dialect.separator) if line[1] else [])
+
+
+def read_lines(file: TextIO, longest: int, start: int = 1) -> Iterator[tuple[int, str] | Rejected]:
+    """The numbered lines without their ends. Only a line feed ends one: other separators are part of a text."""
+    number = start
+    while line := file.readline(longest + 1):
+        if len(line) <= longest:
+            yield number, line[:-1].removesuffix("\r") if line.endswith("\n") else line
+        else:
+            while line and not line.endswith("\n"):
+                line = file.readline(PIECE)
+            yield _too_long(number, longest)
+        number += 1
+
+
+def _too_long(place: int, longest: int) -> Rejected:
+    return Rejected(place, f"longer than {longest:,} characters", "cut its text, or delete it")
+
+
+class _TooLong(csv.Error):
+    pass
+
+
+class _RowLines:
+    """Lines for ``csv.reader``, which may join many into one row: counts them, and bounds what one row takes.
+
+    Attributes:
+        number: Lines so far.
+        room: Characters that are left to the row; its reader sets it for each.
+    """
+
+    def __init__(self, file: TextIO, longest: int, number: int) -> None:
+        self.file = file
+        self.number = number
+        self.room = self.longest = longest
+
+    def __iter__(self) -> "_RowLines":
+        return self
+
+    def __next__(self) -> str:
+        line = self.file.readline(self.longest + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.room -= len(line)
+        if self.room < 0:
+            while line and not line.endswith(("\n", "\r")):
+                line = self.file.readline(PIECE)
+            raise _TooLong
+        return line
+
+
+def _quoted_fields(file: TextIO, dialect: Dialect, longest: int) -> Iterator[Fields | Rejected]:
+    """After a row that is malformed, the next row starts on the next line."""
+    remedy = "put a text that holds quotes, separators or line breaks between quotes, and double each quote in it"
+    csv.field_size_limit(longest)  # its own is 128 KiB
+    lines = _RowLines(file, longest, dialect.skipped)
+    quote, escape = dialect.quote or '"', "\\" if dialect.escaped else None
+    reader = csv.reader(lines, strict=True, delimiter=dialect.separator, quotechar=quote, escapechar=escape)
+    while True:
+        place = lines.number + 1
+        lines.room = longest
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except _TooLong:
+            yield _too_long(place, longest)
+        except csv.Error as error:
+            yield Rejected(place, f"malformed ({error})", remedy)
+        else:
+            yield place, fields
 
 
 class Table(NamedTuple):
@@ -31,12 +136,6 @@ def find_dialect(source: Source, encoding: Encoding, suffix: str, layout: Layout
     """Find out how the fields of a table are separated and quoted, and read its first rows.
 
     Quotes in a file with tabs are text, as in the SMS Spam Collection, unless they are those of a writer that quotes.
-
-    Args:
-        source: The file.
-        encoding: Its encoding.
-        suffix: The ending of its name: .csv is tried with commas first, anything else with tabs.
-        layout: What the user says of its columns.
     """
     with source.open() as file:
         text = opened_text(file, encoding, newline="")

@@ -50,10 +50,6 @@ def fetch_collection(cache_dir: str | None = None) -> None:
     """Make sure that the verified ``SMSSpamCollection`` is in the cache directory.
 
     If it is not there, or wrong, it is taken from an archive placed there by hand, from the UCI or from the mirror.
-
-    Raises:
-        UserError: No source gives the right file, or the cache directory cannot be written. It names the certificate or
-            the proxy if that is the cause.
     """
     cache = cache_directory(cache_dir)
     member, archive = cache / MEMBER.name, cache / ARCHIVE_NAME
@@ -92,11 +88,7 @@ def read_collection(cache_dir: str | None = None) -> bytes:
 
 
 def read_archive(archive: Path | IO[bytes], source: str) -> bytes:
-    """The verified ``SMSSpamCollection`` of a zip archive. No other member is read, and no file is written.
-
-    Raises:
-        UserError: It is no zip archive, it is damaged, or it does not hold the expected file; names the ``source``.
-    """
+    """The verified ``SMSSpamCollection`` of a zip archive. No other member is read, and no file is written."""
     try:
         size = archive.stat().st_size if isinstance(archive, Path) else archive.seek(0, io.SEEK_END)
         if size > MOST_BYTES:

@@ -66,11 +66,7 @@ def folder_input(directory: Path, labels: Sequence[str] | None) -> Input:
 
 
 def folder_texts(directory: Path) -> Input:
-    """The messages of a directory, to be classified: as ``folder_input`` reads them, without classes.
-
-    Raises:
-        UserError: There are none.
-    """
+    """The messages of a directory, to be classified: as ``folder_input`` reads them, without classes."""
     with os.scandir(directory) as scanned:
         entries = sorted(scanned, key=lambda entry: entry.name)
     files = [file for entry in entries if not entry.name.startswith(".") for file in _files(entry)]

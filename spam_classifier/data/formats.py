@@ -19,16 +19,7 @@ START = 4096  # bytes that show a mail
 
 
 def open_messages(source: Source, suffix: str, layout: Layout) -> Input:
-    """The rows of a file.
-
-    Args:
-        source: The file.
-        suffix: The ending of its name, which tells the format; a file without one may be a table or a mail.
-        layout: What the user says of its columns and its encoding.
-
-    Raises:
-        UserError: It is empty, of another format, or its columns can't be told.
-    """
+    """The rows of a file."""
     mails = suffix in MAILS or (suffix not in TABLES and _starts_as_mail(source))
     if not mails:
         refuse_other_format(source.name, suffix)
@@ -55,11 +46,7 @@ def _starts_as_mail(source: Source) -> bool:
 
 
 def refuse_other_format(name: str, suffix: str) -> None:
-    """Refuse a file by the ending of its name, with the way to a format that can be read.
-
-    Raises:
-        UserError: Its first words are the file's name.
-    """
+    """Refuse a file by the ending of its name, with the way to a format that can be read."""
     if suffix in (*TABLES, *MAILS, ""):
         return
     lower = name.lower()

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from spam_classifier import hints
 from spam_classifier.data.columns import Layout, find_columns, listed, named_columns, say_columns
-from spam_classifier.data.fields import read_lines
+from spam_classifier.data.dialects import read_lines
 from spam_classifier.data.rows import (
     BLANK_ROWS,
     Input,
@@ -30,11 +30,7 @@ SHOWS_ARRAY = 100  # characters
 
 
 def json_lines(source: Source, layout: Layout) -> Input:
-    """A .jsonl: a JSON object on each line; values other than strings are taken as they are written.
-
-    Raises:
-        UserError: The first objects have no such members; the file is one array.
-    """
+    """A .jsonl: a JSON object on each line; values other than strings are taken as they are written."""
     remedy = 'write one object on each line, as in {"label": "ham", "text": "Hi"}'
     encoding, notes = said_encoding(source, layout.encoding, layout.flag("encoding"))
     _refuse_array(source, encoding)

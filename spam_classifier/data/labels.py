@@ -37,9 +37,6 @@ def one_spelling(
 
     Returns:
         The frames, and a sentence on each kind of change, with its number of messages.
-
-    Raises:
-        UserError: There are nearly as many classes as messages, or labels that differ only in case or white space.
     """
     coded = [pd.factorize(frame["label"]) for frame in frames]
     counts = [
@@ -67,13 +64,7 @@ def one_spelling(
 
 
 def refuse_swapped_columns(counts: Mapping[str, int], label_column: str, text_column: str) -> None:
-    """Refuse a corpus with more classes than half its messages: its labels are texts.
-
-    Args:
-        counts: Messages by label.
-        label_column: The column that was read as labels, as the flag takes it.
-        text_column: The column that was read as texts, likewise.
-    """
+    """Refuse a corpus with more classes than half its messages: its labels are texts."""
     messages = sum(counts.values())
     if len(counts) > max(MOST_CLASSES, messages / 2):
         flags = f"--data.label_column {_quoted(text_column)} --data.text_column {_quoted(label_column)}"

@@ -28,9 +28,6 @@ def parquet_table(source: Source, layout: Layout) -> Input:
     """The rows of a .parquet; a label may be a string, a number or a boolean.
 
     Labels that the ``datasets`` library wrote as numbers get the names that it keeps in the file.
-
-    Raises:
-        UserError: The file can't be read, lacks the columns, or they are of other types.
     """
     with _readable(source):
         with source.open() as opened, pa.parquet.ParquetFile(opened) as file:

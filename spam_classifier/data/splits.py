@@ -98,9 +98,6 @@ def split(
         seed: Of the shuffle.
         stratify: Cut each class by itself, so that all splits have the same shares of the classes.
         given: Validation or test splits that are not cut from the corpus, by name.
-
-    Raises:
-        UserError: The fractions are out of range, leave a split empty, or leave a class out of training.
     """
     given = given or {}
     cut = [name for name in SPLITS if name not in given]
@@ -182,16 +179,7 @@ def small_class_warnings(
     stratify: bool,
     given: Collection[str] = (),
 ) -> list[str]:
-    """Sentences on classes that leave too few messages, each with what to do.
-
-    Args:
-        corpus: The messages before they were balanced.
-        splits: What was made of them.
-        labels: The classes.
-        balance: How they were balanced.
-        stratify: Whether each class was split by itself.
-        given: The splits that were not cut from the corpus.
-    """
+    """Sentences on classes that leave too few messages, each with what to do."""
     warnings = []
     counts = corpus["label"].value_counts()
     kept = int(counts.min()) * len(counts)

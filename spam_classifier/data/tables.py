@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 from io import BufferedReader
 
 from spam_classifier.data.columns import Columns, Layout, find_columns, joined, listed, say_columns
-from spam_classifier.data.dialects import SEPARATORS, Table, find_dialect
-from spam_classifier.data.fields import Dialect, read_fields, read_lines
+from spam_classifier.data.dialects import SEPARATORS, Dialect, Table, find_dialect, read_fields, read_lines
 from spam_classifier.data.rows import (
     BLANK_ROWS,
     Input,
@@ -51,16 +50,7 @@ def text_lines(source: Source, encoding: Encoding, notes: Notes, flag: str) -> I
 
 
 def piped_lines(name: str, stream: BufferedReader, given: str | None) -> Input:
-    """A text on each line of a stream, which can be read only once.
-
-    Args:
-        name: What messages call it.
-        stream: The stream.
-        given: Its encoding as the user typed it; default: by its byte order mark, else UTF-8.
-
-    Raises:
-        UserError: The encoding is unknown.
-    """
+    """A text on each line of a stream, which can be read only once."""
     encoding = marked_encoding(stream.peek(4)) if given is None else named_encoding(given, "--encoding")
     return text_lines(Source(name, lambda: stream), encoding, Notes(), "--encoding")
 

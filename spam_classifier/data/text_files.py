@@ -53,16 +53,7 @@ def named_encoding(given: str, flag: str) -> Encoding:
 
 
 def find_encoding(source: Source, given: str | None, flag: str) -> Encoding:
-    """Find out how a file is encoded; reads it once, or twice if it is not UTF-8.
-
-    Args:
-        source: The file.
-        given: The encoding that the user named, if any.
-        flag: The flag for it.
-
-    Raises:
-        UserError: The given encoding is unknown or not that of the file.
-    """
+    """Find out how a file is encoded; reads it once, or twice if it is not UTF-8."""
     with source.open() as file:
         start = file.read(START)
     marked = marked_encoding(start)

@@ -86,9 +86,6 @@ class Tokenizer:
         separator: What it gives for ``<|endoftext|>``, which stands between texts.
         ids: The id of each place, int32; None if that is the place.
         padding: The id that pads.
-
-    Raises:
-        UserError: A byte has no token, or a merge no result of its own.
     """
 
     def __init__(self, vocabulary: Mapping[str, int], merges: Sequence[Sequence[str]]) -> None:
@@ -170,15 +167,7 @@ def tokenizer_of(kept: str | None) -> Tokenizer:
 
 
 def read_tokenizer(directory: Path, rows: int) -> str | None:
-    """The tokenizer in a checkpoint's directory as JSON, None if it is GPT-2's.
-
-    Args:
-        directory: Has ``tokenizer.json``, or ``vocab.json`` and ``merges.txt``.
-        rows: Embeddings of the checkpoint.
-
-    Raises:
-        UserError: It is missing, damaged, or another kind of tokenizer.
-    """
+    """The tokenizer in a checkpoint's directory as JSON, None if it is GPT-2's."""
     try:
         found = _read(directory, rows)
         if found is None:

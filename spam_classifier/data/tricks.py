@@ -180,11 +180,6 @@ def with_altered(messages: pd.DataFrame, share: float, seed: int) -> pd.DataFram
 
     The copies keep their labels, and each has one trick. Benign text is that of the other messages of the first class.
 
-    Args:
-        messages: Columns ``label`` and ``text``.
-        share: Copies for each message.
-        seed: Draws messages and tricks.
-
     Returns:
         The columns ``label``, ``text`` and ``trick``, which is "" for the messages themselves.
     """
