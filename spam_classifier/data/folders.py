@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from spam_classifier.data.charsets import MARKS, decoded, guess
-from spam_classifier.data.mailboxes import MAILBOXES, SUFFIXES, split_mails
-from spam_classifier.data.mails import COLUMNS, LONGEST_HEADER, looks_like_mail, mail_row
+from spam_classifier.data.mails import (
+    COLUMNS,
+    LONGEST_HEADER,
+    MAILBOXES,
+    SUFFIXES,
+    looks_like_mail,
+    mail_row,
+    split_mails,
+)
 from spam_classifier.data.rows import LONGEST, Input, Notes, Rejected, Row, Rows, checked_row, has_surrogate
 from spam_classifier.errors import UserError
 

@@ -5,9 +5,8 @@ from pathlib import PurePath
 from spam_classifier import hints
 from spam_classifier.data.columns import Layout
 from spam_classifier.data.json_lines import json_lines
-from spam_classifier.data.mailboxes import SUFFIXES as MAILS
-from spam_classifier.data.mailboxes import mail_input
-from spam_classifier.data.mails import looks_like_mail
+from spam_classifier.data.mails import SUFFIXES as MAILS
+from spam_classifier.data.mails import looks_like_mail, mail_input
 from spam_classifier.data.rows import Input, Source
 from spam_classifier.data.tables import delimited_table
 from spam_classifier.errors import UserError

@@ -1,16 +1,19 @@
-"""The text of an e-mail: its subject on a line, then the text that a mail program shows."""
+"""The mails of a file, and the text of each: its subject on a line, then the text that a mail program shows."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
 from email.message import Message
-from typing import NamedTuple
+from functools import partial
+from itertools import chain, pairwise
+from typing import IO, NamedTuple
 
 from typing_extensions import override
 
 from spam_classifier.data.charsets import base64_bytes, decoded, guess, header_text
 from spam_classifier.data.html_text import html_text, visible
-from spam_classifier.data.rows import Notes, Rejected, Row, checked_row
+from spam_classifier.data.rows import Input, Notes, Rejected, Row, Rows, Source, checked_row
 
 # The libraries' time grows with the square of the size, or the product of two of these:
 MOST_BYTES = 2**25
@@ -57,6 +60,13 @@ _PGP = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w.:-]+)", re.I)
 _LOST_BOUNDARY = re.compile(rb"^--([^\r\n\"\\]{1,200}?)[ \t]*\r?\ncontent-", re.I | re.M)
 _LOOKS_LIKE_HTML = re.compile(rb"\s*<(?:!doctype|html|head|body|table|div|p)\b", re.I)
+
+MAILBOXES = (".mbox", ".mbx")
+SUFFIXES = (".eml", *MAILBOXES)
+LONGEST_LINE = 2**16  # bytes read at once
+AT_ONCE = 2**20
+_HEADER_LINE = re.compile(rb">?From |[!-9;-~]+:")
+_QUOTED_LINE = re.compile(rb"^>(>*From )", re.M)
 
 
 class Mail(NamedTuple):
@@ -309,3 +319,59 @@ def _name(part: Message, kind: str) -> str:
         return "winmail.dat"
     name = "".join(letter for letter in name or kind if letter.isprintable())
     return f"attachment {name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + '...'}"
+
+
+def mail_input(source: Source) -> Input:
+    """The mails of a file. Each of a mailbox is a row, and its place is its number, from 1."""
+    notes = Notes()
+    with source.open() as file:
+        mails = split_mails(file)
+        only = next(mails, b"")
+        several = next(mails, None) is not None
+    column = "mail" if several else "file"
+    rows = _mailbox_rows(source, notes) if several else iter([mail_row(only, source.name, column, notes)])
+    return Input(source.name, column, [column, *COLUMNS], rows, None if several else 1, notes=notes)
+
+
+def _mailbox_rows(source: Source, notes: Notes) -> Rows:
+    with source.open() as file:
+        for number, mail in enumerate(split_mails(file), start=1):
+            yield mail_row(mail, number, "mail", notes)
+
+
+def split_mails(file: IO[bytes]) -> Iterator[bytes]:
+    """The mails of a file, one at a time; of one that is too large no more than ``read_mail`` needs to refuse it.
+
+    In a mailbox a line that begins with ``From `` precedes each mail, and lines of mails that begin so are quoted
+    with ``>``. Not all programs quote, so such a line counts if a header follows, and it names a time, an address or
+    just ``-``, as Mozilla's.
+    """
+    mark = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+    file.seek(mark)
+    head = file.read(AT_ONCE)
+    if not head.startswith(ENVELOPE_NAME):
+        yield head + file.read(MOST_BYTES + 1 - len(head))
+        return
+    if len(head) < AT_ONCE and b"\n" + ENVELOPE_NAME not in head:  # most often; the loop takes longer
+        yield _QUOTED_LINE.sub(rb"\1", head.partition(b"\n")[2])
+        return
+    file.seek(mark)
+    file.readline()
+    mail: list[bytes] = []
+    size, at_start = 0, True
+    lines = iter(partial(file.readline, LONGEST_LINE), b"")
+    for line, following in pairwise(chain(lines, [b""])):
+        if at_start and line.startswith(ENVELOPE_NAME) and ENVELOPE.match(line) and _HEADER_LINE.match(following):
+            yield _whole(mail)
+            mail, size = [], 0
+            continue
+        if size <= MOST_BYTES:
+            mail.append(_QUOTED_LINE.sub(rb"\1", line) if at_start and line.startswith(b">") else line)
+            size += len(line)
+        at_start = line.endswith(b"\n")
+    yield _whole(mail)
+
+
+def _whole(lines: list[bytes]) -> bytes:
+    """A mail without the blank line that separates it from the next one."""
+    return b"".join(lines[:-1] if lines and not lines[-1].strip(b"\r\n") else lines)

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_classifier.data.mailboxes import mail_input, split_mails
-from spam_classifier.data.mails import MOST_BYTES, read_mail
+from spam_classifier.data.mails import MOST_BYTES, mail_input, read_mail, split_mails
 from spam_classifier.data.rows import Input, Rejected, Source
 
 ENVELOPE = b"From a@example.com Mon Jan  1 10:00:00 2024\n"

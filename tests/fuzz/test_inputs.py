@@ -16,8 +16,7 @@ from spam_classifier.data.columns import Layout
 from spam_classifier.data.corpora import read_corpus
 from spam_classifier.data.folders import folder_input, folder_texts
 from spam_classifier.data.html_text import html_text
-from spam_classifier.data.mailboxes import mail_input
-from spam_classifier.data.mails import MailError, read_mail
+from spam_classifier.data.mails import MailError, mail_input, read_mail
 from spam_classifier.data.rows import Rejected, Row, Source
 from spam_classifier.judging.columns import csv_lines
 from spam_classifier.judging.inputs import open_input
