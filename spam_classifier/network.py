@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 CERTIFICATES = "SSL_CERT_FILE"
 OF_CONNECTIONS = {"ConnectError", "ConnectTimeout", "ProxyError"}  # of the hub's HTTP client
-OF_PROXY_SETTINGS = {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError", "ImportError"}
+OF_PROXY_SETTINGS = {"InvalidURL", "ImportError"}
 
 
 class Obstacle(NamedTuple):
@@ -41,7 +41,8 @@ def obstacle(error: BaseException, url: str) -> Obstacle | None:
             )
     setting = any(isinstance(one, ValueError) and "proxy" in str(one).lower() for one in errors)
     setting = setting or bool(names & OF_PROXY_SETTINGS)
-    if not (setting or names & OF_CONNECTIONS or any(isinstance(one, ssl.SSLError) for one in errors)):
+    connecting = bool(names & OF_CONNECTIONS) or any(isinstance(one, ssl.SSLError) for one in errors)
+    if not (setting or connecting):
         return None
     requested = next(filter(None, map(_requested, errors)), url)
     if proxy := _proxy_variable(requested, any_scheme=setting):
@@ -50,6 +51,8 @@ def obstacle(error: BaseException, url: str) -> Obstacle | None:
             f"correct the environment variable {proxy}, http://USER:PASSWORD@HOST:PORT, or remove it if no proxy is "
             "needed",
         )
+    if not connecting:
+        return None
     return Obstacle(
         f"cannot be reached ({_reason(errors)})",
         "check the network and run again or, if only a proxy leads out, set the environment variable HTTPS_PROXY to "
