@@ -157,7 +157,10 @@ ITS_CERTIFICATE = (
 
 
 def test_a_certificate_nobody_trusts(
-    certificate: Path, started: Callable[..., Server], refusals: Callable[[str], list[str]]
+    certificate: Path,
+    started: Callable[..., Server],
+    refusals: Callable[[str], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = started(certificate)
     messages = refusals(server.url)
@@ -165,11 +168,49 @@ def test_a_certificate_nobody_trusts(
         assert "the certificate is not trusted: " in message
         assert f"): {ITS_CERTIFICATE} or, if this machine has no certificates, install the package ca-c" in message
     assert server.connections == 3  # both addresses of the corpus and that of the weights, once each
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        hub.close_session()
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, str(certificate))
+            for message in refusals(server.url):
+                assert f"): set the environment variable SSL_CERT_FILE to {certificate}, too: {variable} is" in message
 
 
-@pytest.mark.parametrize("contents", [None, b""])
+def test_other_certificates_than_the_server_s(
+    certificate: Path,
+    started: Callable[..., Server],
+    refusals: Callable[[str], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    server = started(certificate)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    for message in refusals(server.url):
+        assert f", and SSL_CERT_DIR names {tmp_path}, which does not hold it): {ITS_CERTIFICATE}, or " in message
+    hub.close_session()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    localhost = refusals(server.url.replace("127.0.0.1", "localhost"))
+    for message in localhost:
+        assert "the certificate belongs to another server: " in message
+        assert "): sign in to this network with a browser, or set the environment variable HTTPS_PROXY" in message
+    other = tmp_path / "other.pem"
+    directory = tmp_path / "another"
+    directory.mkdir()
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other", "-keyout", "key.pem", "-out", other]
+    subprocess.run(["openssl", *made], cwd=directory, check=True, capture_output=True)
+    hub.close_session()
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    for message in refusals(server.url):
+        assert f"): add the proxy's certificate to {other}, the file that SSL_CERT_FILE names, or " in message
+
+
+@pytest.mark.parametrize(
+    ("contents", "fault"),
+    [(None, "which cannot be read (No such file or directory)"), (b"", "which holds no certificate")],
+)
 def test_a_file_of_certificates_that_cannot_be_used(
     contents: bytes | None,
+    fault: str,
     refusals: Callable[[str], list[str]],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -178,8 +219,8 @@ def test_a_file_of_certificates_that_cannot_be_used(
     if contents is not None:
         path.write_bytes(contents)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    cause = f"SSL_CERT_FILE names {path}, which holds no certificate"
-    assert_said(refusals("https://127.0.0.1:9"), cause, f"{ITS_CERTIFICATE}, or remove it")
+    remedy = "set the environment variable SSL_CERT_FILE to a .pem file of certificates, or remove it"
+    assert_said(refusals("https://127.0.0.1:9"), f"SSL_CERT_FILE names {path}, {fault}", remedy)
 
 
 def closed_port() -> int:
@@ -187,58 +228,81 @@ def closed_port() -> int:
         return server.getsockname()[1]
 
 
-def assert_names_proxy(messages: list[str], variable: str, reason: str = "") -> None:
-    for message in messages:
-        assert f"the proxy that {variable} names cannot be used ({reason}" in message
-        assert f"): correct the environment variable {variable}, http://USER:PASSWORD@HOST:PORT, or remove" in message
-
-
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_that_is_not_there(
     variable: str, refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, f"http://user:secret@127.0.0.1:{closed_port()}/")
-    assert_names_proxy(refusals("https://127.0.0.1:9"), variable.upper() if os.name == "nt" else variable)
+    address = f"127.0.0.1:{closed_port()}"
+    monkeypatch.setenv(variable, f"http://user:secret@{address}/")
+    if os.name == "nt":  # where variables have no case
+        variable = variable.upper()
+    cause = f"the proxy {address}, which {variable} names, cannot be reached ("
+    for message in refusals("https://127.0.0.1:9"):
+        assert cause in message
+        assert f"): correct the environment variable {variable}, or remove it if no proxy is needed, or" in message
 
 
-@pytest.mark.parametrize(("status", "answer"), [(407, "407 Proxy Authentication Required"), (403, "403 Forbidden")])
+@pytest.mark.parametrize(
+    ("status", "user", "answer", "remedy"),
+    [
+        (407, "", "407 Proxy Authentication Required", "set {} to http://USER:PASSWORD@{}"),
+        (407, "user:secret@", "407 Proxy Authentication Required", "correct user and password in {}"),
+        (403, "user:secret@", "403 Forbidden", "have the proxy allow 127.0.0.1, or name another in {}"),
+    ],
+)
 def test_a_proxy_that_refuses(
     status: int,
+    user: str,
     answer: str,
+    remedy: str,
     started: Callable[..., Server],
     refusals: Callable[[str], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy = started(refuses=status)
-    monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@{proxy.address}")
-    assert_names_proxy(refusals("https://127.0.0.1:9"), "HTTPS_PROXY", f"it answers {answer})")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{user}{proxy.address}")
+    cause = f"the proxy {proxy.address}, which HTTPS_PROXY names, answers {answer}"
+    remedy = remedy.format("the environment variable HTTPS_PROXY", proxy.address)
+    assert_said(refusals("https://127.0.0.1:9"), cause, remedy)
     assert proxy.requests == ["CONNECT 127.0.0.1:9"] * 3
 
 
-def test_no_encryption(
+def test_a_proxy_without_encryption(
     started: Callable[..., Server], refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = started()
     for message in refusals(server.url.replace("http", "https")):
-        assert "cannot be reached (" in message
+        assert "no encrypted connection (" in message
+        assert "): sign in to this network with a browser, or set the environment variable HTTPS_PROXY" in message
     hub.close_session()
     monkeypatch.setenv("HTTPS_PROXY", f"https://user:secret@{server.address}")
-    assert_names_proxy(refusals("https://127.0.0.1:9"), "HTTPS_PROXY")
+    assert_said(
+        refusals("https://127.0.0.1:9"),
+        f"the proxy {server.address}, which HTTPS_PROXY names, gives no encrypted connection",
+        f"write http://{server.address} in the environment variable HTTPS_PROXY if the proxy itself is not encrypted",
+    )
 
 
-@pytest.mark.parametrize("address", ["http://user:sec:ret@127.0.0.1:secret", "ftp://user:secret@127.0.0.1:9"])
+@pytest.mark.parametrize(
+    "address", ["http://user:sec:ret@127.0.0.1:secret", "ftp://user:secret@127.0.0.1:9", "http://"]
+)
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"])
 def test_an_address_that_is_no_proxy_s(
     variable: str, address: str, refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, address)
-    assert_names_proxy(refusals("https://127.0.0.1:9"), variable)
+    assert_said(
+        refusals("https://127.0.0.1:9"),
+        f"{variable} does not name a proxy as http://HOST:PORT",
+        f"correct the environment variable {variable}, or remove it if no proxy is needed",
+    )
 
 
 def test_a_socks_proxy(refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@127.0.0.1:9")
-    assert_names_proxy(refusals("https://127.0.0.1:9"), "ALL_PROXY")
+    cause = "the proxy 127.0.0.1:9, which ALL_PROXY names, needs the package socksio"
+    assert_said(refusals("https://127.0.0.1:9"), cause, "install it: python -m pip install socksio")
 
 
 def test_no_network(refusals: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,9 +338,17 @@ def test_weights_on_another_server(
     hub.close_session()
     monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
     hub_server.elsewhere = "https://elsewhere.invalid/blob"
-    with pytest.raises(UserError, match=r"HTTPS_PROXY names cannot be used \(it answers 403 Forbidden\)"):
+    with pytest.raises(UserError, match=r"answers 403 Forbidden\): have the proxy allow elsewhere\.invalid, or"):
         pretrained.fetch_weights("gpt2")
     assert proxy.requests == ["CONNECT elsewhere.invalid:443"]
+
+
+def test_certificates_that_are_not_valid_today() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = 10, "certificate has expired"
+    cause, remedy = obstacle(error, "https://127.0.0.1:9") or ("", "")
+    assert cause == "the certificate is not valid today: certificate has expired"
+    assert remedy == "check the date of this machine"
 
 
 def test_other_errors_are_not_the_network_s() -> None:
