@@ -146,7 +146,9 @@ def find_dialect(source: Source, encoding: Encoding, suffix: str, layout: Layout
     separators = [line[1]] if line else sorted(SEPARATORS, key=lambda separator: separator != first)
     tables: list[tuple[tuple[bool, float], Table]] = []
     for separator in separators:
-        for quote in ('"', None):
+        for quote in ('"', "'", None):
+            if quote == "'" and (separator == "\t" or f"{separator}'" not in start):
+                continue
             table, share = _sampled(Dialect(separator, quote, skipped=int(line is not None)), start, whole)
             if quote is None and separator != "\t" and not _is_unquoted(table, share):
                 continue
@@ -186,7 +188,7 @@ def fits(fields: Sequence[str], names: Sequence[str]) -> bool:
 def _with_quotes(table: Table, source: Source, encoding: Encoding, start: str, whole: bool) -> Table:
     """The table as it is quoted in the whole file, where its first rows can't tell."""
     dialect = table.dialect
-    if not table.rows or (dialect.quote is None and dialect.separator != "\t"):
+    if not table.rows or dialect.quote == "'" or (dialect.quote is None and dialect.separator != "\t"):
         return table
     names = table.rows[0][1]
     if dialect.separator == "\t":

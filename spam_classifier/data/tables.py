@@ -77,7 +77,7 @@ def delimited_table(source: Source, suffix: str, layout: Layout) -> Input:
         notes.assume(f"fields separated by {SEPARATORS.get(dialect.separator, repr(dialect.separator))}")
     if dialect.escaped:
         notes.assume("quotes escaped by backslashes")
-    if dialect.separator == "\t" and dialect.quote:
+    if dialect.quote == "'" or (dialect.separator == "\t" and dialect.quote):
         notes.assume(f"texts quoted by {dialect.quote}")
     say_columns(notes, names, columns, layout)
     if not columns.header:

@@ -8,8 +8,10 @@ from spam_classifier.data.charsets import codec, guess
 from spam_classifier.data.rows import Notes, Rejected, Source
 from spam_classifier.errors import UserError
 
-MARKS = (
+MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8", "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32", "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32", "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16", "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "utf-16"),
 )
@@ -87,7 +89,7 @@ def find_encoding(source: Source, given: str | None, flag: str) -> Encoding:
 
 
 def _whole(source: Source, encoding: Encoding) -> Encoding:
-    """The surveyed encoding; refuses a damaged UTF-16, of which no later line can be trusted."""
+    """The surveyed encoding; refuses a damaged UTF-16 or UTF-32, of which no later line can be trusted."""
     found = _surveyed(source, encoding) or _surveyed(source, encoding._replace(damaged=True), errors=_errors(encoding))
     if found is None:
         raise UserError(f"{source.name} begins as {encoding.name.upper()} and is damaged: write or copy it again")
