@@ -5,7 +5,7 @@ GPT-2's own is None in place of the JSON.
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -111,12 +111,19 @@ class Tokenizer:
     def gpt2(cls) -> "Tokenizer":
         """GPT-2's own."""
         own = cls.__new__(cls)
-        directory = vocabulary_directory()
-        own.vocabulary = json.loads((directory / "encoder.json").read_text(encoding="utf-8"))
-        lines = (directory / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]  # after a line with the version
-        own.merges = [tuple(line.split(" ")) for line in lines]
         own.encoding, own.separator, own.ids, own.padding = gpt2_tokenizer(), PADDING_ID, None, PADDING_ID
         return own
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """Id of each token, special ones included; GPT-2's is read when it is asked for, as encoding needs none."""
+        return json.loads((vocabulary_directory() / "encoder.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def merges(self) -> list[tuple[str, ...]]:
+        """Pairs of tokens, the first merged first; GPT-2's are read when they are asked for."""
+        lines = (vocabulary_directory() / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]  # after a version
+        return [tuple(line.split(" ")) for line in lines]
 
     @property
     def text_makes_padding(self) -> bool:
