@@ -9,6 +9,7 @@ import torch
 
 from spam_classifier import hints
 from spam_classifier.comparing.baselines import predict_baselines
+from spam_classifier.comparing.table import GPT2
 from spam_classifier.data import tricks
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError
@@ -21,7 +22,6 @@ from spam_classifier.inference.classifier import Classifier
 from spam_classifier.runs.find import read_settings
 from spam_classifier.runs.metrics import update_metrics
 
-GPT2 = "GPT-2"
 UNTOUCHED = "no trick"
 ROBUSTNESS_FILE = "robustness.csv"
 EXAMPLE = 80  # characters of a message that shows in a line what is altered

@@ -186,10 +186,10 @@ def with_altered(messages: pd.DataFrame, share: float, seed: int) -> pd.DataFram
     draw = random.Random(f"augment {seed}")
     benign = messages.loc[messages["label"] == sorted(messages["label"].unique())[0], "text"].tolist()
     tricks = [*{**OF_TEXT, **with_benign_text(benign)}.items()]
-    rows = list(range(len(messages))) * math.ceil(share)
+    rows = [*zip(messages["label"], messages["text"], strict=True)] * math.ceil(share)
     copies = []
-    for row in draw.sample(rows, round(share * len(messages))):
-        (name, trick), (label, text) = draw.choice(tricks), messages[["label", "text"]].iloc[row]
+    for label, text in draw.sample(rows, round(share * len(messages))):
+        name, trick = draw.choice(tricks)
         copies.append({"label": label, "text": trick(text, draw), "trick": name})
     return pd.concat([messages.assign(trick=""), pd.DataFrame(copies)], ignore_index=True)
 
