@@ -43,8 +43,8 @@ class Place(StrEnum):
 def place_for(size: int, *, gpu_free: int, memory: float, disk: float) -> Place | None:
     """Where to keep hidden states of this many bytes: the fastest place with room for them, if any has.
 
-    ``gpu_free`` bytes are free on the network's GPU, of which the training needs some; the others are what is left of
-    the budgets.
+    ``gpu_free`` is the number of free bytes on the network's GPU: half of them stay free for the training. ``memory``
+    and ``disk`` are the bytes left of the two budgets.
     """
     if size < gpu_free / 2:
         return Place.GPU
