@@ -11,7 +11,7 @@ quickstart: $(VENV)/.installed  ## Set up, then train and test on the embedded s
 	$(BIN)/python -m spam_classifier.train fit --config configs/quickstart.yaml
 	$(BIN)/python -m spam_classifier.train test
 
-test: $(VENV)/.installed-dev  ## Set up, then run the tests: four minutes on two cores
+test: $(VENV)/.installed-dev  ## Set up, then run the tests: five minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not ci"
 
 test-all: $(VENV)/.installed-dev  ## Also run exhaustive matrices, repeated kills and the benchmark scripts
