@@ -1,18 +1,14 @@
-"""Classify a large file with ``spam_classifier.predict``: rows per second, memory, and a kill half-way.
+"""Classify a large file with ``spam_classifier.predict``: rows per second and memory.
 
     python benchmarks/predict.py
     python benchmarks/predict.py --rows 20000    # a minute
 
 Writes two CSVs of messages as benchmarks/corpus.py does, one of --rows rows and one of a tenth of that, trains a small
-GPT-2 for a few steps, and classifies each file in a new process. Then the large one is classified again, killed
-half-way, resumed, and compared with the first output.
+GPT-2 for a few steps, and classifies each file in a new process.
 """
 
 import argparse
 import csv
-import json
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +19,6 @@ from corpus import peak_mib, write_corpus
 from own_process import in_own_process
 
 from spam_classifier import SpamClassifier, SpamDataModule
-from spam_classifier.files import file_sha256
 
 
 def train(corpus: Path, checkpoint: Path) -> None:
@@ -48,21 +43,6 @@ def rows_of(path: Path) -> int:
         return sum(1 for _ in csv.reader(file)) - 1
 
 
-def killed_half_way(command: list[str], output: Path, rows: int) -> int:
-    """Run a command and kill it half-way; returns the number of rows it had written to disk."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    state = output.with_name(f"{output.name}.incomplete.json")
-    done = 0
-    while done < rows / 2:
-        if process.poll() is not None:
-            raise SystemExit("it ended before the kill: give more --rows")
-        time.sleep(0.01)
-        done = json.loads(state.read_text())["tally"][0] if state.exists() else 0
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return json.loads(state.read_text())["tally"][0]
-
-
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,13 +62,6 @@ def main() -> None:
             taken = in_own_process(classify, [*flags, str(output)])
             figures = f"{taken['seconds']:.1f} | {rows / taken['seconds']:,.0f} | {taken['peak']:,.0f}"
             print(f"| {rows_of(corpus):,} | {rows_of(output):,} | {figures} |", flush=True)
-        again = directory / "again.csv"
-        command = [sys.executable, "-m", "spam_classifier.predict", *flags, str(again)]
-        kept = killed_half_way(command, again, rows)
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        same = "the same file" if file_sha256(again) == file_sha256(output) else "another file"
-        print(f"\nkilled with {kept:,} rows on disk, resumed: {same} (SHA-256 {file_sha256(again)[:16]})")
-        sys.exit(same != "the same file")
 
 
 if __name__ == "__main__":

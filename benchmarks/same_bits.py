@@ -4,7 +4,7 @@
     python benchmarks/same_bits.py --corpus sms+spam+collection.zip --layers 4 --width 128
 
 Each message of the corpus is classified by itself. Then all are classified again: in 100 companies of random messages
-in random order, by ``predict`` with one process and with two, and by the server over 64 connections. The weights are
+in random order, by ``predict``, and by the server over 64 connections. The weights are
 random, trained for a few steps. It ends with status 1 if any probability differs.
 """
 
@@ -58,13 +58,13 @@ def in_companies(classifier: Classifier, texts: Sequence[str]) -> list[float]:
     return found
 
 
-def by_predict(checkpoint: Path, texts: Sequence[str], devices: int, directory: Path) -> list[float]:
+def by_predict(checkpoint: Path, texts: Sequence[str], directory: Path) -> list[float]:
     """What ``predict`` writes."""
-    table, labels = directory / "texts.csv", directory / f"labels_{devices}.csv"
+    table, labels = directory / "texts.csv", directory / "labels.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text"], *([text] for text in texts)])
     command = [sys.executable, "-m", "spam_classifier.predict", "--ckpt_path", checkpoint, "--input", table]
-    command += ["--output", labels, "--accelerator", "cpu", "--devices", devices]
+    command += ["--output", labels, "--accelerator", "cpu"]
     subprocess.run([str(word) for word in command], check=True, stderr=subprocess.DEVNULL)
     with labels.open(newline="", encoding="utf-8") as file:
         return [float(row["probability"]) for row in csv.DictReader(file)]
@@ -95,8 +95,7 @@ def main() -> None:
         alone = [classifier.predict([text])[0].probability for text in texts]
         ways = {
             f"in {COMPANIES} companies": lambda: in_companies(classifier, texts),
-            "predict, one process": lambda: by_predict(checkpoint, texts, 1, directory),
-            "predict, two processes": lambda: by_predict(checkpoint, texts, 2, directory),
+            "by predict": lambda: by_predict(checkpoint, texts, directory),
             f"server, {CONNECTIONS} connections": lambda: by_server(checkpoint, texts),
         }
         print(f"PyTorch {versions()['torch']}, {torch.backends.cpu.get_cpu_capability()}\n")

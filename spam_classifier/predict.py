@@ -1,7 +1,6 @@
 """Classify texts, files and e-mails: ``python -m spam_classifier.predict "text" ...``."""
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
@@ -16,9 +15,7 @@ from spam_classifier.runs.find import find_checkpoint, run_directory
 if TYPE_CHECKING:
     from spam_classifier.data.rows import Input
     from spam_classifier.inference.classifier import Classifier
-    from spam_classifier.judging.judge import Group
     from spam_classifier.judging.output import Tally
-    from spam_classifier.training.processes import Launched
 
 DESCRIPTION = """Classify texts with a trained run.
 
@@ -34,13 +31,11 @@ EXAMPLES = """examples:
   %(prog)s --input tickets.jsonl --text_column body --output labels.jsonl
   %(prog)s --input mails --threshold 0.9
   %(prog)s --input messages.csv --abstain 99%%
-  %(prog)s --input messages.csv --output labels.csv --accelerator cpu --devices 2
 
-Files of any size are read in chunks. The output is written as FILE.incomplete and renamed when complete. After a kill
-or Ctrl-C the same command goes on from there (a .parquet starts again, with --overwrite, and so do typed or piped
-texts). Rows that can't be classified (another number of fields than the header, no text) are reported and listed in
-FILE.rejected.csv; the others are classified. Encoding, separator and columns of a file are found out, and told unless
-they are the usual ones.
+Files of any size are read in chunks. The output is written as FILE.incomplete and renamed when complete. Rows that
+can't be classified (another number of fields than the header, no text) are reported and listed in FILE.rejected.csv;
+the others are classified. Encoding, separator and columns of a file are found out, and told unless they are the usual
+ones.
 
 In a .csv, strings are quoted and otherwise unchanged. It has the separator of the input, and a byte order mark where
 Excel needs one. Spreadsheets take cells that start with = + - or @ for formulas: import such columns as text."""
@@ -68,9 +63,7 @@ def parse() -> argparse.Namespace:
         metavar="NAME",
         help="the encoding of a text file (default: by its byte order mark, else UTF-8, else guessed)",
     )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="a .csv, .jsonl or .parquet to write (default: print)"
-    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="a .csv or .jsonl to write (default: print)")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first row that can't be classified, with status 1"
@@ -83,13 +76,6 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--abstain", type=abstain, metavar="P", help=ABSTAIN)
     add_classifier_flags(parser)
-    parser.add_argument(
-        "--devices",
-        type=int,
-        default=1,
-        metavar="N",
-        help="how many GPUs, or processes on CPUs, share the work (default: 1); the numbers are the same",
-    )
     arguments = parser.parse_args()
     if arguments.text_column is not None and arguments.input is None:
         parser.error("--text_column has no effect without an --input")
@@ -109,60 +95,22 @@ def main() -> None:
     with one_line_errors():
         if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
             raise UserError(f"--threshold {arguments.threshold}: give a probability, from 0 to 1")
-        with importing():
-            from spam_classifier.training.processes import ending_together
         try:
-            with ending_together("the same command goes on, if it can") as launched:
-                group = _group(arguments.accelerator, arguments.devices, launched)
-                _run(arguments, group)
-                if group.world_size > 1:
-                    from torch.distributed import destroy_process_group
-
-                    destroy_process_group()
+            _run(arguments)
         except BrokenPipeError:  # the reader of the output has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _group(accelerator: str, devices: int, launched: "Launched") -> "Group":
-    """The processes that share the work; Lightning is imported only if there are several."""
+def _run(arguments: argparse.Namespace) -> None:
     with importing():
         import torch
 
-        from spam_classifier.inference.classifier import chosen_device
-        from spam_classifier.judging.judge import OneProcess
-
-        if devices == 1 and "LOCAL_RANK" not in os.environ:
-            return OneProcess(torch.device(chosen_device(accelerator)))
-        from lightning.fabric import Fabric
-        from lightning.fabric.utilities.exceptions import MisconfigurationException
-    for name in ("lightning.fabric", "lightning.pytorch"):  # they announce every process
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        fabric = Fabric(accelerator=accelerator, devices=devices)
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise UserError(
-            f"--accelerator {accelerator} --devices {devices}: {error} (leave both out to use what this machine has)"
-        ) from error
-    launched.watch(fabric.strategy)
-    fabric.launch()
-    return fabric
-
-
-def _run(arguments: argparse.Namespace, group: "Group") -> None:
-    with importing():
-        from spam_classifier.files import file_sha256
-        from spam_classifier.inference.classifier import load_classifier
-        from spam_classifier.judging import judge as judging
+        from spam_classifier.inference.classifier import chosen_device, load_classifier
+        from spam_classifier.judging.judge import judge
         from spam_classifier.judging.output import Output, check_output
         from spam_classifier.judging.screen import Screen
         from spam_classifier.models.packed_blocks import slow_precision
-    output, device = arguments.output, str(group.device)
-    if group.global_rank:
-        path = find_checkpoint(arguments.ckpt_path, arguments.root)
-        judging.help_to_judge(
-            group, load_classifier(path, device, arguments.precision, windows=arguments.windows, take_over=True)
-        )
-        return
+    output, device = arguments.output, chosen_device(arguments.accelerator)
     if output:
         check_output(output, arguments.input, arguments.overwrite)
     checkpoint = find_checkpoint(arguments.ckpt_path, arguments.root)
@@ -170,7 +118,7 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
     told = source.notes.line()
     if told:
         _note(escape_control(f"note: {source.name}: {told}"))
-    if slow := slow_precision(arguments.precision, group.device):
+    if slow := slow_precision(arguments.precision, torch.device(device)):
         _note(f"note: {slow}")
     classifier = load_classifier(checkpoint, device, arguments.precision, windows=arguments.windows, take_over=True)
     classifier.check_threshold(arguments.threshold)
@@ -181,29 +129,10 @@ def _run(arguments: argparse.Namespace, group: "Group") -> None:
         _note(f"note: {told}")
     sink: Output | Screen
     if output:
-        settings = {
-            "checkpoint": file_sha256(checkpoint),
-            "threshold": arguments.threshold,
-            "abstain": least,
-            "text_column": arguments.text_column,
-            "encoding": arguments.encoding,
-            "device": group.device.type,
-            "precision": arguments.precision,
-            "windows": arguments.windows,
-            "chunk_rows": judging.CHUNK_ROWS,
-            "probability": "second class of two",  # earlier versions wrote that of the label
-        }
-        sink = Output(output, source, classifier.labels, settings, arguments.overwrite)
-        if sink.tally.read:
-            _note(f"going on with {sink.incomplete} after {source.unit} number {sink.tally.read:,}")
+        sink = Output(output, source, classifier.labels)
     else:
         sink = Screen(sys.stdout, classifier.labels, abstains=least is not None)
-    try:
-        tally = judging.judge(group, classifier, source, sink, arguments.threshold, least, strict=arguments.strict)
-    except KeyboardInterrupt:
-        if isinstance(sink, Output) and sink.resumable and sink.tally.read:
-            _note(f"{sink.tally.read:,} rows are in {sink.incomplete}: the same command goes on from there")
-        raise
+    tally = judge(classifier, source, sink, arguments.threshold, least, strict=arguments.strict)
     _summarize(tally, source, classifier, output)
 
 

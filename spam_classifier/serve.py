@@ -30,7 +30,7 @@ EXAMPLES = """examples:
   curl http://127.0.0.1:8000/health
 
 Ctrl-C and SIGTERM answer pending requests, then end the server."""
-PASSED_ON = ["allow_origin", "root_path", "metrics"]  # to the service
+PASSED_ON = ["allow_origin", "metrics"]  # to the service
 KEY_VARIABLE = "SPAM_CLASSIFIER_API_KEY"
 HOST = r"([a-z0-9._-]+|\[[0-9a-f:.]+\])"  # as in a Host header: an IPv6 address has brackets
 LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]"]
@@ -63,14 +63,6 @@ def origin(value: str) -> str:
     return own
 
 
-def prefix(value: str) -> str:
-    """A prefix of addresses, with a slash before and none after it."""
-    path = "/" + value.strip("/")
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
-        raise argparse.ArgumentTypeError(f"{value!r} is not a prefix of addresses: give one as in /spam")
-    return path
-
-
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = CommandLine("serve", description=DESCRIPTION, epilog=EXAMPLES)
@@ -94,12 +86,6 @@ def parse() -> argparse.Namespace:
         type=origin,
         metavar="ORIGIN",
         help="another site whose pages may use the API, as in https://app.example.com; may be repeated (default: none)",
-    )
-    parser.add_argument(
-        "--root_path",
-        type=prefix,
-        metavar="PATH",
-        help="prefix of the addresses, as in /spam; a proxy that removes it needs no flag (default: none)",
     )
     parser.add_argument("--metrics", action="store_true", help="answer Prometheus at /metrics")
     for name, (default, unit, meaning) in LIMITS.items():

@@ -1,13 +1,10 @@
 """``python -m spam_classifier.predict``: each row that goes in comes out labelled or rejected, whatever happens."""
 
 import csv
-import filecmp
 import io
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
-from filelock import FileLock
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.rows import Input, Rejected, Row, checked_row
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.judging import judge as judging
@@ -53,34 +47,6 @@ def predict(classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(judging, "CHUNK_ROWS", 8)
     return partial(call, main, "--ckpt_path", classifier.checkpoint, "--accelerator", "cpu")
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing expects it."""
-
-
-@pytest.fixture
-def killed(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
-    """Run the command and kill it after n chunks; the list that is returned gets the sizes of later runs' chunks."""
-    original = Classifier.probabilities_of
-
-    def run(chunks: int, *arguments: str, **options: bytes) -> list[int]:
-        sizes: list[int] = []
-
-        def probabilities_of(self: Classifier, messages: EncodedMessages, *share: int) -> torch.Tensor:
-            if len(sizes) == chunks:
-                raise Killed
-            sizes.append(len(messages))
-            return original(self, messages, *share)
-
-        monkeypatch.setattr(Classifier, "probabilities_of", probabilities_of)
-        with pytest.raises(Killed):
-            predict(*arguments, **options)
-        chunks = 99
-        sizes.clear()
-        return sizes
-
-    return run
 
 
 def write_csv(texts: Sequence[str] = TEXTS) -> None:
@@ -135,7 +101,7 @@ def write_table(suffix: str) -> list[str]:
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt"])
 def test_every_format(predict: Callable, classifier: Classifier, suffix: str) -> None:
     texts = write_table(suffix)
-    for output in ("out.csv", "out.jsonl", "out.parquet"):
+    for output in ("out.csv", "out.jsonl"):
         done = predict("--input", f"in{suffix}", "--output", output)
         assert done.code == 0, done.err
         assert f"rows in: {len(texts)} = {len(texts)} classified, into {output} + 0 rejected" in done.err
@@ -267,8 +233,10 @@ def test_columns_are_copied_unchanged(predict: Callable) -> None:
     frame = pd.DataFrame({"id": [1, None], "text": ["a", "b"], "l": [[1]] * 2, "kind": pd.Categorical(["x", "y"])})
     frame["day"] = pd.to_datetime("2020-01-02")
     frame.to_parquet("in.parquet")
-    assert predict("--input", "in.parquet", "--output", "out.parquet").code == 0
-    pd.testing.assert_frame_equal(pd.read_parquet("out.parquet")[frame.columns], frame, check_dtype=False)
+    assert predict("--input", "in.parquet", "--output", "of_parquet.jsonl").code == 0
+    (first, second) = read_rows("of_parquet.jsonl")
+    assert [first[name] for name in frame.columns] == [1.0, "a", [1], "x", "2020-01-02 00:00:00"]
+    assert second["id"] is None
     Path("in.tsv").write_text("ham\thello\nspam\twin\n")  # without a header: as in training
     assert predict("--input", "in.tsv", "--output", "out.csv", "--overwrite").code == 0
     assert [row[:2] for row in read_csv("out.csv")] == [["label", "text"], ["ham", "hello"], ["spam", "win"]]
@@ -304,7 +272,7 @@ def test_wide_characters_count_twice() -> None:
 
 
 def classify(source: Input, classifier: Classifier, sink: Screen) -> None:
-    judging.judge(judging.OneProcess(torch.device("cpu")), classifier, source, sink)
+    judging.judge(classifier, source, sink)
 
 
 def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,160 +286,36 @@ def test_table_on_a_terminal(classifier: Classifier, monkeypatch: pytest.MonkeyP
     assert max(map(len, lines)) < 60
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_killed_run_goes_on(predict: Callable, killed: Callable, suffix: str) -> None:
-    write_csv(MIXED)
-    output, rejected = Path(f"out{suffix}"), Path(f"out{suffix}.rejected.csv")
-    assert predict("--input", "in.csv", "--output", f"whole{suffix}").code == 0
-    command = ["--input", "in.csv", "--output", str(output)]
-    sizes = killed(3, *command)
-    assert names() == names("out*")
-    for path in (output, rejected):
-        with Path(f"{path}.incomplete").open("ab") as file:
-            file.write(b"99,")  # as a kill in the middle of a chunk leaves it
-    done = predict(*command)
-    assert done.code == 0
-    assert f"going on with {output}.incomplete after line number 24" in done.err
-    assert sum(sizes) == len(TEXTS) - 24 - 1  # one more is blank
-    assert f"rows in: {len(TEXTS)} = {len(TEXTS) - 3} classified" in done.err
-    assert output.read_bytes() == Path(f"whole{suffix}").read_bytes()
-    assert rejected.read_bytes() == Path(f"whole{suffix}.rejected.csv").read_bytes()
-    assert names() == set()
-
-
-def test_killed_before_the_first_chunk_or_while_finishing(
-    predict: Callable, killed: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_csv(MIXED)
-    assert predict("--input", "in.csv", "--output", "whole.csv").code == 0
-    killed(0, *COMMAND)
-    assert names() == set()
-    replace = Path.replace
-
-    def stop(path: Path, target: Path) -> Path:
-        if target.name == "out.csv":
-            raise Killed
-        return replace(path, target)
-
-    monkeypatch.setattr(Path, "replace", stop)
-    sizes = killed(99, *COMMAND)
-    assert Path("out.csv.rejected.csv").exists()
-    monkeypatch.setattr(Path, "replace", replace)
-    assert predict(*COMMAND).code == 0
-    assert sizes == []
-    for name in ("out.csv", "out.csv.rejected.csv"):
-        assert Path(name).read_bytes() == Path(name.replace("out", "whole")).read_bytes()
-    assert names() == set()
-
-
-def other_checkpoint(classifier: Classifier) -> list[object]:
-    contents = torch.load(classifier.checkpoint, weights_only=True)
-    torch.save(contents | {"global_step": contents["global_step"] + 1}, "other.ckpt")
-    return ["--ckpt_path", "other.ckpt"]
-
-
-INCOMPLETE, STATE = Path("out.csv.incomplete"), Path("out.csv.incomplete.json")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda _: write_csv([*TEXTS, "one more"]), id="input"),
-        pytest.param(lambda _: STATE.write_text("{"), id="damaged state"),
-        pytest.param(lambda _: STATE.unlink(), id="no state"),
-        pytest.param(lambda _: INCOMPLETE.write_bytes(INCOMPLETE.read_bytes()[:-10]), id="cut file"),
-        pytest.param(lambda _: ["--threshold", "0.4"], id="threshold"),
-        pytest.param(other_checkpoint, id="checkpoint"),
-    ],
-)
-def test_incomplete_file_of_another_run(
-    predict: Callable, killed: Callable, classifier: Classifier, change: Callable
-) -> None:
+def test_ctrl_c_keeps_what_is_done(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv()
-    killed(2, *COMMAND)
-    changed = change(classifier)
-    flags = [*COMMAND, *changed] if isinstance(changed, list) else COMMAND
-    before = INCOMPLETE.read_bytes()
-    refused = predict(*flags)
+    original, chunks = Classifier.predict, iter(range(99))
+
+    def predict_twice(self: Classifier, *arguments: object) -> list:
+        if next(chunks) == 2:
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Classifier, "predict", predict_twice)
+    stopped = predict(*COMMAND)
+    assert stopped.code == 130
+    assert "16 rows are done, those of out.csv.incomplete" in stopped.err
+    done = read_csv("out.csv.incomplete")
+    assert len(done) == 1 + 16
+    refused = predict(*COMMAND)
     assert refused.code == 1
-    assert refused.err.startswith("error: out.csv.incomplete is of another run")
-    assert INCOMPLETE.read_bytes() == before
-    done = predict(*flags, "--overwrite")
-    assert done.code == 0
-    assert "going on" not in done.err
-    assert len(read_csv("out.csv")) == len(read_csv("in.csv"))
+    assert "out.csv.incomplete is there already" in refused.err
+    assert predict(*COMMAND, "--overwrite").code == 0
+    assert read_csv("out.csv")[:17] == done
+    assert names() == set()
 
 
-@pytest.mark.parametrize("command", [["--output", "out.parquet", "--input", "in.csv"], ["--output", "out.csv"]])
-def test_parquet_and_piped_texts_start_again(predict: Callable, killed: Callable, command: list[str]) -> None:
+def test_an_error_leaves_nothing(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv()
-    options = {"stdin": b"x\n" * 40}
-    killed(2, *command, **options)
-    assert names() == set()
-    Path(f"{command[1]}.incomplete").write_text("left by a kill")
-    refused = predict(*command, **options)
-    assert refused.code == 1
-    assert f"{command[1]}.incomplete is of a run that was stopped" in refused.err
-    assert predict(*command, "--overwrite", **options).code == 0
-    assert names() == set()
-
-
-@pytest.mark.slow
-def test_two_processes_and_real_kills(
-    predict: Callable,
-    classifier: Classifier,
-    forked: Callable,
-    children: Callable,
-    wait_until: Callable,
-    is_gone: Callable,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The second process is killed, then the first; a third run completes the file as one process writes it."""
-    monkeypatch.setattr(judging, "CHUNK_ROWS", 4096)
-    write_csv(MIXED * 430)
-    assert predict("--input", "in.csv", "--output", "whole.csv").code == 0
-    flags = ["--ckpt_path", str(classifier.checkpoint), "--accelerator", "cpu", "--devices", "2"]
-    command = ["spam_classifier.predict", *COMMAND, *flags]
-    done = 0
-    for killed in ("second", "first"):
-        first = forked(*command)
-        wait_until(lambda behind=done: rows_on_disk() > behind)
-        done = rows_on_disk()
-        (second,) = children(first.pid)
-        os.kill(first.pid if killed == "first" else second, signal.SIGKILL)
-        assert first.wait(60) == (-signal.SIGKILL if killed == "first" else 1)
-        wait_until(lambda process=second: is_gone(process))
-        (line,) = [line for line in first.err.read_text().splitlines() if line.startswith("error: ")]
-        assert ("the first process of this job was killed" if killed == "first" else "SIGKILL") in line
-        assert not Path("out.csv").exists()
-    end = forked(*command).outcome()
-    assert end.code == 0, end.err
-    assert "going on with out.csv.incomplete" in end.err
-    assert end.err.count("checkpoint ") == 1
-    for name in ("out.csv", "out.csv.rejected.csv"):
-        assert filecmp.cmp(name, name.replace("out", "whole"), shallow=False), name
-    assert names() == set()
-
-
-def rows_on_disk() -> int:
-    return json.loads(STATE.read_text())["tally"][0] if STATE.exists() else 0
-
-
-@given(rows=st.integers(0, 30), of=st.integers(1, 5))
-def test_shares_add_up_to_the_whole(classifier: Classifier, rows: int, of: int) -> None:
-    messages = EncodedMessages.from_texts([text for text in TEXTS for _ in range(3)][:rows])
-    shares = [classifier.probabilities_of(messages, number, of) for number in range(of)]
-    assert torch.equal(sum(shares), classifier.probabilities_of(messages))
-    assert (torch.stack(shares) != 0).any(-1).sum(0).tolist() == [1] * rows
-
-
-def test_ctrl_c_says_how_to_go_on(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_csv()
-    turns = Mock(side_effect=[torch.full((8, 2), 0.5)] * 2 + [KeyboardInterrupt])
-    monkeypatch.setattr(Classifier, "probabilities_of", turns)
+    monkeypatch.setattr(Path, "replace", Mock(side_effect=OSError(28, "No space left on device")))
     done = predict(*COMMAND)
-    assert done.code == 130
-    assert "16 rows are in out.csv.incomplete: the same command goes on from there" in done.err
+    assert done.code == 1
+    assert "cannot write out.csv (No space left on device)" in done.err
+    assert names("out*") == set()
 
 
 BAD_ROWS = {
@@ -632,7 +476,7 @@ HEADS = {".csv": b"text,id\n", ".tsv": b"id\ttext\n", ".jsonl": b'{"text": "a"}\
     head=st.booleans(),
     raw=CONTENTS,
     suffix=st.sampled_from(sorted(HEADS)),
-    into=st.sampled_from([".csv", ".jsonl", ".parquet"]),
+    into=st.sampled_from([".csv", ".jsonl"]),
 )
 def test_any_bytes_are_accounted_for(predict: Callable, head: bool, raw: bytes, suffix: str, into: str) -> None:
     Path(f"in{suffix}").write_bytes((HEADS[suffix] if head else b"") + raw)
@@ -686,37 +530,13 @@ def test_memory_holds_one_chunk(classifier: Classifier, monkeypatch: pytest.Monk
     assert read_by_chunk == [8, 16, 24, 32, 40, 48, 50]
 
 
-@pytest.mark.parametrize("output", ["out.csv", "out.jsonl", "out.parquet"])
-def test_two_commands_that_write_the_same_file(predict: Callable, output: str) -> None:
-    write_csv()
-    command = ["--input", "in.csv", "--output", output]
-    with FileLock(f"{output}.incomplete.lock"):
-        done = predict(*command)
-    assert done.code == 1
-    assert f"error: another command is writing {output}: wait for it" in done.err
-    assert not Path(output).exists()
-    assert predict(*command).code == 0
-    assert names("out.*") == {output}
-
-
-def test_file_that_another_command_has_written_meanwhile(predict: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_csv()
-    output = Path("out.csv")
-    monkeypatch.setattr("spam_classifier.judging.output.check_output", lambda *_: output.write_text("another's"))
-    done = predict(*COMMAND)
-    assert done.code == 1
-    assert "out.csv is there by now" in done.err
-    assert output.read_text() == "another's"
-    assert names("out.*") == {"out.csv"}
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
 def test_links_in_the_way_of_the_output_are_not_followed(predict: Callable, suffix: str, overwrite: list[str]) -> None:
     """Whoever can put links beside the output does not choose what is written over."""
     output = f"out{suffix}"
     Path("precious").write_text("mine")
-    for name in (".incomplete.json.new", ".rejected.csv.incomplete", *([".incomplete"] if overwrite else [])):
+    for name in (".rejected.csv.incomplete", *([".incomplete"] if overwrite else [])):
         Path(output + name).symlink_to("precious")
     Path(output).symlink_to("precious" if overwrite else "nowhere")
     Path("in.csv").write_text('text,id\nhello,1\n"",2\n')

@@ -21,8 +21,6 @@ class Screen:
     not given stands ``unsure``.
     """
 
-    tally = Tally()
-
     def __init__(self, stream: TextIO, classes: Sequence[str], *, abstains: bool = False) -> None:
         self.stream = stream
         self.width = shutil.get_terminal_size().columns if stream.isatty() else None
@@ -33,9 +31,7 @@ class Screen:
         if self.width:
             print(f"{'label':<{self.label_width}}  {self.probability:>{self.probability_width}}  text", file=stream)
 
-    def append(
-        self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected], tally: Tally
-    ) -> None:
+    def append(self, rows: Sequence[Row], predictions: Sequence[Prediction], rejected: Sequence[Rejected]) -> None:
         """Print a chunk."""
         for row, prediction in zip(rows, predictions, strict=True):
             label, probability = escape_control(prediction.label or UNSURE), prediction.probability
@@ -47,9 +43,9 @@ class Screen:
             else:
                 print(f"{label}\t{probability:.4f}\t{escape_control(text)}", file=self.stream)
         self.stream.flush()
-        self.tally = tally
 
-    def finish(self) -> None:
+    def finish(self, tally: Tally) -> None:
         """Nothing to do."""
 
-    leave = finish
+    def discard(self) -> None:
+        """Nothing to do: what is printed stays."""

@@ -84,6 +84,5 @@ class CountRequests:
             status = "500"  # the answer is sent further out
             raise
         finally:
-            path = scope["path"].removeprefix(scope.get("root_path", ""))
-            route = path if path in self.routes else OTHER
+            route = scope["path"] if scope["path"] in self.routes else OTHER
             self.metrics.answered(route, status, time.perf_counter() - start)

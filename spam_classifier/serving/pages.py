@@ -1,4 +1,4 @@
-"""What a browser is shown: the page, the model in words, the documentation of the API, and unknown addresses.
+"""What a browser is shown: the page, the model in words, and the documentation of the API.
 
 Their links are relative, so that they lead to the same server behind a proxy that adds a prefix to its addresses.
 """
@@ -9,8 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.runs.describe import describe_run
@@ -23,16 +22,7 @@ PAGE = {  # files of the package by their URLs
     "/palette.css": "palette.css",
 }
 SWAGGER = "static-offline-docs"  # where fastapi_offline serves the documentation's script and style
-NOT_FOUND = "there is nothing at this address: the page is at {home}, the API's documentation at {home}docs"
-NOT_FOUND_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Not found</title><link rel="stylesheet" href="{home}palette.css">
-<link rel="stylesheet" href="{home}page.css"></head>
-<body><main><section class="card"><h1>Not found</h1>
-<p>There is nothing at this address.</p>
-<p><a href="{home}">Classify messages</a>, or read <a href="{home}docs">the API's documentation</a>.</p>
-</section></main></body></html>
-"""
+NOT_FOUND = "there is nothing at this address: the page is at /, the API's documentation at /docs"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -62,31 +52,8 @@ def add_pages(app: FastAPI) -> None:
         )
 
     @app.exception_handler(404)
-    async def not_found(request: Request, error: HTTPException) -> Response:
-        root = request.scope.get("root_path", "")
-        if "text/html" in request.headers.get("accept", ""):
-            depth = request.scope["raw_path"].count(b"/") - 1  # not path, whose %2F are slashes
-            home = f"{root}/" if root else "../" * depth or "./"
-            page = NOT_FOUND_PAGE.format(home=home)
-            return HTMLResponse(page, 404, {**HEADERS, "Content-Security-Policy": PAGE_POLICY})
-        detail = NOT_FOUND.format(home=f"{root}/") if error.detail == "Not Found" else error.detail
-        return JSONResponse({"detail": detail}, 404)
-
-
-class UnderPrefix:
-    """Passes requests on with the prefix of their addresses, whether a proxy has removed it or not."""
-
-    def __init__(self, app: ASGIApp, root_path: str) -> None:
-        self.app, self.root_path = app, root_path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] == "http":
-            path = scope["path"]
-            if path != self.root_path and not path.startswith(f"{self.root_path}/"):
-                path = self.root_path + path
-            scope = {**scope, "root_path": self.root_path, "path": path}
-        await self.app(scope, receive, send)
+    async def not_found(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"detail": NOT_FOUND if error.detail == "Not Found" else error.detail}, 404)
 
 
 def about(classifier: Classifier) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from spam_classifier.judging.inputs import open_upload
 from spam_classifier.runs.find import run_directory
 from spam_classifier.serving import schema
 from spam_classifier.serving.batching import Batcher, TooManyWaiting
-from spam_classifier.serving.pages import HEADERS, UnderPrefix, about, add_pages
+from spam_classifier.serving.pages import HEADERS, about, add_pages
 from spam_classifier.serving.server import BodyLimits, Server, with_header_deadline
 
 DESCRIPTION = """Labels texts with a fine-tuned GPT-2. To try it by hand, open [the page](./).
@@ -63,7 +63,6 @@ class Service:
         api_key: Key that requests must send; None if they need none.
         host_names: Names that a Host header may have; None for any.
         allow_origin: Other sites whose pages may use it.
-        root_path: Prefix of its addresses at a proxy, as in /spam.
         max_waiting: Texts in the queue.
         abstain: Give no label that is less probable than this; None labels all.
         classifier: None until it is loaded.
@@ -72,7 +71,6 @@ class Service:
     api_key: str | None = None
     host_names: list[str] | None = None
     allow_origin: list[str] = field(default_factory=list)
-    root_path: str | None = None
     metrics: bool = False
     max_body: int = 4 * 2**20
     max_texts: int = 1_000
@@ -302,8 +300,6 @@ def web_app(service: Service) -> FastAPI:
     if service.metrics:
         app.get("/metrics", dependencies=[Depends(check_key)], include_in_schema=False)(metrics.page)
         app.add_middleware(CountRequests, metrics=metrics, routes={getattr(route, "path", "") for route in app.routes})
-    if service.root_path:
-        app.add_middleware(UnderPrefix, root_path=service.root_path)
     return app
 
 

@@ -93,13 +93,10 @@ def test_ctrl_c_ends_it_without_a_traceback(
 
 
 def test_addresses_are_brought_into_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = (
-        "--allow_host Spam.Example.com. --allow_host localhost --root_path spam/ --allow_origin HTTPS://A.example:443/"
-    )
+    given = "--allow_host Spam.Example.com. --allow_host localhost --allow_origin HTTPS://A.example:443/"
     monkeypatch.setattr(sys, "argv", ["serve", *given.split(), "--allow_origin", "http://b.example:8080"])
     arguments = serve.parse()
     assert arguments.allow_host == ["spam.example.com", "localhost"]
-    assert arguments.root_path == "/spam"
     assert arguments.allow_origin == ["https://a.example", "http://b.example:8080"]
 
 
@@ -121,7 +118,6 @@ def test_mistakes_end_in_one_line(
             (2, "give one as in https://app.example.com", [*own, "--allow_origin", "app.example.com"]),
             (2, "give one as in https://app.example.com", [*own, "--allow_origin", "https://app.example.com/a"]),
             (2, "give one as in https://app.example.com", [*own, "--allow_origin", "*"]),
-            (2, "give one as in /spam", [*own, "--root_path", "a b"]),
             (1, "not a checkpoint", ["--ckpt_path", tmp_path / "no.ckpt"]),
         ):
             done = call(serve.main, *arguments)

@@ -240,11 +240,6 @@ def test_key_is_asked_for(trained: Callable[..., Classifier]) -> None:
 
 def test_unknown_addresses_say_where_to_go(client: TestClient) -> None:
     refused(client.get("/nothing"), 404, "the page is at /, the API's documentation at /docs")
-    page = client.get("/nothing", headers={"accept": "text/html,*/*"})
-    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert 'href="./docs"' in page.text
-    for path, home in (("/a/b/c", "../../"), ("/a/", "../"), ("/a%2Fb/c", "../"), ("/docs/", "../")):
-        assert f'href="{home}docs"' in client.get(path, headers={"accept": "text/html"}).text
 
 
 def test_report_of_the_run_needs_the_key(tmp_path: Path) -> None:
@@ -335,23 +330,6 @@ def test_only_named_origins_may_use_it() -> None:
         assert client.options("/predict", headers={**own, **asks}).status_code == 405
 
 
-def test_addresses_under_a_prefix() -> None:
-    with client_of(Spy(), root_path="/spam") as client:
-        for path in (
-            "/health",
-            "/spam/health",
-            "/",
-            "/spam/",
-            "/spam/docs",
-            "/spam/static-offline-docs/swagger-ui.css",
-        ):
-            assert client.get(path).status_code == 200
-        refused(client.get("/spam/nothing"), 404, "the page is at /spam/, the API's documentation at /spam/docs")
-        for path in ("/spam", "/spam/a/b", "/a"):
-            assert 'href="/spam/docs"' in client.get(path, headers={"accept": "text/html"}).text
-        assert client.get("/spammer/health").status_code == client.get("/spam/spam/health").status_code == 404
-
-
 def test_metrics() -> None:
     pytest.importorskip("prometheus_client")
     spy = Spy(0.3)
@@ -364,7 +342,7 @@ def test_metrics() -> None:
     def ask(*texts: str) -> Any:
         return client.post("/predict", json={"texts": texts}, headers=key)
 
-    settings = {"metrics": True, "api_key": "open sesame", "root_path": "/spam"}
+    settings = {"metrics": True, "api_key": "open sesame"}
     with client_of(spy, **settings) as client, ThreadPoolExecutor(2) as threads:
         refused(client.get("/metrics"), 401, "key")
         first = threads.submit(ask, "first")
