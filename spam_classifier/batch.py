@@ -8,19 +8,12 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Messages padded to a common length; the same in every stage.
+    """Messages padded to a common length; the same in every stage."""
 
-    Attributes:
-        input_ids: Token ids, int64 [B, T], padded on the right.
-        lengths: Real (non-padding) tokens of each message, int64 [B], at least 1.
-        labels: Class of each message, int64 [B]; -1 where it is unknown.
-        index: Row of each message in its split, int64 [B].
-    """
-
-    input_ids: Tensor
-    lengths: Tensor
-    labels: Tensor
-    index: Tensor  # type: ignore[assignment]  # in place of tuple.index, of no use here
+    input_ids: Tensor  # token ids, int64 [B, T], padded on the right
+    lengths: Tensor  # real (non-padding) tokens of each message, int64 [B], at least 1
+    labels: Tensor  # class of each message, int64 [B]; -1 where it is unknown
+    index: Tensor  # type: ignore[assignment]  # row of each message in its split, int64 [B]
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device; the host does not wait for a GPU to copy it."""
@@ -28,25 +21,15 @@ class Batch(NamedTuple):
 
 
 class DataDescription(NamedTuple):
-    """What the data decides for the model; a checkpoint keeps it with the hyper-parameters.
+    """What the data decides for the model; a checkpoint keeps it with the hyper-parameters."""
 
-    Attributes:
-        label_names: The classes in the order of their indices.
-        class_weights: Weight of each class in the loss.
-        max_length: Tokens that longer messages are cut to.
-        padded_length: Tokens that every row is padded to; None where each batch is padded to its longest message.
-        keep: What is kept of a longer message: ``head``, ``tail`` or ``both``.
-        normalise: Whether texts are normalised before they are encoded.
-        tokenizer: The vocabulary as JSON; None for GPT-2's.
-    """
-
-    label_names: list[str]
-    class_weights: list[float]
-    max_length: int
-    padded_length: int | None
-    keep: str = "head"
-    normalise: bool = False
-    tokenizer: str | None = None
+    label_names: list[str]  # in the order of their indices
+    class_weights: list[float]  # in the loss
+    max_length: int  # tokens that longer messages are cut to
+    padded_length: int | None  # tokens that every row is padded to; None pads each batch to its longest message
+    keep: str = "head"  # what is kept of a longer message: ``head``, ``tail`` or ``both``
+    normalise: bool = False  # whether texts are normalised before they are encoded
+    tokenizer: str | None = None  # the vocabulary as JSON; None for GPT-2's
 
 
 CPU_BATCH_TOKENS = 768  # the activations of about this many tokens stay in a processor's cache

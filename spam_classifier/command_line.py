@@ -19,10 +19,7 @@ OF_FIT = re.compile(r"--(data|model|trainer)\.|--seed_everything\b")
 class CommandLine(argparse.ArgumentParser):
     """A parser that reports a mistake in one line, and does not guess flags from their first letters.
 
-    Args:
-        command: The command's name.
-        flags_of_fit: Whether flags of ``fit`` may follow after ``--``.
-        **options: Of ArgumentParser. Texts may hold ``%(prog)s``.
+    With ``flags_of_fit``, flags of ``fit`` may follow after ``--``. Texts may hold ``%(prog)s``.
     """
 
     def __init__(self, command: str = "", *, flags_of_fit: bool = False, **options: Any) -> None:

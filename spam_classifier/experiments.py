@@ -104,7 +104,7 @@ def main() -> None:
             from spam_classifier.comparing.grid import Grid
         grid = Grid(arguments, flags)
         print(grid.run(), flush=True)
-        print(f"kept in {grid.directory}", file=sys.stderr)
+        print(f"all columns: {grid.directory / 'experiments.md'}", file=sys.stderr)
         if grid.errors:
             raise UserError(f"runs that failed: {', '.join(map(str, grid.errors))}; the same command tries them again")
 

@@ -42,6 +42,12 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically, in UTF-8, with the line breaks of the text."""
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", newline="")
+
+
 def locked(path: Path, guarded: Path, refusal: str) -> AcquireReturnProxy:
     """Take a lock file, until it is released or a ``with`` ends; ``refusal`` is the error if another process holds it.
 

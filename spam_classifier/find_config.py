@@ -49,11 +49,7 @@ def find_config(name: str, flag: str = "--config", *, folders: bool = False) -> 
 def read_config(name: str) -> dict[str, Any]:
     """The settings of a config by section: ``SpamClassifier`` takes those of ``model``, ``SpamDataModule`` of ``data``.
 
-    Args:
-        name: A file, or the name of a packaged config.
-
-    Raises:
-        UserError: There is neither; lists the names.
+    ``name`` is a file or the name of a packaged config. Raises a UserError that lists the names if it is neither.
     """
     import yaml
 

@@ -60,9 +60,7 @@ class Proxy(NamedTuple):
 def obstacle(error: BaseException, url: str) -> Obstacle | None:
     """What stopped the download of a URL; None if it was neither a certificate, nor a proxy, nor the network.
 
-    Args:
-        error: What the hub's HTTP client raised, or an error that it caused.
-        url: The address that was asked for.
+    The error is what the hub's HTTP client raised, or one that it caused.
     """
     errors = list(_with_causes(error))
     names = {type(error).__name__ for error in errors}

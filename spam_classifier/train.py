@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(states: Path | None = None, callbacks: Sequence["Callback"] = ()) -> None:
-    """Run the command line.
-
-    Args:
-        states: A directory for hidden states that other trainings use, too, one after the other.
-        callbacks: Further ones than the user's.
-    """
+    """Run the command line; the arguments are those of ``training.cli.run``."""
     words = sys.argv[1:]
     with one_line_errors():
         if asks_for_help(words):

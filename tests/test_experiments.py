@@ -10,10 +10,9 @@ import pytest
 import yaml
 
 from spam_classifier import SpamClassifier, SpamDataModule
-from spam_classifier.comparing import grid, pictures, table
+from spam_classifier.comparing import grid, table
 from spam_classifier.comparing.launch import RunFailed
-from spam_classifier.comparing.published import PUBLISHED
-from spam_classifier.comparing.rows import Row, choose_rows, read_rows, shrunken
+from spam_classifier.comparing.rows import PUBLISHED, Row, choose_rows, read_rows, shrunken
 from spam_classifier.comparing.table import (
     accuracy_table,
     difference_notes,
@@ -151,7 +150,7 @@ def test_notes_explain_the_figures() -> None:
 
 
 def test_picture_has_measured_and_published_marks() -> None:
-    axes = pictures.draw_accuracies([row(1), row(2)], pd.DataFrame(records(row(1), 0.9, test=True))).axes[0]
+    axes = table.draw_accuracies([row(1), row(2)], pd.DataFrame(records(row(1), 0.9, test=True))).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["01 last token last block", "02 first token"]
     marks = {tuple(line.get_xdata()) for line in axes.get_lines()}
     assert {(90.0,), (99.33, 80.54), (95.0, 75.0)} <= marks
@@ -370,7 +369,7 @@ def test_sizes_are_runs_of_their_own_with_a_learning_curve(launched: Launched, r
     for size, flags in zip((8, 16), launched.flags, strict=True):
         assert {f"--data.train_per_class={size}", "--trainer.max_steps=50"} <= set(flags)
     assert "per class" in cells(written(), "what")
-    (axes,) = pictures.draw_learning_curve(pd.read_csv(DIRECTORY / "experiments.csv")).axes
+    (axes,) = table.draw_learning_curve(pd.read_csv(DIRECTORY / "experiments.csv")).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16"]
     assert run("1", "--sizes", "8", "16", "32", "--steps", "50")[0] == 0
     assert len(launched.rows) == 3

@@ -34,9 +34,9 @@ ROOMS += ["exporting", "serving", "training", "comparing"]
 OF_EXTRAS = {  # the modules that need an extra
     "baseline": ["comparing.baselines", "comparing.robustness"],
     "export": ["exporting.onnx_export", "exporting.transformers_export"],
-    "parquet": ["data.parquet", "judging.parquet_output"],
+    "parquet": ["data.parquet"],
     "metrics": ["serving.metrics"],
-    "search": [f"comparing.{name}" for name in ("search_results", "search_space", "trials")],
+    "search": [f"comparing.{name}" for name in ("search_space", "trials")],
     "serve": [f"serving.{name}" for name in ("pages", "schema", "server", "web_app")],
 }
 LIGHT = [

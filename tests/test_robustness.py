@@ -83,10 +83,7 @@ def test_the_worst_window_counts(trained: Callable[..., Classifier], asked: int)
         assert pieces.tokens[-length:].tolist() == tokens[-length:]
         of_windows = plain.probabilities_of(pieces)
         expected[place] = of_windows[of_windows[:, 1].argmax()]
-    messages = windows.encode(texts)
-    assert torch.equal(windows.probabilities_of(messages), expected)
-    shares = [windows.probabilities_of(messages, number, 2) for number in range(2)]
-    assert torch.equal(sum(shares, torch.zeros_like(expected)), expected)
+    assert torch.equal(windows.probabilities(texts), expected)
     assert [prediction.truncated for prediction in windows.predict(texts)] == [False, True, True]
 
 

@@ -18,7 +18,7 @@ import yaml
 
 from spam_classifier.comparing import trials
 from spam_classifier.comparing.launch import RunFailed, RunStopped
-from spam_classifier.comparing.search_results import sentence_of
+from spam_classifier.comparing.trials import sentence_of
 from spam_classifier.files import locked
 from spam_classifier.search import main
 from spam_classifier.train import main as train_main

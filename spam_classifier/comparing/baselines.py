@@ -36,11 +36,7 @@ OF_PROBABILITIES = ("ece", "log_loss", "at_coverage")  # figures of probabilitie
 def compare(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Train the baselines on a run's splits, and keep their figures in its metrics and its report.
 
-    Returns:
-        Figures by the split's name and the baseline's.
-
-    Raises:
-        UserError: The directory holds no evaluated run.
+    The figures are by the split's name and the baseline's. Raises a UserError if the directory holds no evaluated run.
     """
     metrics = read_metrics(directory)
     classes, shares = metrics.get("classes", []), metrics.get("natural", {}).get("shares")
@@ -91,16 +87,8 @@ def predict_baselines(
 ) -> dict[str, dict[str, Predictions]]:
     """Train each baseline on the train split, choose its regularisation on the validation split, predict the others.
 
-    Args:
-        splits: Messages by the split's name, columns ``label`` and ``text``.
-        classes: Names of the classes in the order of their indices.
-        balanced: Whether all classes weigh the same.
-
-    Returns:
-        Predictions by the baseline's name and the split's.
-
-    Raises:
-        UserError: The train split has no words.
+    With ``balanced``, all classes have the same weight. The predictions are by the baseline's name and the split's.
+    Raises a UserError if the train split has no words.
     """
     index = {label: number for number, label in enumerate(classes)}
     labels = {name: rows["label"].map(index).to_numpy() for name, rows in splits.items()}
@@ -144,8 +132,7 @@ def with_natural_shares(
 def mcnemar(baseline: Predictions, model: Predictions) -> dict[str, Any]:
     """McNemar's exact test of whether two classifiers err equally often on the same messages (McNemar 1947).
 
-    Returns:
-        ``only_baseline`` and ``only_model``, how many messages one alone gets right, and ``p``.
+    Gives ``only_baseline`` and ``only_model``, how many messages one alone gets right, and ``p``.
     """
     right = [predictions.predicted == predictions.labels for predictions in (baseline, model)]
     only_baseline, only_model = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())

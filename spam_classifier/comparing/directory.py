@@ -1,25 +1,23 @@
-"""The directory that a command with many runs keeps to itself."""
+"""The directory that a command with many runs keeps to itself, and its YAML files."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from spam_classifier.errors import UserError
-from spam_classifier.files import locked, writing
+from spam_classifier.files import locked, write_text, writing
 
 
 @contextmanager
 def own_directory(directory: Path, marker: str, what: str) -> Iterator[None]:
     """Make and lock a directory of runs, and say after Ctrl-C how to continue.
 
-    Args:
-        directory: The directory.
-        marker: A file that the command writes there at once.
-        what: What the command keeps there, for the refusal.
-
-    Raises:
-        UserError: The directory is in use, or it holds other files.
+    ``marker`` is a file that the command writes there at once: a directory with other files is refused, as one in use.
+    ``what`` says in that refusal what the command keeps there.
     """
     with writing(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -33,3 +31,8 @@ def own_directory(directory: Path, marker: str, what: str) -> Iterator[None]:
         except KeyboardInterrupt:
             print(f"\nfinished runs are kept in {directory}: the same command continues", file=sys.stderr)
             raise
+
+
+def write_yaml(path: Path, contents: Any) -> None:
+    """Write a file of settings."""
+    write_text(path, yaml.safe_dump(contents, sort_keys=False, allow_unicode=True))

@@ -16,8 +16,8 @@ import yaml
 from tqdm import tqdm
 
 from spam_classifier import hints
-from spam_classifier.comparing import pictures, table
-from spam_classifier.comparing.directory import own_directory
+from spam_classifier.comparing import table
+from spam_classifier.comparing.directory import own_directory, write_yaml
 from spam_classifier.comparing.launch import (
     STATES_DIRECTORY,
     RunFailed,
@@ -31,7 +31,7 @@ from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.errors import UserError, one_line
 from spam_classifier.evaluation.style import save_png
 from spam_classifier.evaluation.text_tables import aligned_table, markdown_table
-from spam_classifier.files import atomic_write
+from spam_classifier.files import atomic_write, write_text
 from spam_classifier.runs.find import BEST_PREFIX, CHECKPOINTS_DIRECTORY, LAST_CHECKPOINT, RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.training.parser import check_settings, settings_of
@@ -77,8 +77,7 @@ def overridden(flags: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]
 class Grid:
     """Configs x seeds x sizes, from the command's own arguments and the flags of every ``fit``.
 
-    Raises:
-        UserError: There is no such config or row, or a config is not valid.
+    Raises a UserError if there is no such config or row, or a config is not valid.
     """
 
     def __init__(self, arguments: argparse.Namespace, flags: Sequence[str]) -> None:
@@ -100,8 +99,7 @@ class Grid:
     def run(self) -> str:
         """Run what is not finished, write the tables after each run, and return them.
 
-        Raises:
-            UserError: The directory is in use, or it holds other files or runs with other settings.
+        Raises a UserError if the directory is in use, or holds other files or runs with other settings.
         """
         with own_directory(self.directory, TABLE_FILE, "experiments"):
             self._open_directory()
@@ -178,8 +176,7 @@ class Grid:
         shutil.rmtree(run.root, ignore_errors=True)
         run.root.mkdir(parents=True)
         settings = self._settings(run)
-        with atomic_write(run.root / SETTINGS_FILE) as unfinished:
-            unfinished.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        write_yaml(run.root / SETTINGS_FILE, settings)
         defaults = self.defaults if run.row.in_folder else None
         directory = launch_fit(
             run.row.config, run.seed, settings["flags"], run.root, defaults=defaults, states=self.states
@@ -202,8 +199,7 @@ class Grid:
         accuracies, figures = table.accuracy_table(self.rows, runs, seeds, self.sizes), table.figure_table(runs)
         notes = table.notes(self.rows, seeds, self.arguments.shrink, self.flags)
         parts = [markdown_table(accuracies), *([markdown_table(figures)] if figures else [])]
-        shown = [aligned_table(lines) for lines in table.narrow(accuracies)]
-        shown += [f"{split}\n{aligned_table(lines)}" for split, lines in table.figures_by_split(figures).items()]
+        shown = [aligned_table(table.for_terminal(lines)) for lines in (accuracies, figures) if lines]
         if len(seeds) > 1:
             try:
                 if differences := table.paired_differences(runs):
@@ -215,13 +211,11 @@ class Grid:
         text = "\n\n".join([*parts, "\n".join(f"- {line}" for line in notes)]) + "\n"
         shown += ["\n".join(textwrap.fill(line, NOTE_WIDTH, subsequent_indent="  ") for line in notes)]
         if self.arguments.sizes:
-            picture = pictures.draw_learning_curve(runs)
+            picture = table.draw_learning_curve(runs)
         else:
-            picture = pictures.draw_accuracies(self.rows, runs, compared=self.arguments.shrink is None)
-        with atomic_write(self.directory / TABLE_FILE) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
-        with atomic_write(self.directory / "experiments.csv") as unfinished:
-            runs.to_csv(unfinished, index=False)
+            picture = table.draw_accuracies(self.rows, runs, compared=self.arguments.shrink is None)
+        write_text(self.directory / TABLE_FILE, text)
+        write_text(self.directory / "experiments.csv", runs.to_csv(index=False))
         with atomic_write(self.directory / "experiments.png") as unfinished:
             save_png(picture, unfinished)
         return "\n\n".join(shown)

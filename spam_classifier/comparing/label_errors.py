@@ -15,7 +15,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.evaluation import confident_learning
 from spam_classifier.evaluation.predictions import read_messages
 from spam_classifier.evaluation.report import LABEL_ERRORS, LABEL_ERRORS_FILE, write_report
-from spam_classifier.files import atomic_write, locked, writing
+from spam_classifier.files import locked, write_text, writing
 from spam_classifier.runs.find import read_settings
 from spam_classifier.runs.metrics import read_metrics, update_metrics
 
@@ -36,12 +36,9 @@ def messages_of(directory: Path) -> pd.DataFrame:
 def find_label_errors(directory: Path, folds: int, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Train a run's config ``folds`` times, and keep the doubtful labels in its directory, metrics and report.
 
-    Returns:
-        The figures, as metrics.json keeps them, and the candidates, the most doubtful first: columns ``place``,
-        ``text``, ``given``, ``suggested`` and ``score``, the probability of the given label.
-
-    Raises:
-        UserError: The run is not finished, a class has too few messages, another command is at work, or a fit fails.
+    Returns the figures, as metrics.json keeps them, and the candidates, the most doubtful first: columns ``place``,
+    ``text``, ``given``, ``suggested`` and ``score``, the probability of the given label. Raises a UserError if the run
+    is not finished, a class has too few messages, another command is at work, or a fit fails.
     """
     settings, metrics = read_settings(directory), read_metrics(directory)
     if "run" not in metrics:
@@ -80,8 +77,7 @@ def find_label_errors(directory: Path, folds: int, seed: int) -> tuple[dict[str,
             "folds": folds,
             "seed": seed,
         }
-        with atomic_write(directory / LABEL_ERRORS_FILE) as unfinished:
-            candidates.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+        write_text(directory / LABEL_ERRORS_FILE, candidates.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
         update_metrics(directory, {LABEL_ERRORS: figures})
         write_report(directory)
     shutil.rmtree(work, ignore_errors=True)

@@ -63,24 +63,15 @@ def launch_fit(
     states: Path | None = None,
     on_validation: Callable[[int, float], bool] = lambda number, loss: False,
 ) -> Path:
-    """Train a config.
+    """Train a config, with flags of ``fit`` that override it, and return the run directory.
 
-    Args:
-        config: A config of ``fit``.
-        seed: Draws the splits, the initial weights and the order of the messages; None for the config's own seeds.
-        flags: Flags of ``fit`` that override the config.
-        root: An empty directory for the run and its output.
-        defaults: Settings that the config overrides.
-        states: A directory for hidden states that other runs use, too, so that each message is computed once for all.
-            Runs that use it follow one another.
-        on_validation: Called after each validation in training with its number, from 1, and the loss; whether to stop.
+    ``root`` is an empty directory for the run and its output, ``seed`` None for the config's own seeds, and
+    ``defaults`` settings that the config overrides. Runs that share the directory ``states`` share the hidden states of
+    messages; they follow one another. ``on_validation`` gets the number of a validation, from 1, and its loss, and says
+    whether to stop.
 
-    Returns:
-        The run directory.
-
-    Raises:
-        RunFailed: It fails, or leaves no run directory.
-        RunStopped: ``on_validation`` has stopped it.
+    Raises RunFailed if the training fails or leaves no run directory, and RunStopped if ``on_validation`` has stopped
+    it.
     """
     seeds = [] if seed is None else ["--seed_everything", seed, "--data.split_seed", seed]
     under = ["--config", yaml.safe_dump(defaults, allow_unicode=True)] if defaults else []

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from tqdm import tqdm
 
+from spam_classifier.comparing.directory import write_yaml
 from spam_classifier.comparing.launch import STATES_DIRECTORY, launch_fit, launch_test
 from spam_classifier.data.near_duplicates import near_groups
 from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
-from spam_classifier.files import atomic_write, writing
+from spam_classifier.files import write_text, writing
 from spam_classifier.runs.find import CONFIG_FILE
 
 OF_FOLDS = {  # settings of the data in every fold: the files are ours, and the groups are dealt
@@ -34,13 +34,7 @@ OF_FOLDS = {  # settings of the data in every fold: the files are ours, and the 
 def deal_folds(messages: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     """The fold of each message, int [N]: near-duplicates share one, and classes are spread as evenly as they allow.
 
-    Args:
-        messages: Columns ``label`` and ``text``.
-        folds: How many.
-        seed: Of the order in which groups of near-duplicates are dealt.
-
-    Raises:
-        UserError: A class has fewer groups than there are folds.
+    The seed orders the groups of near-duplicates. Raises a UserError if a class has fewer groups than there are folds.
     """
     groups = np.unique(near_groups(messages["text"].tolist()), return_inverse=True)[1]
     labels, classes = pd.factorize(messages["label"], sort=True)
@@ -71,21 +65,10 @@ def out_of_fold(
     seed: int,
     directory: Path,
 ) -> np.ndarray:
-    """Train a config on all folds but one, for each, and predict that one.
+    """Train a config on all folds but one, for each, and predict that one: calibrated probabilities, float [N, K].
 
-    Args:
-        settings: Of ``fit``, as a config has them.
-        messages: Columns ``label`` and ``text``.
-        classes: Their labels, in the order of the columns that are returned.
-        fold_of: Of ``deal_folds``.
-        seed: Draws the validation splits, the initial weights and the order of the messages.
-        directory: Where finished folds are kept, so that they are not trained again.
-
-    Returns:
-        Calibrated probabilities, float [N, K].
-
-    Raises:
-        RunFailed: A fit fails.
+    ``fold_of`` is that of ``deal_folds``. Finished folds are kept in ``directory``, and not trained again. The seed
+    draws the validation splits, the initial weights and the order of the messages. Raises RunFailed.
     """
     config, found = directory / CONFIG_FILE, np.zeros((len(messages), len(classes)))
     states = directory / STATES_DIRECTORY
@@ -93,7 +76,7 @@ def out_of_fold(
     of_all["trainer"] = {**settings.get("trainer", {}), "limit_test_batches": None}
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    _write(config, yaml.safe_dump(of_all, allow_unicode=True))
+    write_yaml(config, of_all)
     with tqdm(range(int(fold_of.max()) + 1), desc="folds", unit=" fold", disable=None, leave=False) as progress:
         for fold in progress:
             done, own = directory / f"fold_{fold}.csv", fold_of == fold
@@ -116,14 +99,9 @@ def _predict_fold(config: Path, seed: int, others: pd.DataFrame, fold: pd.DataFr
     flags: list[object] = []
     for name, rows in (("corpus", others), ("test_corpus", fold)):
         path = root / f"{name}.csv"
-        _write(path, rows[["label", "text"]].to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+        write_text(path, rows[["label", "text"]].to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
         flags += [f"--data.{name}", path]
     run = launch_fit(config, seed, flags, root, states=states)
     launch_test(root, states=states)
     predictions_path(run, TEST).replace(done)
     shutil.rmtree(root)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8", newline="")

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from spam_classifier.comparing.directory import write_yaml
 from spam_classifier.comparing.launch import OUTPUT_FILE, launch_fit, launch_test
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError
-from spam_classifier.files import atomic_write, claim_directory
+from spam_classifier.files import claim_directory
 from spam_classifier.models.pretrained import fetch_weights
 from spam_classifier.runs import find
 from spam_classifier.runs.check import read_checkpoint
@@ -27,12 +27,8 @@ NOT_COMPARED = (PROVENANCE, "baselines", "label_errors")
 def reproduce(run: Path, flags: Sequence[str]) -> bool:
     """Train a run again next to it, test it if the run was tested, and print what differs; True if nothing does.
 
-    Args:
-        run: The run directory.
-        flags: Flags of ``fit`` that override the run's settings.
-
-    Raises:
-        UserError: The run is not finished, its corpus or weights have changed, or the new run fails.
+    The flags of ``fit`` override the run's settings. Raises a UserError if the run is not finished, its corpus or
+    weights have changed, or the new run fails.
     """
     settings, metrics = find.read_settings(run), read_metrics(run)
     if PROVENANCE not in metrics or "run" not in metrics:
@@ -43,8 +39,7 @@ def reproduce(run: Path, flags: Sequence[str]) -> bool:
         print(f"not as in the run: {line}")
     root = claim_directory(run.parent, "rerun_")
     config = root / find.CONFIG_FILE
-    with atomic_write(config) as unfinished:  # the run's own file may hold settings of an older version
-        unfinished.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_yaml(config, settings)  # the run's own file may hold settings of an older version
     print(f"training again, see {root / OUTPUT_FILE}", flush=True)
     again = launch_fit(config, None, flags, root)
     if TEST in metrics:

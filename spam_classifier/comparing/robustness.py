@@ -17,7 +17,7 @@ from spam_classifier.evaluation.figures import share, split_figures
 from spam_classifier.evaluation.metrics import Predictions
 from spam_classifier.evaluation.predictions import read_messages
 from spam_classifier.evaluation.report import ROBUSTNESS, write_report
-from spam_classifier.files import atomic_write
+from spam_classifier.files import write_text
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.runs.find import read_settings
 from spam_classifier.runs.metrics import update_metrics
@@ -31,21 +31,11 @@ def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: boo
     """Alter the spam of a run's test split by each trick, and keep how much is taken for ham.
 
     Spam is the second of two classes. Messages of the first are never altered. Every altered text is in
-    ``robustness.csv`` in the run directory.
+    ``robustness.csv`` in the run directory. ``of_mails`` adds the tricks of e-mails.
 
-    Args:
-        directory: The run directory.
-        classifier: Its classifier.
-        seed: Of the tricks.
-        of_mails: Whether to apply the tricks of e-mails, too.
-
-    Returns:
-        ``untouched``, the figures of the whole test split as it is, by the model's name; ``tricks``, by the trick's
-        name ``says``, ``example`` and ``through``, the share of the spam that is taken for ham by the model's name;
-        ``seed`` and ``windows``.
-
-    Raises:
-        UserError: There are not two classes, or the test split lacks one of them.
+    Returns ``untouched``, the figures of the whole test split as it is, by the model's name; ``tricks``, by the trick's
+    name ``says``, ``example`` and ``through``, the share of the spam that is taken for ham by the model's name;
+    ``seed`` and ``windows``. Raises a UserError if there are not two classes, or the test split lacks one of them.
     """
     if len(classifier.labels) != 2:
         raise UserError(f"tricks hide one of two classes, these are {', '.join(classifier.labels)}: train on two")
@@ -85,8 +75,7 @@ def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: boo
     for model, of_model in predicted.items():
         labels = torch.cat([of_model[name].predicted for name in altered]).tolist()
         table[model] = [classifier.labels[label] for label in labels]
-    with atomic_write(directory / ROBUSTNESS_FILE) as unfinished:
-        table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    write_text(directory / ROBUSTNESS_FILE, table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
     update_metrics(directory, {ROBUSTNESS: figures})
     write_report(directory)
     return figures

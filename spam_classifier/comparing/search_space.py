@@ -23,15 +23,8 @@ WITHOUT_EFFECT = {"threshold", "max_false_positive_rate"}  # on the loss
 def read_space(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, Distribution], list[str]]:
     """Read a space, widened so that it holds the settings' own values.
 
-    Args:
-        path: Its file.
-        settings: All settings of ``fit``, by group and name.
-
-    Returns:
-        Distributions by the setting's name, as ``model.learning_rate``, and notes about what was widened.
-
-    Raises:
-        UserError: The file is no space, names a setting that can't be searched or a value that ``fit`` would refuse.
+    Returns distributions by the setting's name, as ``model.learning_rate``, and notes about what was widened. Raises a
+    UserError if the file is no space, or names a setting that can't be searched or a value that ``fit`` would refuse.
     """
     try:
         stated = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -96,11 +89,7 @@ def _refuse_name(place: str, settings: Mapping[str, Any], name: str, values: Any
 
 
 def _distribution(values: Any, *own: Any) -> Distribution:
-    """A distribution of the values, and of the config's own.
-
-    Raises:
-        TypeError, ValueError: The values are no range, or none that the own value can be added to.
-    """
+    """A distribution of the values, and of the config's own; a TypeError or ValueError if there is none."""
     if isinstance(values, list):
         if any(isinstance(value, list | dict) for value in [*values, *own]):
             raise ValueError("choices are single values, not lists")

@@ -5,12 +5,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
+from matplotlib.figure import Figure
 
-from spam_classifier.comparing.published import PUBLISHED
-from spam_classifier.comparing.rows import Row
+from spam_classifier.comparing.rows import PUBLISHED, Row
 from spam_classifier.data.splits import TEST, TRAIN, VALIDATION
 from spam_classifier.evaluation.figures import NATURAL
+from spam_classifier.evaluation.style import COLOURS, MARKS, STYLE
 
 Lines = list[dict[str, Any]]
 GPT2 = "GPT-2"
@@ -19,17 +21,8 @@ FIGURES = {"f1": "F1", "balanced_acc": "balanced accuracy", "acc": "accuracy", "
 COLUMNS = ["config", "size", "seed", "split", "model", "messages", *FIGURES, "acc_low", "acc_high", *COSTS]
 COLUMNS += ["splits", "error"]
 FEWEST_SEEDS = 3  # for an interval and a p of differences
-OWN_COSTS = ("learning parameters", "seconds", "peak memory, MB")
-BOOK_ACCURACIES = ("book: validation", "book: test")
-SHORT = {  # names of columns on a terminal
-    "learning parameters": "learning",
-    "peak memory, MB": "memory, MB",
-    "book: validation": "book val.",
-    "book: test": "book test",
-    "book: minutes": "book, min",
-    "balanced accuracy": "balanced",
-    "false positives": "false pos.",
-}
+IN_FILES_ONLY = {"learning parameters", "peak memory, MB", "seeds", "accuracy"}
+IN_FILES_ONLY |= {"book: train", "book: validation", "book: test", "book: minutes"}
 
 
 def run_records(
@@ -147,15 +140,10 @@ def figure_table(runs: pd.DataFrame) -> Lines:
 def paired_differences(runs: pd.DataFrame) -> Lines:
     """Differences in F1, seed by seed: each config minus the first one, each GPT-2 minus the linear models.
 
-    Only runs with the same messages are paired.
-
-    Returns:
-        A line for each pair: what is subtracted from what, the mean difference in percentage points, and its interval
-        and p by ``corrected_interval``. The last two are missing where there are too few seeds, where all differences
-        are equal, or where the train splits have a size: they overlap less than the correction assumes.
-
-    Raises:
-        ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
+    Only runs with the same messages are paired. Each line says what is subtracted from what, with the mean difference
+    in percentage points, and its interval and p by ``corrected_interval``. The last two are missing where there are too
+    few seeds, where all differences are equal, or where the train splits have a size: they overlap less than the
+    correction assumes. Needs SciPy, of the extra ``baseline``.
     """
     trained = runs[runs["split"] == TRAIN].set_index(["config", "size", "seed"])["messages"].to_dict()
     several = runs["config"].nunique() > 1
@@ -187,21 +175,11 @@ def paired_differences(runs: pd.DataFrame) -> Lines:
 
 
 def corrected_interval(differences: pd.Series, share: float) -> tuple[float, float]:
-    """How uncertain the mean of differences over seeds is.
+    """Half the width of the 95% interval of a mean of differences over seeds by Student's t, and p of the t-test.
 
     The seeds draw their splits from one corpus, so the splits overlap and the differences are not independent: the
     variance of the mean is taken as s^2 (1/n + evaluated/trained) for n seeds (Nadeau and Bengio 2003, "Inference for
-    the Generalization Error").
-
-    Args:
-        differences: One for each seed.
-        share: Messages evaluated for each message trained on.
-
-    Returns:
-        Half the width of the 95% interval by Student's t, and p of the corrected t-test.
-
-    Raises:
-        ModuleNotFoundError: SciPy is missing; it comes with the extra ``baseline``.
+    the Generalization Error"). ``share`` is evaluated/trained, in messages. Needs SciPy, of the extra ``baseline``.
     """
     from scipy.stats import t as student
 
@@ -210,26 +188,9 @@ def corrected_interval(differences: pd.Series, share: float) -> tuple[float, flo
     return error * float(student.ppf(0.975, freedom)), p
 
 
-def narrow(lines: Lines) -> list[Lines]:
-    """The lines of ``accuracy_table`` as tables that fit a terminal: accuracies, costs, remarks."""
-    accuracies = {name: SHORT.get(name, name) for name in ("train", "validation", "test", *BOOK_ACCURACIES)}
-    costs = {name: SHORT.get(name, name) for name in (*OWN_COSTS, "book: minutes")}
-    tables = []
-    for names in (accuracies, costs, {"remark": "remark"}):
-        shown = {"row": "row", "what": "what", "per class": "per class", **names}
-        kept = [{short: line.get(name) or None for name, short in shown.items()} for line in lines]
-        kept = [line for line in kept if any(line[short] is not None for short in names.values())]
-        tables.append(_without_empty_columns(kept))
-    return [table for table in tables if table]
-
-
-def figures_by_split(lines: Lines) -> dict[str, Lines]:
-    """The lines of ``figure_table`` as a table for each split, with short names, for a terminal."""
-    tables: dict[str, Lines] = {}
-    for line in lines:
-        short = {SHORT.get(name, name): value for name, value in line.items() if name != "split"}
-        tables.setdefault(line["split"], []).append({**short, "model": line["model"].partition(",")[0]})
-    return tables
+def for_terminal(lines: Lines) -> Lines:
+    """The lines without the columns that a terminal has no room for."""
+    return [{name: value for name, value in line.items() if name not in IN_FILES_ONLY} for line in lines]
 
 
 def notes(rows: Sequence[Row], seeds: Sequence[int], shrink: int | None, flags: Sequence[str]) -> list[str]:
@@ -270,3 +231,56 @@ def difference_notes(differences: Lines) -> list[str]:
             "Give more --seeds."
         )
     return lines
+
+
+@mpl.rc_context(STYLE)
+def draw_accuracies(rows: Sequence[Row], runs: pd.DataFrame, *, compared: bool = True) -> Figure:
+    """GPT-2's accuracies with intervals or spreads, the first row on top.
+
+    Published ones are hollow and grey; they are left out unless ``compared``, as runs of smaller models can't be.
+    """
+    runs = runs[runs["model"] == GPT2]
+    splits = [split for split in (VALIDATION, TEST) if split == VALIDATION or split in set(runs["split"])]
+    spread = "± standard deviation" if runs["seed"].nunique() > 1 else "95% interval"
+    known = {place: row.name for place, row in enumerate(rows) if compared and row.name in PUBLISHED.index}
+    figure = Figure(figsize=(9, 1.8 + 0.32 * len(rows) * len(splits)), layout="constrained")
+    axes = figure.subplots()
+    for number, split in enumerate(splits):
+        below = 0.4 * number - 0.2 * (len(splits) - 1)
+        found = {place + below: estimate(runs[runs["config"] == row.name], split) for place, row in enumerate(rows)}
+        shown = {place: accuracy for place, accuracy in found.items() if accuracy is not None}
+        middles = [middle for middle, _, _ in shown.values()]
+        reach = [[abs(accuracy[0] - accuracy[side]) for accuracy in shown.values()] for side in (1, 2)]
+        style: dict[str, Any] = {**MARKS[split], "linestyle": "none", "capsize": 3}
+        axes.errorbar(middles, list(shown), xerr=reach, label=f"{split} ({spread})", **style)
+        if known:
+            values = PUBLISHED.loc[list(known.values()), split]
+            places = [place + below + 0.12 for place in known]
+            label = f"{split}, published for pretrained GPT-2"
+            style = {"color": COLOURS["edge"], "marker": MARKS[split]["marker"], "markerfacecolor": "none"}
+            axes.plot(values, places, linestyle="none", label=label, **style)
+    axes.set_yticks(range(len(rows)), labels=[f"{row.number} {row.what}".strip() for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("accuracy, %")
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def draw_learning_curve(runs: pd.DataFrame) -> Figure:
+    """F1 against the training messages per class, with its standard deviation over the seeds."""
+    splits = [split for split in (VALIDATION, TEST, NATURAL) if split == VALIDATION or split in set(runs["split"])]
+    sizes = sorted(runs["size"].unique())
+    figure = Figure(figsize=(6 * len(splits), 4.5), layout="constrained")
+    for axes, split in zip(figure.subplots(1, len(splits), squeeze=False)[0], splits, strict=True):
+        for (config, model), group in runs[runs["split"] == split].groupby(["config", "model"], sort=False):
+            by_size = (100 * group.astype({"f1": float}).set_index("size")["f1"]).groupby("size")
+            mean, spread = by_size.mean(), by_size.std().fillna(0)
+            label = str(model) if runs["config"].nunique() == 1 else f"{model}, {config}"
+            axes.errorbar(mean.index, mean, yerr=spread, marker="o", capsize=3, label=label)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, labels=map(str, sizes))
+        axes.set(xlabel="training messages per class", ylabel="F1, %", title=split)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
+    return figure

@@ -6,28 +6,32 @@ import sqlite3
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import optuna
 import pandas as pd
 import yaml
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
-from spam_classifier.comparing.directory import own_directory
+from spam_classifier.comparing.directory import own_directory, write_yaml
 from spam_classifier.comparing.grid import NOTE_WIDTH, Grid
 from spam_classifier.comparing.launch import STATES_DIRECTORY, RunFailed, RunStopped, launch_fit, launched_run
-from spam_classifier.comparing.search_results import LOSS, STATES, draw_search, record_of, sentence_of, table_of
-from spam_classifier.comparing.search_space import read_space, value_of, with_values
-from spam_classifier.comparing.table import paired_differences
+from spam_classifier.comparing.search_space import Distribution, read_space, value_of, with_values
+from spam_classifier.comparing.table import Lines, paired_differences
+from spam_classifier.data.splits import VALIDATION
 from spam_classifier.errors import UserError, one_line
-from spam_classifier.evaluation.style import save_png
-from spam_classifier.evaluation.text_tables import aligned_table, counted, markdown_table
-from spam_classifier.files import atomic_write
+from spam_classifier.evaluation.style import COLOURS, SPLITS, STYLE, save_png
+from spam_classifier.evaluation.text_tables import aligned_table, counted, markdown_table, percent
+from spam_classifier.files import atomic_write, write_text
 from spam_classifier.runs.find import CHECKPOINTS_DIRECTORY, RUNS_DIRECTORY
 from spam_classifier.runs.metrics import read_metrics
 from spam_classifier.training.parser import check_settings, settings_of
@@ -38,14 +42,16 @@ TRIAL_FILE = "trial.yaml"  # the whole config of a trial
 BEST_FILE, DEFAULT_FILE = "best.yaml", "default.yaml"  # configs; the second is the one that was given, with the flags
 REDUCTION = 3
 RUNGS = {REDUCTION**power for power in range(20)}
+COMPLETE = "complete"
+STATES = {"COMPLETE": COMPLETE, "PRUNED": "pruned", "FAIL": "failed"}
+LOSS = "validation loss"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 class Search:
     """Trials of a config, from the command's own arguments and the flags of every ``fit``.
 
-    Raises:
-        UserError: The config, a flag or the space is not valid.
+    Raises a UserError if the config, a flag or the space is not valid.
     """
 
     def __init__(self, arguments: argparse.Namespace, flags: Sequence[str]) -> None:
@@ -69,8 +75,8 @@ class Search:
     def run(self) -> str:
         """Run the trials that are missing, write the results after each one, and return them for a terminal.
 
-        Raises:
-            UserError: The directory is in use or holds other files or another search, or the config itself fails.
+        Raises a UserError if the directory is in use or holds other files or another search, or the config itself
+        fails.
         """
         with own_directory(self.directory, SETTINGS_FILE, "a search"):
             self._open()
@@ -106,7 +112,7 @@ class Search:
                 f"{self.directory} holds a search of another config, space or seed, or with other flags: choose "
                 "another --name"
             )
-        _write_yaml(path, own)
+        write_yaml(path, own)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         connect = partial(sqlite3.connect, self.directory / "search.db")  # a path in a URL would have to be escaped
         storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
@@ -131,7 +137,7 @@ class Search:
         root = self._root(number)
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        _write_yaml(root / TRIAL_FILE, with_values(self.settings, trial.params))
+        write_yaml(root / TRIAL_FILE, with_values(self.settings, trial.params))
         losses: list[float] = []
 
         def on_validation(validation: int, loss: float) -> bool:
@@ -185,7 +191,7 @@ class Search:
             return "No trial has a lower loss than the config itself, so there is nothing to compare."
         seeds = [self.arguments.seed + 1 + place for place in range(self.arguments.confirm)]
         configs = [self.directory / name for name in (DEFAULT_FILE, BEST_FILE)]
-        _write_yaml(configs[0], self.settings)
+        write_yaml(configs[0], self.settings)
         asked: dict[str, Any] = {"configs": configs, "seeds": seeds, "rows": [], "sizes": None, "shrink": None}
         asked |= {"name": f"{self.arguments.name}/confirm_{self.best()}", "root": self.arguments.root}
         grid = Grid(argparse.Namespace(**asked, test=True, baselines=False), [])
@@ -207,19 +213,86 @@ class Search:
             notes.insert(
                 0, f"The best of {len(trials)} trials is trial {best}, validation loss {lowest}: `{BEST_FILE}`."
             )
-            _write_yaml(self.directory / BEST_FILE, with_values(self.settings, trials[best].params))
+            write_yaml(self.directory / BEST_FILE, with_values(self.settings, trials[best].params))
         tables = table_of(records, self.space)
-        with atomic_write(self.directory / "search.csv") as unfinished:
-            pd.DataFrame(records).to_csv(unfinished, index=False)
-        with atomic_write(self.directory / "search.md") as unfinished:
-            parts = [*map(markdown_table, tables), "\n".join(f"- {note}" for note in notes if note)]
-            unfinished.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        write_text(self.directory / "search.csv", pd.DataFrame(records).to_csv(index=False))
+        parts = [*map(markdown_table, tables), "\n".join(f"- {note}" for note in notes if note)]
+        write_text(self.directory / "search.md", "\n\n".join(parts) + "\n")
         with atomic_write(self.directory / "search.png") as unfinished:
-            save_png(draw_search(records, self.space), unfinished)
+            save_png(draw_search(records), unfinished)
         shown = "\n".join(textwrap.fill(note, NOTE_WIDTH, subsequent_indent="  ") for note in notes if note)
         return "\n\n".join([*map(aligned_table, tables), shown])
 
 
-def _write_yaml(path: Path, contents: Any) -> None:
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(yaml.safe_dump(contents, sort_keys=False, allow_unicode=True), encoding="utf-8")
+def record_of(number: int, trial: FrozenTrial, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial as a line of ``search.csv``: shares from 0 to 1, its lowest validation loss so far."""
+    figures = metrics.get(VALIDATION, {})
+    return {
+        "trial": number,
+        "state": STATES[trial.state.name],
+        **trial.params,
+        "validations": len(trial.intermediate_values),
+        LOSS: min(trial.intermediate_values.values(), default=None),
+        "accuracy": figures.get("acc"),
+        "f1": figures.get("f1"),
+        "seconds": trial.user_attrs["seconds"],
+        "error": trial.user_attrs.get("error"),
+    }
+
+
+def table_of(records: Lines, space: Mapping[str, Distribution]) -> tuple[Lines, Lines]:
+    """The trials' results and their settings, as two tables that fit a terminal."""
+    results, settings = [], []
+    for record in records:
+        loss = record[LOSS]
+        results.append(
+            {
+                "trial": record["trial"],
+                "state": record["state"],
+                LOSS: None if loss is None else f"{loss:.5f}",
+                "accuracy": percent(record["accuracy"]),
+                "F1": percent(record["f1"]),
+                "validations": record["validations"],
+                "seconds": f"{record['seconds']:,.1f}",
+                **({"error": record["error"] or ""} if any(other["error"] for other in records) else {}),
+            }
+        )
+        values = {name: record[name] for name in space}
+        shown = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in values.items()}
+        settings.append({"trial": record["trial"], **{name.partition(".")[2]: value for name, value in shown.items()}})
+    return results, settings
+
+
+def sentence_of(differences: Lines, seeds: Sequence[int]) -> str:
+    """What the comparison of the best trial with the config says."""
+    of_test = [line for line in differences if line["split"] == "test"]
+    if not of_test:
+        return "The best and the config could not be compared on the test split: see the runs above."
+    line = of_test[0]
+    sure = f"95% interval {line['95% interval']}" if line.get("95% interval") else "no interval"
+    return (
+        f"On the test splits of {len(seeds)} seeds that the search has not seen, F1 of the best minus F1 of the config "
+        f"is {line['difference']} percentage points ({sure})."
+    )
+
+
+@mpl.rc_context(STYLE)
+def draw_search(records: Lines) -> Figure:
+    """The loss by trial, with the lowest so far; trials that did not end are hollow."""
+    trials = [record for record in records if record[LOSS] is not None]
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel="trial", ylabel=LOSS, yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set(major_locator=MaxNLocator(5), major_formatter="{x:.3g}", minor_locator=NullLocator())
+    style: dict[str, Any] = {"color": SPLITS[VALIDATION], "marker": "o", "linestyle": "none"}
+    for label, fill in ((COMPLETE, SPLITS[VALIDATION]), ("pruned or failed, lowest until then", "none")):
+        some = [record for record in trials if (record["state"] == COMPLETE) == (label == COMPLETE)]
+        numbers, losses = [record["trial"] for record in some], [record[LOSS] for record in some]
+        axes.plot(numbers, losses, markerfacecolor=fill, label=label, **style)
+    complete = [record for record in trials if record["state"] == COMPLETE]
+    lowest = [*accumulate((record[LOSS] for record in complete), min)]
+    ends = [record["trial"] for record in complete] + [record["trial"] for record in trials[-1:]]
+    axes.step(ends, lowest + lowest[-1:], where="post", color=COLOURS["edge"], label="lowest of the complete ones")
+    axes.legend()
+    return figure

@@ -32,21 +32,13 @@ MOST_LABELS = 50  # different cells of a column that may be labels
 
 @dataclass(frozen=True)
 class Layout:
-    """What the user says of a file; None is found out.
+    """What the user says of a file; None is found out."""
 
-    Attributes:
-        text: The column of the texts by name, or by number from 1; several are joined by line breaks.
-        label: The column of the labels, likewise.
-        labelled: Whether labels are wanted.
-        encoding: The encoding of a text file.
-        flags: What stands before these names where messages tell the user to set them.
-    """
-
-    text: str | Sequence[str] | None = None
-    label: str | None = None
-    labelled: bool = False
+    text: str | Sequence[str] | None = None  # a column by name, or by number from 1; line breaks join several
+    label: str | None = None  # the column of the labels, likewise
+    labelled: bool = False  # whether labels are wanted
     encoding: str | None = None
-    flags: str = "--"
+    flags: str = "--"  # what messages put before these names to tell the user to set them
 
     @property
     def texts(self) -> list[str]:
@@ -85,19 +77,12 @@ def given_columns(typed: str | None) -> str | list[str] | None:
 
 
 class Columns(NamedTuple):
-    """Where the columns are, from 0.
+    """Where the columns are, from 0."""
 
-    Attributes:
-        text: Those of the text, which are joined.
-        label: That of the label.
-        spilled: The unnamed columns after the only text's, which may hold the rest of it; None if there are none.
-        header: Whether the first row holds the names.
-    """
-
-    text: tuple[int, ...]
+    text: tuple[int, ...]  # those of the text, which are joined
     label: int | None
-    spilled: slice | None
-    header: bool = True
+    spilled: slice | None  # the unnamed columns after the only text's, which may hold the rest of it
+    header: bool = True  # whether the first row holds the names
 
     def typed(self, names: Sequence[str]) -> tuple[str, str]:
         """The columns of labels and texts, as the flags take them."""

@@ -47,23 +47,14 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """The labelled messages of a corpus.
+    """The labelled messages of a corpus."""
 
-    Attributes:
-        messages: Frame with the string columns ``label`` and ``text`` and a RangeIndex, texts as written.
-        notes: What was assumed, joined or dropped as it was read, in one line; "" if there is nothing to say.
-        left_out: The bad rows that were skipped.
-        first: Where each label occurs first, for messages.
-        read_from: The columns of labels and texts, as the flags take them.
-        sha256: Its digest, as ``corpus_sha256`` has it; None of a table, which is read piece by piece.
-    """
-
-    messages: pd.DataFrame
-    notes: str
-    left_out: list[LeftOut]
-    first: dict[str, str]
-    read_from: tuple[str, str]
-    sha256: str | None
+    messages: pd.DataFrame  # frame with the string columns ``label`` and ``text`` and a RangeIndex, texts as written
+    notes: str  # what was assumed, joined or dropped as it was read, in one line; "" if there is nothing to say
+    left_out: list[LeftOut]  # the bad rows that were skipped
+    first: dict[str, str]  # where each label occurs first, for messages
+    read_from: tuple[str, str]  # the columns of labels and texts, as the flags take them
+    sha256: str | None  # its digest, as ``corpus_sha256`` has it; None of a table, which is read piece by piece
 
 
 def fetch_corpus(corpus: str, cache_dir: str | None = None, *, flag: str = "--data.corpus") -> None:
@@ -85,13 +76,8 @@ def read_corpus(
 ) -> Corpus:
     """Read all labelled messages of a corpus, in file order; never uses the network.
 
-    Args:
-        corpus: ``uci``, ``sample``, or a path.
-        layout: What the user says of a file's columns and encoding.
-        labels: Of a directory, only the classes of these names are read.
-        bad_rows: ``refuse`` a corpus with rows that can't be used, or ``skip`` them.
-        cache_dir: Where downloads are kept; default: $SPAM_CLASSIFIER_CACHE, else the user's cache directory.
-        flag: The flag that names the corpus, for messages.
+    The arguments are those of SpamDataModule; ``flag`` is the one that names the corpus, for messages. Of a directory,
+    only the classes in ``labels`` are read.
     """
     layout = replace(layout or Layout(), labelled=True, flags="--data.")
     found, digest = _found(corpus, cache_dir, flag), hashlib.sha256()

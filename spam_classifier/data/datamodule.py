@@ -37,7 +37,6 @@ from spam_classifier.data.splits import (
     split,
     undersample,
 )
-from spam_classifier.data.tokenizer import VOCABULARY_FILE
 from spam_classifier.data.tricks import with_altered
 from spam_classifier.errors import UserError, escape_control
 from spam_classifier.files import atomic_write
@@ -272,7 +271,7 @@ class SpamDataModule(pl.LightningDataModule):
             read, self.splits, self.label_names, balance=self.balance, stratify=self.stratify, given=given
         )
         if self.augment:
-            self.splits[TRAIN] = with_altered(self.splits[TRAIN], self.augment, self.split_seed)
+            self.splits[TRAIN] = with_altered(self.splits[TRAIN], self.augment, self.split_seed, self.label_names[0])
             copies = int((self.splits[TRAIN]["trick"] != "").sum())
             self.notes.append(f"{copies:,} altered copies of training messages were added")
         self._encode()
@@ -370,8 +369,6 @@ class SpamDataModule(pl.LightningDataModule):
         if self.left_out:
             with atomic_write(directory / LEFT_OUT_ROWS) as unfinished:
                 pd.DataFrame(self.left_out).to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
-        if self.tokenizer:
-            (directory / VOCABULARY_FILE).write_text(self.tokenizer, encoding="utf-8")
         for name, rows in self.splits.items():
             with atomic_write(directory / f"{name}.csv") as unfinished:
                 rows.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)

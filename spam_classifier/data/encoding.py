@@ -39,14 +39,10 @@ class EncodedMessages:
     def from_texts(
         cls, texts: Sequence[str], labels: Sequence[int] | np.ndarray | None = None, tokenizer: str | None = None
     ) -> "EncodedMessages":
-        """Encode messages in bulk.
+        """Encode messages, not empty, in bulk; without ``labels`` their classes are unknown.
 
         The characters ``<|endoftext|>`` in a message get the tokens of these characters, not the special token.
-
-        Args:
-            texts: The messages, not empty, in anything that can be sliced.
-            labels: Their classes; default: unknown.
-            tokenizer: What ``tokenizer_of`` takes; default: GPT-2's.
+        ``tokenizer`` is what ``tokenizer_of`` takes.
         """
         own = tokenizer_of(tokenizer)
 
@@ -76,12 +72,8 @@ class EncodedMessages:
     def windows(self, rows: Tensor, length: int) -> tuple["EncodedMessages", Tensor]:
         """Messages in pieces of ``length`` tokens that overlap by half, the last one at the end.
 
-        Args:
-            rows: Which messages, int64 [N]; all are longer.
-            length: Tokens of each piece.
-
-        Returns:
-            The pieces, and for each the place of its message in ``rows``, int64 [pieces].
+        ``rows``, int64 [N], are messages that are longer. Also gives for each piece the place of its message in
+        ``rows``, int64 [pieces].
         """
         step = max(1, length // 2)
         starts, owners = [], []
@@ -96,15 +88,11 @@ class EncodedMessages:
         return EncodedMessages(tokens.flatten(), offsets, unknown, self.padding), torch.tensor(owners)
 
     def batch(self, rows: Tensor, max_length: int, padded_length: int | None = None, keep: Keep = "head") -> Batch:
-        """Gather messages into a batch, cut to ``max_length`` tokens and padded on the right.
+        """Gather messages, by their rows int64 [B], into a batch, cut to ``max_length`` tokens and padded on the right.
 
-        Args:
-            rows: Which messages, int64 [B].
-            max_length: Most tokens of a message.
-            padded_length: Pad the batch to this many tokens, at least ``max_length``; default: to its longest message.
-            keep: Of a longer message, its first tokens (``head``), its last ones (``tail``), or half of each
-                (``both``; the head gets the odd token). Compared by Sun et al. 2019, "How to Fine-Tune BERT for Text
-                Classification?".
+        The batch is padded to ``padded_length`` tokens, at least ``max_length``; by default to its longest message. Of
+        a longer message are kept its first tokens (``head``), its last ones (``tail``), or half of each (``both``; the
+        head gets the odd token). Compared by Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?".
         """
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         lengths = (ends - starts).clamp(max=max_length)

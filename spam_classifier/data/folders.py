@@ -1,8 +1,7 @@
 """Messages of a directory and its sub-folders: a mail or a text in each file, or mailboxes with many mails."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -82,18 +81,7 @@ def folder_texts(directory: Path) -> Input:
     if not files or not (reader.mails or any(_is_text(file.path) for file in files)):
         raise UserError(f"--input {directory} holds no mails and no {TEXT} files: name the directory that does")
     columns = ["file", *COLUMNS] if reader.mails else ["file", "text"]
-    identity = {"path": str(directory.resolve()), "files": len(files), "digest": _digest(files)}
-    return Input(str(directory), "file", columns, reader.rows(), None, identity, notes=notes)
-
-
-def _digest(files: Iterable[_File]) -> str:
-    """Changes with the files' names, sizes and times."""
-    digest = hashlib.sha256()
-    for file in files:
-        status = os.stat(file.path) if not file.problem else None  # noqa: PTH116
-        told = (file.path, status and (status.st_size, status.st_mtime_ns))
-        digest.update(repr(told).encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    return Input(str(directory), "file", columns, reader.rows(), notes=notes)
 
 
 def _files(entry: "os.DirEntry[str]", above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[_File]:

@@ -118,16 +118,14 @@ def _json_row(place: int, line: str, found: dict[str, Any], layout: Layout) -> R
         raise ValueError(f"no member {' and '.join(map(repr, wanted))}, only {listed(names)}")
     texts, label = list(columns.text), columns.label
     if label is not None:  # nothing else is used in training
-        if (
-            not isinstance(found[names[label]], str | bool) and found[names[label]] is not None
-        ):  # a number is a str here
+        own = found[names[label]]
+        if own is not None and not isinstance(own, str | bool):  # a number is a str here
             raise ValueError("the label is not a string, a number or a boolean")
         names = [*(names[text] for text in texts), names[label]]
         texts, label = list(range(len(texts))), len(texts)
     values = [_written(found[name], name, line) for name in names]
     text = values[texts[0]] if len(texts) == 1 else _joined_members([values[place] for place in texts])
-    own = None if label is None else values[label] or ""
-    return checked_row(place, text, names, values, own)
+    return checked_row(place, text, names, values, None if label is None else values[label] or "")
 
 
 def _joined_members(values: Sequence[str | None]) -> str | None:

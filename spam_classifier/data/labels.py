@@ -26,17 +26,10 @@ def one_spelling(
 ) -> tuple[list[pd.DataFrame], list[str]]:
     """Write each class in one way: numbers always, and with ``merge`` what differs in case or white space.
 
-    Only the different labels are looked at one by one, so a million messages take about 0.1 s.
-
-    Args:
-        frames: The corpus and the given splits, with the string columns ``label`` and ``text``.
-        labels: The classes, if the user named them; they stay as they are.
-        merge: Make labels one that differ only in case or white space, instead of refusing them.
-        label_column: The column that was read as labels, as the flag takes it.
-        text_column: The column that was read as texts, likewise.
-
-    Returns:
-        The frames, and a sentence on each kind of change, with its number of messages.
+    Only the different labels are looked at one by one, so a million messages take about 0.1 s. ``frames`` are the
+    corpus and the given splits, ``labels`` the classes that the user named, which stay as they are. The columns are
+    those that were read, as the flags take them. Returns the frames, and a sentence on each kind of change, with its
+    number of messages.
     """
     coded = [pd.factorize(frame["label"]) for frame in frames]
     counts = [
@@ -103,11 +96,8 @@ def merged_spellings(
 ) -> dict[str, str]:
     """New names of the labels that differ only in case or white space from a more frequent one.
 
-    Args:
-        first: Messages by label in the first frame, which decides; of equally frequent spellings the lower-case one
-            stays.
-        counts: Messages by label in all frames.
-        labels: Spellings that stay whatever their number.
+    ``first`` are the messages by label in the first frame, which decides; of equally frequent spellings the lower-case
+    one stays. ``counts`` are those of all frames. ``labels`` stay whatever their number.
     """
     named = set(labels or ())
 

@@ -41,10 +41,7 @@ class EpochOrder:
 class BucketedOrder(EpochOrder):
     """Batches grouped by length: rows are shuffled, sorted by length within buckets, and the batches shuffled.
 
-    Args:
-        lengths: Tokens of each row, int64 [N].
-        seed: Seed of the shuffle.
-        batch_size: Rows of a batch, over all processes.
+    ``lengths`` are the tokens of each row, int64 [N]. A batch has ``batch_size`` rows over all processes.
     """
 
     def __init__(self, lengths: Tensor, seed: int, batch_size: int) -> None:
@@ -80,18 +77,10 @@ class BatchLoader:
     """The batches of a split, for the Trainer, which takes any iterable as a dataloader.
 
     They are gathered from tensors in memory: no workers, no collate function. Each of several processes takes its
-    share: in evaluation every row exactly once, in training complete batches only, as in the book.
-
-    Args:
-        messages: The encoded split.
-        order: Order of the rows; the Trainer calls its ``set_epoch``.
-        batch_size: Messages per batch and process.
-        max_length: Most tokens of a message; longer ones are cut.
-        padded_length: Pad every batch to this many tokens; None pads to its own longest message.
-        keep: What is kept of longer messages: ``head``, ``tail`` or ``both``.
-        title: What the messages are, for a line to the user.
-        drop_incomplete: Leave out the last rows if they don't fill a batch on every process.
-        first_batch: Called as each pass begins: how many of its batches are already done (resuming mid-epoch).
+    share: in evaluation every row exactly once, in training complete batches only, as in the book. Without a
+    ``padded_length`` a batch is padded to its own longest message. ``title`` says what the messages are, for a line to
+    the user. ``first_batch`` is called as each pass begins: how many of its batches are already done (resuming
+    mid-epoch).
     """
 
     def __init__(

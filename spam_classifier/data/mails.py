@@ -115,8 +115,7 @@ def mail_row(raw: bytes, place: int | str, column: str, notes: Notes, label: str
 def read_mail(raw: bytes) -> Mail:
     """Subject and text of a message and of those it forwards.
 
-    Raises:
-        MailError: It is no e-mail, can't be read as one, or is too large.
+    Raises a MailError if it is no e-mail, can't be read as one, or is too large.
     """
     _refuse_unbounded(raw)
     _refuse_others(raw)

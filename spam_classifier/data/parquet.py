@@ -42,15 +42,8 @@ def parquet_table(source: Source, layout: Layout) -> Input:
             kind = schema.field(text).type
             raise UserError(f"{source.name}: the texts in {names[text]!r} are of type {kind}: make them strings")
     if label is None:
-        return Input(
-            source.name,
-            "row",
-            names,
-            _rows(source, schema, names, (texts, None), [], notes),
-            total,
-            schema=schema,
-            notes=notes,
-        )
+        rows = _rows(source, schema, names, (texts, None), [], notes)
+        return Input(source.name, "row", names, rows, total, notes=notes)
     kind = schema.field(label).type
     if not _holds_labels(kind):
         raise UserError(f"{source.name}: the labels are of type {kind}: make them strings, numbers or booleans")
@@ -59,9 +52,8 @@ def parquet_table(source: Source, layout: Layout) -> Input:
         notes.assume(f"labels named as the file says: {', '.join(class_names)}")
     names = [*(names[text] for text in texts), names[label]]  # nothing else is used in training
     places = (tuple(range(len(texts))), len(texts))
-    return Input(
-        source.name, "row", names, _rows(source, schema, names, places, class_names, notes), total, notes=notes
-    )
+    rows = _rows(source, schema, names, places, class_names, notes)
+    return Input(source.name, "row", names, rows, total, notes=notes)
 
 
 def _class_names(schema: "pa.Schema", column: str) -> list[str]:

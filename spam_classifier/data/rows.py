@@ -83,8 +83,6 @@ class Input:
     columns: Sequence[str] | None  # None where each row may have its own
     rows: Rows  # read as they are asked for
     total: int | None = None  # number of rows, where it is known beforehand
-    identity: dict[str, Any] | None = None  # changes with the file and its contents; None where nothing tells
-    schema: Any = None  # the columns' types, of a .parquet
     notes: Notes = field(default_factory=Notes)
     read_from: tuple[str, str] = ("label", "text")  # columns of labels and texts, as the flags take them
     separator: str = ","  # of a table's fields

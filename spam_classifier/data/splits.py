@@ -88,16 +88,9 @@ def split(
 ) -> dict[str, pd.DataFrame]:
     """Shuffle and cut into train, validation and test, with the book's rounding: ``int()`` of the fractions.
 
-    A given split stays as it is. The others are cut from the corpus in proportion to their fractions; the last one
-    gets the rest.
-
-    Args:
-        corpus: Labelled messages.
-        train_fraction: Share of the rows for training.
-        validation_fraction: Share of the rows for validation; the rest is for testing.
-        seed: Of the shuffle.
-        stratify: Cut each class by itself, so that all splits have the same shares of the classes.
-        given: Validation or test splits that are not cut from the corpus, by name.
+    ``given`` splits, by name, stay as they are. The others are cut from the corpus in proportion to their fractions;
+    the last one gets the rest. With ``stratify`` each class is cut by itself, so that all splits have the same shares
+    of the classes.
     """
     given = given or {}
     cut = [name for name in SPLITS if name not in given]

@@ -22,7 +22,6 @@ ENDOFTEXT = "<|endoftext|>"
 PADDING_ID = 50256  # <|endoftext|>: GPT-2 has no padding token of its own
 VOCABULARY = 50257
 PADDING = (ENDOFTEXT, "<pad>", "</s>", "<s>")  # the first of them that a vocabulary has pads; else its token 0
-VOCABULARY_FILE = "vocabulary.json"  # in a run whose vocabulary is not GPT-2's
 MOST_BYTES = 2**26  # of a tokenizer's file
 
 PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]

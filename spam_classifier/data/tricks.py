@@ -175,16 +175,14 @@ def altered(text: str, name: str, trick: Trick, seed: object) -> str:
     return trick(text, random.Random(f"{seed} {name} {text}"))
 
 
-def with_altered(messages: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+def with_altered(messages: pd.DataFrame, share: float, seed: int, benign_label: str) -> pd.DataFrame:
     """Training messages and, behind them, altered copies of this share of them, as many times as it is above 1.
 
-    The copies keep their labels, and each has one trick. Benign text is that of the other messages of the first class.
-
-    Returns:
-        The columns ``label``, ``text`` and ``trick``, which is "" for the messages themselves.
+    The copies keep their labels, and each has one trick; the column ``trick`` is "" for the messages themselves. Benign
+    text is that of the messages with ``benign_label``.
     """
     draw = random.Random(f"augment {seed}")
-    benign = messages.loc[messages["label"] == sorted(messages["label"].unique())[0], "text"].tolist()
+    benign = messages.loc[messages["label"] == benign_label, "text"].tolist()
     tricks = [*{**OF_TEXT, **with_benign_text(benign)}.items()]
     rows = [*zip(messages["label"], messages["text"], strict=True)] * math.ceil(share)
     copies = []

@@ -26,10 +26,8 @@ RESAMPLES = 1000
 def class_thresholds(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
     """The mean probability of each class over the messages that are given it, float [K]; infinite without any.
 
-    Args:
-        labels: Given classes, int [N].
-        probabilities: Out-of-fold, float [N, K].
-        counts: How often each message counts, [N]; default: once.
+    Of given classes, int [N], and out-of-fold probabilities, float [N, K]. ``counts`` is how often each message counts,
+    by default once.
     """
     classes = probabilities.shape[1]
     own = self_confidence(labels, probabilities) * (1 if counts is None else counts)

@@ -16,19 +16,12 @@ COVERAGES = (1.0, 0.95, 0.9, 0.8)
 
 
 class Labelled(NamedTuple):
-    """What is labelled from a least probability on.
+    """What is labelled from a least probability on."""
 
-    Attributes:
-        least: The probability.
-        messages: How many messages are labelled,
-        of: of how many,
-        right: and how many of the labels are right.
-    """
-
-    least: float
-    messages: int
-    of: int
-    right: int
+    least: float  # the probability
+    messages: int  # how many messages are labelled,
+    of: int  # of how many,
+    right: int  # and how many of the labels are right
 
     @property
     def coverage(self) -> float:
@@ -49,9 +42,7 @@ class Labelled(NamedTuple):
 def coverage_curve(confidence: np.ndarray, right: np.ndarray) -> list[Labelled]:
     """All that can be labelled, from the surest messages alone to all of them.
 
-    Args:
-        confidence: Probability of each message's label, float [N].
-        right: Whether it is right, bool [N].
+    ``confidence`` is the probability of each message's label, float [N], and ``right`` whether it is right, bool [N].
     """
     order = np.argsort(-confidence, kind="stable")
     surest, hits = confidence[order].astype(float), right[order].cumsum()

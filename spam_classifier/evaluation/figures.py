@@ -43,8 +43,7 @@ def split_figures(predictions: Predictions) -> dict[str, Any]:
 def left_over_figures(predictions: Predictions) -> dict[str, Any]:
     """Figures of the messages that undersampling left over; they are of the larger classes only.
 
-    Returns:
-        ``messages``, ``errors`` (a share of all), and ``confusion`` and ``false_positives`` as of a split.
+    These are ``messages``, ``errors`` (a share of all), and ``confusion`` and ``false_positives`` as of a split.
     """
     messages, wrong = len(predictions.labels), int((predictions.predicted != predictions.labels).sum())
     return {"messages": messages, "errors": share(wrong, messages)} | _confusion(predictions)
@@ -62,15 +61,8 @@ def _confusion(predictions: Predictions) -> dict[str, Any]:
 def at_natural_shares(test: Predictions, left_over: Predictions, shares: Sequence[float]) -> Predictions:
     """The largest part of the test split and the left-over messages with the classes in their natural shares.
 
-    It is drawn at random, and is the same for all predictions of the same messages.
-
-    Args:
-        test: Predictions of the test split.
-        left_over: Predictions of the messages that undersampling left over.
-        shares: Share of each class in the corpus.
-
-    Returns:
-        Predictions; ``rows`` are those of the messages in their own splits.
+    It is drawn at random, and is the same for all predictions of the same messages. ``shares`` are those of the classes
+    in the corpus. The ``rows`` of the predictions are those of the messages in their own splits.
     """
     both = Predictions(*(torch.cat(pair) for pair in zip(test, left_over, strict=True)))
     rows_of_classes = [(both.labels == label).nonzero().flatten() for label in range(len(shares))]

@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
-from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+from torchmetrics.functional.classification import binary_roc
 
 from spam_classifier.evaluation.coverage import coverage_curve
 from spam_classifier.evaluation.metrics import wilson_interval
@@ -21,7 +21,6 @@ SIZE = (4.7, 3.4)  # inches of a panel; as wide as a phone, so that the report's
 SCORE_BINS = 20
 RELIABILITY_BINS = 10
 FEWEST = 10  # messages in a bin of the reliability diagram
-LENGTH_BINS = 5
 LEAST_COVERAGE = 0.5  # of fewer messages the intervals hide the rest
 Curve = list[tuple[float, float]]
 PANELS = {"loss": "loss (cross-entropy)", "acc": "accuracy", "learning_rate": "learning rate"}
@@ -48,11 +47,9 @@ def learning_curves(
 ) -> Figure:
     """Draw the learning curves.
 
-    Args:
-        curves: Points (epoch, value) of ``train/loss_step``, ``train/loss``, ``val/loss``, ``train/acc``, ``val/acc``
-            and ``learning_rate``; any may be missing.
-        examples_per_epoch: Messages seen in an epoch, for the upper axis.
-        panels: Which of ``PANELS`` to draw; default: all that there are.
+    ``curves`` are points (epoch, value) of ``train/loss_step``, ``train/loss``, ``val/loss``, ``train/acc``,
+    ``val/acc`` and ``learning_rate``; any may be missing. The upper axis counts messages. ``panels`` are those of
+    ``PANELS`` to draw, by default all that there are.
     """
     panels = panels_of(curves) if panels is None else panels
     figure = Figure(figsize=(SIZE[0] * len(panels), SIZE[1]), layout="constrained")
@@ -115,62 +112,27 @@ def scores(table: pd.DataFrame, classes: Sequence[str], threshold: float, split:
 
 @mpl.rc_context(STYLE)
 def roc(splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]) -> Figure:
-    """ROC curves of the second of two classes, zoomed to where they bend; a dot at each split's threshold."""
+    """ROC curves of the second of two classes, zoomed to where they bend; a mark at each split's threshold."""
     figure, axes = _panel()
     marks = []
-    for name, (ranked, labels) in _both_classes(splits, classes).items():
+    for name, table in splits.items():
+        labels = torch.tensor((table["label"] == classes[1]).to_numpy(copy=True)).long()
+        if len(labels.unique()) < 2:
+            continue
+        ranked = torch.tensor(table[PREFIX + classes[1]].to_numpy())
         false, true, _ = binary_roc(ranked, labels)
+        style = {**MARKS[name], "marker": None, "drawstyle": "steps-post"}
+        axes.plot(false, true, label=f"{name}, threshold {thresholds[name]:.3g}", **style)
         taken = ranked >= thresholds[name]
         here = float(taken[labels == 0].float().mean()), float(taken[labels == 1].float().mean())
-        _draw_curve(axes, name, false, true, here, thresholds[name])
+        style = {**MARKS[name], "markersize": 8, "linestyle": "none"}
+        axes.plot(*here, clip_on=False, zorder=3, **style)
         marks.append(here)
     right = 1 - _corner(1 - false for false, _ in marks)
     _zoom(axes, (-0.02 * right, 1.02 * right), _corner(true for _, true in marks))
     axes.set(xlabel=f"{classes[0]} taken for {classes[1]}", ylabel=f"{classes[1]} found")
     _legend_below(figure)
     return figure
-
-
-@mpl.rc_context(STYLE)
-def precision_recall(
-    splits: Mapping[str, pd.DataFrame], classes: Sequence[str], thresholds: Mapping[str, float]
-) -> Figure:
-    """Precision-recall curves of the second of two classes, zoomed and with dots as in ``roc``."""
-    figure, axes = _panel()
-    marks = []
-    for name, (ranked, labels) in _both_classes(splits, classes).items():
-        precision, recall, _ = binary_precision_recall_curve(ranked, labels)
-        taken = ranked >= thresholds[name]
-        found = float(taken[labels == 1].float().mean())
-        of_taken = float(labels[taken].float().mean()) if bool(taken.any()) else 1.0
-        _draw_curve(axes, name, recall, precision, (found, of_taken), thresholds[name])
-        marks.append((found, of_taken))
-    left = _corner(found for found, _ in marks)
-    _zoom(axes, (left, 1 + 0.02 * (1 - left)), _corner(of_taken for _, of_taken in marks))
-    axes.set(xlabel=f"{classes[1]} found (recall)", ylabel="precision")
-    _legend_below(figure)
-    return figure
-
-
-def _draw_curve(
-    axes: Axes, name: str, x: torch.Tensor, y: torch.Tensor, at_threshold: tuple[float, float], threshold: float
-) -> None:
-    style = {**MARKS[name], "marker": None, "drawstyle": "steps-post"}
-    axes.plot(x, y, label=f"{name}, threshold {threshold:.3g}", clip_on=True, **style)
-    style = {"color": SPLITS[name], "marker": MARKS[name]["marker"], "markersize": 8, "linestyle": "none"}
-    axes.plot(*at_threshold, clip_on=False, zorder=3, **style)
-
-
-def _both_classes(
-    splits: Mapping[str, pd.DataFrame], classes: Sequence[str]
-) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Probability of the second class, float [N], and whether it is the label, int64 [N], of splits with both."""
-    found = {}
-    for name, table in splits.items():
-        labels = torch.tensor((table["label"] == classes[1]).to_numpy(copy=True)).long()
-        if len(labels.unique()) == 2:
-            found[name] = torch.tensor(table[PREFIX + classes[1]].to_numpy()), labels
-    return found
 
 
 def _corner(shares: Iterable[float]) -> float:
@@ -181,11 +143,7 @@ def _corner(shares: Iterable[float]) -> float:
 def _zoom(axes: Axes, across: tuple[float, float], bottom: float) -> None:
     axes.set(xlim=across, ylim=(bottom, 1 + 0.02 * (1 - bottom)))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(_percent))
-
-
-def _percent(share: float, _: int) -> str:
-    return f"{100 * share:.3g}%"
+        axis.set_major_formatter(PercentFormatter(1))
 
 
 @mpl.rc_context(STYLE)
@@ -261,29 +219,6 @@ def _joined(bins: np.ndarray) -> list[np.ndarray]:
     if gathered.any():  # too few at the end
         masks = [*masks[:-1], masks[-1] | gathered] if masks else [gathered]
     return masks
-
-
-@mpl.rc_context(STYLE)
-def errors_by_length(table: pd.DataFrame, tokens: np.ndarray, split: str) -> Figure:
-    """Share of wrong labels among short and long messages; ``tokens`` are their lengths, int64 [N]."""
-    edges = np.unique(np.quantile(tokens, np.linspace(0, 1, LENGTH_BINS + 1)).round().astype(int))
-    bins = np.clip(np.searchsorted(edges, tokens, side="left") - 1, 0, max(len(edges) - 2, 0))
-    wrong = (table["predicted"] != table["label"]).to_numpy()
-    names, shares, intervals = [], [], []
-    for number in np.unique(bins):
-        chosen = bins == number
-        names.append(f"{tokens[chosen].min()}-{tokens[chosen].max()}\n({chosen.sum():,})")
-        shares.append(wrong[chosen].mean())
-        intervals.append(wilson_interval(shares[-1], int(chosen.sum())))
-    figure, axes = _panel()
-    spread = np.abs(np.array(intervals).T - np.array(shares))
-    style = {"ecolor": COLOURS["ink"], "error_kw": {"elinewidth": 1.2}}
-    axes.bar(names, shares, yerr=spread, capsize=4, color=SPLITS[split], width=0.6, alpha=0.75, **style)
-    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
-    axes.set(xlabel=f"length in tokens (number of {split} messages)", ylabel="share that is wrong")
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", labelsize="small")  # room for thousands of tokens
-    return figure
 
 
 def _count(number: float, _: int) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from spam_classifier.evaluation.metrics import Predictions
-from spam_classifier.files import atomic_write, writing
+from spam_classifier.files import write_text, writing
 
 DIRECTORY = "predictions"
 PREFIX = "probability_"
@@ -28,8 +28,7 @@ def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFra
     table = pd.concat([table, pd.DataFrame(predictions.probabilities.cpu().numpy(), columns=columns)], axis=1)
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as unfinished:
-        table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    write_text(path, table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -47,10 +46,7 @@ def label_confidence(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The probability of each message's label, float [N], and whether it is the true one, bool [N].
 
-    Args:
-        table: Of ``read_predictions``.
-        classes: The classes in the order of their indices.
-        threshold: Probability from which the second of two classes is the label; None with more classes.
+    Of a table of ``read_predictions``. The threshold is None with more than two classes.
     """
     probabilities = table[[f"{PREFIX}{name}" for name in classes]].to_numpy(dtype=float)
     chosen = probabilities.argmax(axis=1) if threshold is None else (probabilities[:, 1] >= threshold).astype(int)

@@ -11,16 +11,14 @@ import yaml
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from spam_classifier.data.encoding import EncodedMessages
 from spam_classifier.data.splits import LEFT_OVER, TEST, TRAIN, VALIDATION
-from spam_classifier.data.tokenizer import VOCABULARY_FILE
 from spam_classifier.evaluation import plots
 from spam_classifier.evaluation.figures import NATURAL
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
 from spam_classifier.evaluation.style import palette
 from spam_classifier.evaluation.text_tables import interval, percent, share_of
 from spam_classifier.evaluation.thresholds import fitted_on_few, threshold_rows
-from spam_classifier.files import atomic_write
+from spam_classifier.files import write_text
 from spam_classifier.runs.describe import COLLECTION, describe_run
 from spam_classifier.runs.find import CONFIG_FILE
 from spam_classifier.runs.metrics import read_metrics
@@ -54,13 +52,7 @@ CLASSIFIER = ("checkpoint", "step", "temperature", "threshold")  # a label depen
 
 
 class Picture(NamedTuple):
-    """A figure of the report.
-
-    Attributes:
-        title: Its heading.
-        says: How to read it.
-        drawing: The figure.
-    """
+    """A figure of the report, and in ``says`` how to read it."""
 
     title: str
     says: str
@@ -101,7 +93,7 @@ def write_report(run_directory: Path) -> None:
         figures=FIGURES,
         percent_figures=PERCENT,
         learning=_learning_pictures(metrics.get("curves")),
-        pictures=_pictures(metrics, predictions, run_directory / VOCABULARY_FILE),
+        pictures=_pictures(metrics, predictions),
         thresholds=threshold_rows(both, classes, metrics[list(both)[-1]]["threshold"]) if both else [],
         fitted_on_few=fitted_on_few(metrics[VALIDATION], classes) if VALIDATION in metrics else [],
         compared=list(both),
@@ -116,8 +108,7 @@ def write_report(run_directory: Path) -> None:
             "Versions, sources and commands": _provenance(metrics.get("provenance")),
         },
     )
-    with atomic_write(run_directory / REPORT_FILE) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
+    write_text(run_directory / REPORT_FILE, page)
 
 
 def _has_both(table: pd.DataFrame, classes: list[str]) -> bool:
@@ -135,7 +126,7 @@ def _learning_pictures(curves: dict[str, Any] | None) -> list[Picture]:
     ]
 
 
-def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame], vocabulary: Path) -> list[Picture]:
+def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame]) -> list[Picture]:
     classes = metrics.get("classes", [])
     shown = {name: table for name, table in predictions.items() if name != LEFT_OVER}
     if not shown:
@@ -149,16 +140,10 @@ def _pictures(metrics: dict[str, Any], predictions: dict[str, pd.DataFrame], voc
         found.append(Picture("How sure is it?", says, plots.scores(table, classes, thresholds[name], name)))
         says = f"How much {classes[1]} is found, at the price of how much {classes[0]}. The marks: the threshold."
         found.append(Picture("ROC curve", says, plots.roc(shown, classes, thresholds)))
-        says = f"How much of all that is labelled {classes[1]} is {classes[1]}, and how much {classes[1]} is found."
-        found.append(Picture("Precision and recall", says, plots.precision_recall(shown, classes, thresholds)))
     says = "Do the probabilities come true? The numbers count the messages of a point."
     found.append(Picture("Calibration", says, plots.reliability(table, classes, name)))
-    tokenizer = vocabulary.read_text(encoding="utf-8") if vocabulary.is_file() else None
-    tokens = EncodedMessages.from_texts(table["text"].tolist(), tokenizer=tokenizer).lengths.numpy()
     says = "If only the surest messages get a label, more of the labels are right. With 95% intervals."
     found.append(Picture("No label when unsure", says, plots.coverage(shown, classes, of_two)))
-    says = "Are short or long messages harder? With 95% intervals."
-    found.append(Picture("Length and error", says, plots.errors_by_length(table, tokens, name)))
     return found
 
 

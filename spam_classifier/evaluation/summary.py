@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 
 from spam_classifier.data.splits import LEFT_OVER, SPLITS
 from spam_classifier.errors import escape_control
+from spam_classifier.evaluation.metrics import Predictions
 from spam_classifier.evaluation.report import REPORT_FILE
 from spam_classifier.evaluation.text_tables import (
     aligned_table,
@@ -15,11 +16,13 @@ from spam_classifier.evaluation.text_tables import (
     interval,
     percent,
     share_of,
+    table_with_texts,
     two_columns,
 )
 from spam_classifier.hints import relative
 
 Metrics = Mapping[str, Any]
+MOST_MISTAKES = 3
 
 
 def metrics_table(metrics: Mapping[str, Metrics]) -> str:
@@ -60,6 +63,29 @@ def counts_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> 
     )
 
 
+def mistakes_table(predictions: Predictions, texts: Sequence[str], classes: Sequence[str], width: int) -> str:
+    """The most confident mistakes on a split, for a terminal: texts are cut to its width, control characters escaped.
+
+    The columns are label, predicted label, probability (of the second of two classes, else of the predicted one) and
+    text; "" without a mistake. ``texts`` are the split's messages, in its order.
+    """
+    wrong = (predictions.predicted != predictions.labels).nonzero().flatten()
+    confidence = predictions.probabilities[wrong, predictions.predicted[wrong]]
+    rows = []
+    for place in wrong[confidence.argsort(descending=True, stable=True)][:MOST_MISTAKES].tolist():
+        label, predicted = int(predictions.labels[place]), int(predictions.predicted[place])
+        shown, title = (1, f"P({classes[1]})") if len(classes) == 2 else (predicted, "probability")
+        rows.append(
+            {
+                "label": classes[label],
+                "predicted": classes[predicted],
+                title: f"{float(predictions.probabilities[place, shown]):.4f}",
+                "text": texts[int(predictions.rows[place])],
+            }
+        )
+    return table_with_texts(rows, width) if rows else ""
+
+
 def evaluation_summary(
     known: Mapping[str, Metrics],
     figures: Mapping[str, Metrics],
@@ -72,14 +98,8 @@ def evaluation_summary(
 ) -> str:
     """What ``validate`` and ``test`` print.
 
-    Args:
-        known: Figures of the other splits, by name.
-        figures: Figures by the name of the split, and of what was evaluated along with it.
-        classes: The names of the classes, in the order of their indices.
-        mistakes: A table of mistakes; "" if there are none.
-        notes: What a reader has to know, a line each.
-        report: The report; None if nothing was kept.
-        following: Commands to type next.
+    ``known`` are figures of the other splits, ``figures`` those of the split and of what was evaluated along with it,
+    both by name. ``notes`` are what a reader has to know and ``following`` commands to type next, a line each.
     """
     classes = [escape_control(name) for name in classes]
     (name, split), *_ = figures.items()
@@ -130,16 +150,9 @@ def fit_summary(
     notes: Sequence[str],
     following: Sequence[str],
 ) -> str:
-    """What ``fit`` prints.
+    """What ``fit`` prints, after the Trainer has fitted a SpamClassifier to a SpamDataModule.
 
-    Args:
-        trainer: Has just fitted a SpamClassifier to a SpamDataModule.
-        run_directory: The run directory, if there is one.
-        time: Time of the training.
-        metrics: Figures by the split's name.
-        checkpoint: Path of the checkpoint that was evaluated; "" where none was kept.
-        notes: What a reader has to know, a line each.
-        following: Commands to type next.
+    ``checkpoint`` is the one that was evaluated, "" where none was kept; the rest as for ``evaluation_summary``.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
     sizes = {name: len(data.splits[name]) for name in SPLITS}

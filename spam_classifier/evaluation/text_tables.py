@@ -21,11 +21,9 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_table(rows: Iterable[Mapping[str, object]]) -> str:
-    """A Markdown table whose columns are aligned in its source, too.
+    """A Markdown table, aligned in its source, too, of cells by their column's name.
 
-    Args:
-        rows: Cells by their column's name. A cell that is None or missing becomes ``-``. Pipes are escaped, other
-            markup is not.
+    A cell that is None or missing becomes ``-``. Pipes are escaped, other markup is not.
     """
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -48,11 +46,7 @@ def _cell(value: object) -> str:
 
 
 def aligned_table(rows: Iterable[Mapping[str, object]]) -> str:
-    """A table for a terminal: columns two spaces apart, numbers on the right.
-
-    Args:
-        rows: Cells by their column's name. A cell that is None or missing becomes ``-``.
-    """
+    """A table for a terminal, of cells as above: columns two spaces apart, numbers on the right."""
     rows = list(rows)
     columns = []
     for name in dict.fromkeys(name for row in rows for name in row):

@@ -13,17 +13,11 @@ THRESHOLDS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
 def threshold_rows(splits: Mapping[str, pd.DataFrame], classes: Sequence[str], own: float) -> list[dict[str, Any]]:
-    """What thresholds cost on each split, and which of them is the model's own.
+    """What thresholds cost on each split, by its predictions, and which of them is the model's own.
 
-    Args:
-        splits: Predictions by the split's name; each split has both classes.
-        classes: The two classes.
-        own: The model's threshold, a row more.
-
-    Returns:
-        A row for each threshold, rising: ``threshold``, ``own``, and by the split's name ``found`` (share of the second
-        class), ``taken`` (number of the first class taken for the second), ``taken_share`` and ``precision`` (None
-        if nothing is labelled as the second class).
+    Each split has both classes. A row for each threshold, rising: ``threshold``, ``own``, and by the split's name
+    ``found`` (share of the second class), ``taken`` (number of the first class taken for the second), ``taken_share``
+    and ``precision`` (None if nothing is labelled as the second class).
     """
     rows: list[dict[str, Any]] = []
     near = [threshold for threshold in THRESHOLDS if abs(threshold - own) >= 0.005]
@@ -44,12 +38,7 @@ def threshold_rows(splits: Mapping[str, pd.DataFrame], classes: Sequence[str], o
 
 
 def fitted_on_few(validation: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
-    """A sentence if a rule chose the threshold on few messages of a class, with what to do.
-
-    Args:
-        validation: Figures of the validation split.
-        classes: The two classes.
-    """
+    """A sentence if a rule chose the threshold on few messages of a class of the validation split, with what to do."""
     rule = validation["threshold_rule"]
     counts = dict(zip(classes, map(sum, validation["confusion"]), strict=True))
     few = " and ".join(f"{count} of class {label!r}" for label, count in counts.items() if count < FEW)

@@ -46,13 +46,8 @@ def export_to_onnx(classifier: Classifier, file: Path, *, int8: bool = False) ->
     """Write the graph and next to it the card, after running the graph and comparing it with the classifier.
 
     With ``int8``, the graph has weights of 8 bits, if it then gives nearly the same labels. The classifier's network
-    still has its blocks.
-
-    Returns:
-        What the caller has to take care of, a sentence each.
-
-    Raises:
-        UserError: The file can't have that name or place, or the graph has other probabilities than the classifier.
+    still has its blocks. Returns what the caller has to take care of, a sentence each. Raises a UserError if the file
+    can't have that name or place, or the graph has other probabilities than the classifier.
     """
     if file.suffix != ".onnx":
         raise UserError(f"{file}: an ONNX file's name ends in .onnx: name it {file.name}.onnx")

@@ -13,8 +13,7 @@ from spam_classifier.files import writing
 def complete(main: Path, *others: Path) -> Iterator[Path]:
     """Give a temporary directory; at the end, what it holds under these names is renamed to them, ``main`` last.
 
-    Raises:
-        UserError: A name is taken, or can't be written.
+    Raises a UserError if a name is taken, or can't be written.
     """
     targets = [path.resolve() for path in (main, *others)]
     for target in targets:

@@ -27,11 +27,8 @@ TOLERANCE = 1e-6  # largest error of the folded bias, in logits
 def export_to_transformers(classifier: Classifier, directory: Path) -> list[str]:
     """Write weights, configuration, tokenizer, ONNX graph and model card, without transformers itself.
 
-    Returns:
-        How the pipeline and the graph differ from the classifier, a sentence each.
-
-    Raises:
-        UserError: transformers has no such model, or the directory exists.
+    Returns how the pipeline and the graph differ from the classifier, a sentence each. Raises a UserError if
+    transformers has no such model, or the directory exists.
     """
     _refuse_what_transformers_lacks(classifier)
     model = without_bias(classifier.model)

@@ -150,21 +150,17 @@ class Classifier:
         """
         return self.probabilities_of(self.encode(texts))
 
-    def probabilities_of(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
-        """Probabilities of encoded texts, float [N, classes] on the CPU; process ``number`` of ``of`` computes a share.
-
-        All shares are about the same work, and zeros for texts of other shares. Their sum has the same bits as one
-        computation of all texts.
-        """
-        probabilities = self._of_cut(messages, number, of)
+    def probabilities_of(self, messages: EncodedMessages) -> Tensor:
+        """Probabilities of encoded texts, float [N, classes] on the CPU."""
+        probabilities = self._of_cut(messages)
         long = (messages.lengths > self.max_length).nonzero()[:, 0]
         if self.windows is not None and len(long):
-            probabilities[long] = self._worst_windows(messages, long, self.windows) if number == 0 else 0.0
+            probabilities[long] = self._worst_windows(messages, long, self.windows)
         return probabilities
 
-    def _of_cut(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Tensor:
-        probabilities = torch.zeros(len(messages), len(self.labels))
-        for rows, logits in self._logits(messages, number, of):
+    def _of_cut(self, messages: EncodedMessages) -> Tensor:
+        probabilities = torch.empty(len(messages), len(self.labels))
+        for rows, logits in self._logits(messages):
             probabilities[rows] = self.model.decision.probabilities(logits).cpu()
         return probabilities
 
@@ -212,12 +208,12 @@ class Classifier:
         """The text that is encoded; a text of invisible characters alone stays as it is."""
         return (normalise(text) or text) if self.normalise else text
 
-    def _logits(self, messages: EncodedMessages, number: int = 0, of: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows of messages, int64 [B], with their logits, float [B, classes]; the share as above."""
+    def _logits(self, messages: EncodedMessages) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows of messages, int64 [B], with their logits, float [B, classes]."""
         net, fixed = self.model, self.model.fixed_length
         lengths = messages.lengths.clamp(min=fixed or 1, max=max(fixed or 1, self.max_length))
         device = net.head.weight.device
-        batches = list(batches_by_length(lengths, device, bfloat16=self.precision == BFLOAT16))[number::of]
+        batches = list(batches_by_length(lengths, device, bfloat16=self.precision == BFLOAT16))
         gathered = (messages.batch(rows, self.max_length, fixed, self.keep).to(device) for rows in batches)
         logits = self._packed.logits_of(gathered) if self._packed else self._plain_logits(gathered)
         yield from zip(batches, logits, strict=True)

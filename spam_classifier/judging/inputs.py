@@ -33,15 +33,12 @@ def open_input(path: Path, layout: Layout, into: str | None) -> Input:
     ``into`` is the suffix of the file that the labels go into, if any: all rows of a table need the same columns.
     """
     try:
-        status = path.stat()
         if path.is_dir():
             return folder_texts(path)
         path.open("rb").close()
-        found = _opened(Source(str(path), lambda: path.open("rb")), suffix_of(path), layout, into)
+        return _opened(Source(str(path), lambda: path.open("rb")), suffix_of(path), layout, into)
     except OSError as error:
         raise UserError(f"cannot read --input {path}: {error.strerror}; name a file that can be read") from error
-    identity = {"path": str(path.resolve()), "bytes": status.st_size, "changed": status.st_mtime_ns}
-    return replace(found, identity=identity)
 
 
 def open_upload(name: str, content: bytes, layout: Layout) -> Input:

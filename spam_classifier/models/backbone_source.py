@@ -24,8 +24,7 @@ def leave_out_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone, weights
 def put_back_frozen(checkpoint: dict[str, Any], backbone: GPT2Backbone) -> None:
     """Put back what ``leave_out_frozen`` removed, from the file that the checkpoint names, if it names one.
 
-    Raises:
-        UserError: The file is not the one of the training, or cannot be fetched or read.
+    Raises a UserError if the file is not the one of the training, or can't be fetched or read.
     """
     source = checkpoint.get(SOURCE)
     if source is None:

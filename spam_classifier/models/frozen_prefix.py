@@ -196,8 +196,7 @@ def sum_of_bits(flat: Tensor) -> int:
 def mapped_file(directory: Path, size: int, dtype: torch.dtype) -> Iterator[Tensor]:
     """A flat tensor in a file whose name is removed at once: the file goes with the tensor, however the process ends.
 
-    Raises:
-        OSError: The disk has no room for it.
+    Raises an OSError if the disk has no room for it.
     """
     directory.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix="frozen_prefix-", suffix=UNFINISHED, dir=directory)

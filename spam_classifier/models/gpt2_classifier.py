@@ -78,12 +78,9 @@ class GPT2Classifier(nn.Module):
     def read_out(self, states: Tensor, lengths: Tensor, block: int) -> Tensor:
         """Run the remaining blocks, and take the hidden state that the head reads, float [B, width].
 
-        The head is linear, so its logits for the mean state are the mean of the logits of all tokens.
-
-        Args:
-            states: What block number ``block`` reads, float [B, T, width].
-            lengths: Real tokens of each message, int64 [B].
-            block: The first block to run; the number of blocks if all have run.
+        The head is linear, so its logits for the mean state are the mean of the logits of all tokens. ``states`` is
+        what block number ``block`` reads, float [B, T, width]; after all blocks, their number. ``lengths`` are the real
+        tokens of each message, int64 [B].
         """
         if self.token_position == "mean":
             if self.padding_matters:

@@ -66,10 +66,8 @@ def fetch_weights(weights: str) -> None:
     """Download the checkpoint of a published name unless it is in the hub's cache; do nothing for others.
 
     The hash of ``gpt2`` is known here and always checked. Those of the larger ones only the hub knows: they are checked
-    right after the download. Revisions are pinned, so a cached file needs no network.
-
-    Raises:
-        UserError: The file cannot be downloaded, or its SHA-256 is wrong.
+    right after the download. Revisions are pinned, so a cached file needs no network. Raises a UserError if the file
+    can't be downloaded, or its SHA-256 is wrong.
     """
     if weights in HUB_REVISIONS:
         known = GPT2_SHA256 if weights == "gpt2" else None
@@ -79,8 +77,7 @@ def fetch_weights(weights: str) -> None:
 def resolve_weights(weights: str) -> str:
     """ORGANISATION/NAME@COMMIT for a name on the hub, whose files are downloaded if missing; others unchanged.
 
-    Raises:
-        UserError: There is no such repository or revision, it has no safetensors, or can't be downloaded.
+    Raises a UserError if there is no such repository or revision, it has no safetensors, or can't be downloaded.
     """
     if Path(weights).exists():
         return weights

@@ -25,10 +25,8 @@ def how_to_train() -> str:
 def find_checkpoint(which: str | Path | None, root: Path, *, of_run: Which = "best") -> Path:
     """The checkpoint that ``--ckpt_path`` means; for ``best`` the last one if none was chosen by validation loss yet.
 
-    Args:
-        which: A run directory or a checkpoint; ``best`` or ``last`` of the newest run; or None for the newest run.
-        root: Directory that holds ``lightning_logs``.
-        of_run: Which checkpoint of a run is taken if only the run is named.
+    ``which`` is a run directory or a checkpoint, or ``best`` or ``last`` of the newest run below ``root``, or None for
+    that run. ``of_run`` is the checkpoint that is taken if only the run is named.
     """
     if which in (None, "best", "last"):
         wanted: Any = which or of_run

@@ -57,20 +57,11 @@ Result = TypeVar("Result")
 
 @dataclass
 class Service:
-    """The model, who may use it, and the limits: each is the flag of ``spam_classifier.serve`` with its name.
+    """The model, who may use it, and the limits: each is the flag of ``spam_classifier.serve`` with its name."""
 
-    Attributes:
-        api_key: Key that requests must send; None if they need none.
-        host_names: Names that a Host header may have; None for any.
-        allow_origin: Other sites whose pages may use it.
-        max_waiting: Texts in the queue.
-        abstain: Give no label that is less probable than this; None labels all.
-        classifier: None until it is loaded.
-    """
-
-    api_key: str | None = None
-    host_names: list[str] | None = None
-    allow_origin: list[str] = field(default_factory=list)
+    api_key: str | None = None  # key that requests must send; None if they need none
+    host_names: list[str] | None = None  # names that a Host header may have; None for any
+    allow_origin: list[str] = field(default_factory=list)  # other sites whose pages may use it
     metrics: bool = False
     max_body: int = 4 * 2**20
     max_texts: int = 1_000
@@ -79,9 +70,9 @@ class Service:
     read_timeout: float = 10.0
     timeout: float = 30.0
     batch: int = 256
-    max_waiting: int = 10_000
-    abstain: float | None = None
-    classifier: Classifier | None = None
+    max_waiting: int = 10_000  # texts in the queue
+    abstain: float | None = None  # give no label that is less probable than this; None labels all
+    classifier: Classifier | None = None  # None until it is loaded
 
     def loaded(self) -> Classifier:
         """The classifier; 503 while it is loading."""

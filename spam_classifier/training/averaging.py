@@ -15,10 +15,9 @@ AVERAGING = "weight_averaging"  # the key of a checkpoint for what a resumed tra
 
 
 class Learning(pl.LightningModule):
-    """The parameters of a module that learn, as a module for Lightning's callback, which averages all it is given.
+    """The parameters of a module that learn, shared, not copied.
 
-    Args:
-        module: The module. Its parameters are shared, not copied.
+    Lightning's callback averages all parameters of the module that it is given.
     """
 
     def __init__(self, module: pl.LightningModule) -> None:

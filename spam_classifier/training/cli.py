@@ -18,9 +18,8 @@ from typing_extensions import override
 from spam_classifier.data.datamodule import SpamDataModule
 from spam_classifier.data.splits import TEST, VALIDATION
 from spam_classifier.errors import GPU_IS_FULL, UserError, escape_control
-from spam_classifier.evaluation.mistakes import mistakes_table
 from spam_classifier.evaluation.report import REPORT_FILE
-from spam_classifier.evaluation.summary import evaluation_summary, fit_summary
+from spam_classifier.evaluation.summary import evaluation_summary, fit_summary, mistakes_table
 from spam_classifier.evaluation.text_tables import duration
 from spam_classifier.evaluation.thresholds import fitted_on_few
 from spam_classifier.hints import relative
@@ -255,15 +254,13 @@ def signalled(ended: SystemExit) -> int | None:
 
 
 def run(states: Path | None = None, callbacks: Sequence[Callback] = ()) -> None:
-    """Run the command line.
+    """Run the command line, with further callbacks than the user's.
 
-    Args:
-        states: A directory for hidden states that other trainings use, too, one after the other.
-        callbacks: Further ones than the user's.
+    ``states`` is a directory for hidden states that other trainings use, too, one after the other.
     """
     quieten()
     typed = sys.argv[1:]
-    with ending_together("fit --ckpt_path last goes on from the last checkpoint") as launched:
+    with ending_together() as launched:
         sys.argv[1:], resumed = with_run_settings(for_lightning(typed))
         try:
             SpamCLI(resumed, typed, launched, states, callbacks)

@@ -30,7 +30,7 @@ class Launched:
         self._main_ends = threading.Event()
 
     def watch(self, strategy: Any) -> None:
-        """End this process if one fails that the strategy (of a Trainer or a Fabric) is going to launch."""
+        """End this process if one fails that the strategy is going to launch."""
         launcher = strategy.launcher
         if not hasattr(launcher, "procs"):
             return
@@ -94,15 +94,15 @@ class Launched:
 
 
 @contextmanager
-def ending_together(how_to_go_on: str) -> Iterator[Launched]:
-    """End all processes of a job if one fails, with status 1; if the first is killed, say how to go on."""
+def ending_together() -> Iterator[Launched]:
+    """End all processes of a job if one fails, with status 1."""
     launched = Launched()
     by_torchrun, is_first = "TORCHELASTIC_RUN_ID" in os.environ, os.environ.get("LOCAL_RANK", "0") == "0"
     if by_torchrun or (LAUNCHER in os.environ and not is_first):
         parent = os.getppid() if by_torchrun else int(os.environ[LAUNCHER])
         if not by_torchrun:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first process decides
-        threading.Thread(target=_end_with, args=(parent, by_torchrun, how_to_go_on), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent, by_torchrun), daemon=True).start()
     try:
         yield launched
         launched.wait()
@@ -127,13 +127,13 @@ def end_at_sigterm(world_size: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _end_with(parent: int, by_torchrun: bool, how_to_go_on: str) -> None:
+def _end_with(parent: int, by_torchrun: bool) -> None:
     # Linux could kill this process together with its parent (PR_SET_PDEATHSIG), but no process would say why
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
     if os.environ["LOCAL_RANK"] == ("0" if by_torchrun else "1"):
         lost = "torchrun" if by_torchrun else "the first process of this job"
-        say(f"{lost} was killed, and the others end with it: {how_to_go_on}")
+        say(f"{lost} was killed, and the others end with it: fit --ckpt_path last goes on from the last checkpoint")
     os._exit(1)
 
 

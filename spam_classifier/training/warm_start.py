@@ -37,8 +37,7 @@ def digests_of(weights: str) -> dict[str, str]:
 def start_from(checkpoint: Path, network: GPT2Classifier) -> list[str]:
     """Copy a run's backbone, LoRA merged, and its head's rows for classes of the same name into a network.
 
-    Returns:
-        Notes for the user: which rows of the head were kept, and which settings of reading texts have changed.
+    Returns notes for the user: which rows of the head were kept, and which settings of reading texts have changed.
     """
     contents = read_checkpoint(checkpoint)
     earlier = GPT2Classifier.from_settings(contents["hyper_parameters"], to_be_restored=True)

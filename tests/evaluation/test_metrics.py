@@ -5,8 +5,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from spam_classifier.evaluation.metrics import classification_metrics, wilson_interval
-from spam_classifier.training.module import SeenLogits
+from spam_classifier.evaluation.metrics import SeenLogits, classification_metrics, wilson_interval
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:

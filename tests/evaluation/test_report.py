@@ -90,7 +90,7 @@ def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     links = [value for name, value in Page(page).attributes if name in ("src", "href", "xlink:href") and value]
     assert all(link.startswith("#") for link in links)
     assert not re.search(r"url\((?!['\"]?#)", page)
-    assert page.count("<svg") == 6  # no learning curves without any points
+    assert page.count("<svg") == 4  # no learning curves without any points
     assert not set(re.findall(r"#[0-9a-f]{6}", page.partition("</style>")[2]))  # all follow the page, light or dark
     assert 'name="viewport"' in page
 

@@ -43,7 +43,6 @@ def test_every_format(name: str, content: bytes, values: list) -> None:
     assert list(row.values) == values
     assert row.text == values[-1]
     assert found.name == name
-    assert found.identity is None
     assert found.columns in (None, row.names)
 
 

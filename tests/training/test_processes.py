@@ -35,7 +35,7 @@ class Job:
         self.procs += self.processes
 
     def run(self, error: BaseException | None) -> None:
-        with ending_together("") as launched:
+        with ending_together() as launched:
             launched.watch(SimpleNamespace(launcher=self))
             self._call_children_scripts()
             assert not self.procs  # for Lightning's own observer, which would kill this process
