@@ -2,10 +2,10 @@
 
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import chain
 
-import numpy as np
 import pandas as pd
 
 from spam_classifier.errors import UserError
@@ -26,34 +26,35 @@ def one_spelling(
 ) -> tuple[list[pd.DataFrame], list[str]]:
     """Write each class in one way: numbers always, and with ``merge`` what differs in case or white space.
 
-    Only the different labels are looked at one by one, so a million messages take about 0.1 s. ``frames`` are the
-    corpus and the given splits, ``labels`` the classes that the user named, which stay as they are. The columns are
-    those that were read, as the flags take them. Returns the frames, and a sentence on each kind of change, with its
-    number of messages.
+    Only the different labels are looked at one by one, so a million messages take a third of a second at most.
+    ``frames`` are the corpus and the given splits, ``labels`` the classes that the user named, which stay as they are.
+    The columns are those that were read, as the flags take them. Returns the frames, and a sentence on each kind of
+    change, with its number of messages.
     """
-    coded = [pd.factorize(frame["label"]) for frame in frames]
-    counts = [
-        dict(zip(map(str, names), np.bincount(codes, minlength=len(names)).tolist(), strict=True))
-        for codes, names in coded
-    ]
+    counts = [_counts(frame) for frame in frames]
     refuse_swapped_columns(counts[0], label_column, text_column)
     renamed: dict[str, str] = {}
     notes = []
     if not labels and (renamed := plain_numbers(_sum(counts))):
         notes.append(f"labels rewritten as whole numbers: {_changes(renamed, _sum(counts))}")
-        counts = [_sum([{renamed.get(label, label): count} for label, count in own.items()]) for own in counts]
+        counts = [_sum([own], renamed) for own in counts]
     if not merge:
         refuse_spellings(_sum(counts), labels)
     elif merged := merged_spellings(counts[0], _sum(counts), labels):
         notes.append(f"labels merged: {_changes(merged, _sum(counts))}")
         renamed = {label: merged.get(name, name) for label, name in renamed.items()} | merged
-    written = [
-        frame.assign(label=_recoded(frame["label"], codes, names, renamed))
-        if any(name in renamed for name in names)
-        else frame
-        for frame, (codes, names) in zip(frames, coded, strict=True)
-    ]
-    return written, notes
+    return [_renamed(frame, renamed) for frame in frames], notes
+
+
+def _counts(frame: pd.DataFrame) -> Counter[str]:
+    return Counter({str(label): number for label, number in frame["label"].value_counts(sort=False).items()})
+
+
+def _renamed(frame: pd.DataFrame, renamed: Mapping[str, str]) -> pd.DataFrame:
+    labels = frame["label"]
+    if not labels.isin(list(renamed)).any():
+        return frame
+    return frame.assign(label=labels.map(renamed).fillna(labels).astype(labels.dtype))
 
 
 def refuse_swapped_columns(counts: Mapping[str, int], label_column: str, text_column: str) -> None:
@@ -118,17 +119,10 @@ def plain_numbers(counts: Mapping[str, int]) -> dict[str, str]:
     return {label: found[1] for label in counts if (found := WHOLE.fullmatch(label))}
 
 
-def _recoded(labels: pd.Series, codes: Any, names: Any, renamed: Mapping[str, str]) -> pd.Series:
-    kind: Any = labels.dtype
-    new = pd.array([renamed.get(name, name) for name in names], kind)
-    return pd.Series(new.take(codes), labels.index)
-
-
-def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for own in counts:
-        for label, count in own.items():
-            total[label] = total.get(label, 0) + count
+def _sum(counts: Sequence[Counter[str]], renamed: Mapping[str, str] | None = None) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for label, number in chain.from_iterable(own.items() for own in counts):
+        total[(renamed or {}).get(label, label)] += number
     return total
 
 

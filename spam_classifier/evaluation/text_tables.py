@@ -25,38 +25,36 @@ def markdown_table(rows: Iterable[Mapping[str, object]]) -> str:
 
     A cell that is None or missing becomes ``-``. Pipes are escaped, other markup is not.
     """
-    rows = list(rows)
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    found = _columns(rows)
     columns = []
-    for name in names:
-        cells = [_cell(row.get(name)) for row in rows]
-        is_number = all(NUMBER.match(cell) for cell in cells)
+    for name, is_number, texts in found:
+        cells = [BARE_PIPE.sub(r"\\|", text) for text in texts]
         width = max(3, *map(len, (name, *cells)))
         if is_number:
             columns.append([text.rjust(width) for text in (name, "-" * (width - 1) + ":", *cells)])
-        elif name == names[-1]:
+        elif name == found[-1][0]:
             columns.append([name, "---", *cells])
         else:
             columns.append([text.ljust(width) for text in (name, "-" * width, *cells)])
     return "\n".join(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
 
 
-def _cell(value: object) -> str:
-    return MISSING if value is None else BARE_PIPE.sub(r"\\|", str(value))
-
-
 def aligned_table(rows: Iterable[Mapping[str, object]]) -> str:
     """A table for a terminal, of cells as above: columns two spaces apart, numbers on the right."""
-    rows = list(rows)
     columns = []
-    for name in dict.fromkeys(name for row in rows for name in row):
-        cells = [MISSING if row.get(name) is None else str(row[name]) for row in rows]
+    for name, is_number, cells in _columns(rows):
         width = max(map(columns_of, (name, *cells)))
-        is_number = all(NUMBER.match(cell) for cell in cells)
-        padding = [" " * (width - columns_of(text)) for text in (name, *cells)]
-        pairs = zip(padding, (name, *cells), strict=True)
+        pairs = [(" " * (width - columns_of(text)), text) for text in (name, *cells)]
         columns.append([blank + text if is_number else text + blank for blank, text in pairs])
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _columns(rows: Iterable[Mapping[str, object]]) -> list[tuple[str, bool, list[str]]]:
+    """Name, whether all cells are numbers, and the cells of each column."""
+    rows = list(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    cells = {name: [MISSING if row.get(name) is None else str(row[name]) for row in rows] for name in names}
+    return [(name, all(map(NUMBER.match, own)), own) for name, own in cells.items()]
 
 
 def table_with_texts(rows: Iterable[Mapping[str, str]], width: int) -> str:
