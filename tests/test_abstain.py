@@ -13,7 +13,7 @@ from spam_classifier.evaluation.predictions import read_predictions
 
 QUICK = [
     *("--config", "quickstart", "--model.layers", "1", "--model.width", "32", "--model.heads", "2"),
-    *("--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"),
+    *("--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--data.train_per_class", "1000"),
 ]
 RUN = Path("lightning_logs/version_0")
 TEXTS = ["You have won a prize, call now", "See you at seven?", *(f"message {number}" for number in range(20))]

@@ -93,7 +93,7 @@ def test_distilgpt2s_shape(tmp_path: Path) -> None:
 
 
 @pytest.mark.report
-@pytest.mark.parametrize("policy", ["last_block", "lora"])
+@pytest.mark.parametrize("policy", [pytest.param("last_block", marks=pytest.mark.ci), "lora"])
 def test_start_from_a_run(train: Callable, tmp_path: Path, policy: str, caplog: pytest.LogCaptureFixture) -> None:
     weights = own_gpt2(tmp_path / "own")
     assert train("fit", *QUICK, "--model.weights", weights, "--model.trainable", policy).code == 0

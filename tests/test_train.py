@@ -123,7 +123,7 @@ def test_fit_leaves_a_whole_run_behind(fit: Callable, topics: Path) -> None:
     report = (RUN / "report.html").read_text()
     assert sha256 in report
     assert "has not been looked at yet" in report
-    assert report.count("<svg") == 5  # loss, accuracy, calibration, length: ROC curves are for two classes
+    assert report.count("<svg") == 4  # loss, accuracy, calibration, coverage: ROC curves are for two classes
     assert metrics["validation"]["loss"] == pytest.approx(min(loss for _, loss in logged["val/loss"]), abs=1e-6)
     assert {tag.partition("/")[0] for tag in logged} == {"train", "val"}
 

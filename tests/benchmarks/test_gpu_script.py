@@ -56,6 +56,7 @@ def test_the_parts_on_a_gpu_are_those_on_the_cpu_with_flags_that_exist(tmp_path:
         assert "--accelerator gpu" in " ".join(part.command)
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_what_it_can_not_do_is_said_in_one_line(tmp_path: Path) -> None:
     nowhere = {"CUDA_VISIBLE_DEVICES": ""}

@@ -71,6 +71,7 @@ def test_what_is_printed_and_kept_is_true(
         assert "change a little with the other texts of its batch" in said
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_what_the_float32_graph_refuses_is_refused(export: Callable, tmp_path: Path) -> None:
     assert export(tmp_path / "m.onnx").code == 0
@@ -106,6 +107,7 @@ def test_a_run_without_messages_is_refused(trained: Callable, tmp_path: Path, ca
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_large_split_is_thinned(export: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_export, "MOST_COMPARED", 75)

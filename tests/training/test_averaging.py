@@ -64,7 +64,11 @@ def assert_holds(checkpoint: dict[str, Any], average: dict[str, Tensor], start: 
 
 
 @pytest.mark.parametrize(
-    ("flags", "decay"), [(EMA, 0.8), (["--trainer.callbacks+", "WeightAveraging"], None)], ids=["EMA", "all steps"]
+    ("flags", "decay"),
+    [
+        pytest.param(EMA, 0.8, id="EMA"),
+        pytest.param(["--trainer.callbacks+", "WeightAveraging"], None, id="all steps", marks=pytest.mark.ci),
+    ],
 )
 @pytest.mark.slow
 def test_figures_and_checkpoints_are_of_the_average(
