@@ -18,16 +18,8 @@ Trick = Callable[[str, random.Random], str]
 TWINS = str.maketrans("aceiopsxyABCEHKMOPTX", "асеіорѕхуАВСЕНКМОРТХ")  # Cyrillic letters that look like Latin ones
 DIGITS = str.maketrans("aeiostAEIOST", "431057431057")
 EMOJI = {
-    **{
-        "free": "🆓",
-        "call": "📞",
-        "win": "🏆",
-        "won": "🏆",
-        "winner": "🏆",
-        "prize": "🎁",
-        "cash": "💰",
-        "money": "💰",
-    },
+    **{"free": "🆓", "call": "📞", "prize": "🎁", "cash": "💰", "money": "💰"},
+    **dict.fromkeys(("win", "won", "winner"), "🏆"),
     **{"text": "💬", "txt": "💬", "now": "⏰", "mobile": "📱", "phone": "📱", "urgent": "🚨", "new": "🆕", "hot": "🔥"},
     **{"reply": "↩️", "stop": "🛑", "offer": "🏷️", "guaranteed": "✅", "claim": "🎫", "love": "❤️", "£": "💷"},
 }
