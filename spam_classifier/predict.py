@@ -120,7 +120,7 @@ def _run(arguments: argparse.Namespace) -> None:
         _note(escape_control(f"note: {source.name}: {told}"))
     if slow := slow_precision(arguments.precision, torch.device(device)):
         _note(f"note: {slow}")
-    classifier = load_classifier(checkpoint, device, arguments.precision, windows=arguments.windows, take_over=True)
+    classifier = load_classifier(checkpoint, device, arguments.precision, windows=arguments.windows)
     classifier.check_threshold(arguments.threshold)
     least = None
     if arguments.abstain is not None:

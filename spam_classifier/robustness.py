@@ -34,7 +34,7 @@ def main() -> None:
             from spam_classifier.evaluation.text_tables import aligned_table, interval, percent
             from spam_classifier.inference.classifier import chosen_device, load_classifier
         device = chosen_device(arguments.accelerator)
-        classifier = load_classifier(checkpoint, device, windows=arguments.windows, take_over=True)
+        classifier = load_classifier(checkpoint, device, windows=arguments.windows)
         directory = run_directory(checkpoint)
         figures = measure(directory, classifier, arguments.seed, of_mails=arguments.mails)
         first, second = classifier.labels

@@ -138,9 +138,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     def load() -> None:
         try:
-            classifier = load_classifier(
-                checkpoint, device, arguments.precision, windows=arguments.windows, take_over=True
-            )
+            classifier = load_classifier(checkpoint, device, arguments.precision, windows=arguments.windows)
             if wanted := arguments.abstain:
                 service.abstain, told = least_probability(wanted, checkpoint, classifier.labels, classifier.threshold)
                 print(f"note: {told}", file=sys.stderr)

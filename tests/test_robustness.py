@@ -69,7 +69,7 @@ def test_a_normalising_run_reads_disguised_texts_as_plain_ones(train: Callable) 
 @pytest.mark.parametrize("asked", [7, 1000])
 def test_the_worst_window_counts(trained: Callable[..., Classifier], asked: int) -> None:
     plain = trained()
-    windows = Classifier(plain.model, plain.checkpoint, windows=asked)
+    windows = load_classifier(plain.checkpoint, windows=asked)
     longest = plain.max_length
     length = min(asked, longest)
     texts = ["short text", " ".join(f"word{number}" for number in range(3 * longest)), "win " * (2 * longest)]

@@ -1,6 +1,5 @@
 """A classifier as an ONNX graph with its model card: token ids and their mask in, logits and probabilities out."""
 
-import copy
 import json
 import logging
 import time
@@ -23,6 +22,7 @@ from spam_classifier.exporting.outputs import complete
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.trainable import merge_lora
+from spam_classifier.runs.check import load_network
 from spam_classifier.runs.find import run_directory
 
 try:
@@ -45,15 +45,15 @@ BATCH_SIZE = 16
 def export_to_onnx(classifier: Classifier, file: Path, *, int8: bool = False) -> list[str]:
     """Write the graph and next to it the card, after running the graph and comparing it with the classifier.
 
-    With ``int8``, the graph has weights of 8 bits, if it then gives nearly the same labels. The classifier's network
-    still has its blocks. Returns what the caller has to take care of, a sentence each. Raises a UserError if the file
-    can't have that name or place, or the graph has other probabilities than the classifier.
+    With ``int8``, the graph has weights of 8 bits, if it then gives nearly the same labels. Returns what the caller has
+    to take care of, a sentence each. Raises a UserError if the file can't have that name or place, or the graph has
+    other probabilities than the classifier.
     """
     if file.suffix != ".onnx":
         raise UserError(f"{file}: an ONNX file's name ends in .onnx: name it {file.name}.onnx")
     notes = _notes(classifier)
     data, card = (file.with_name(f"{file.name}{suffix}") for suffix in (".data", ".md"))
-    model = copy.deepcopy(classifier.model).float()
+    model = load_network(classifier.checkpoint)
     merge_lora(model.backbone)
     with complete(file, data, card) as written:
         graph = written / ("float32.onnx" if int8 else file.name)  # what has no target is removed
@@ -114,7 +114,7 @@ def write_graph(classifier: Classifier, model: GPT2Classifier, path: Path) -> st
 
     Weights above 2 GB go to another file, whose name ends in ``.data``.
     """
-    graph = Graph(model.cpu().eval())
+    graph = Graph(model.eval())
     width = model.fixed_length or 3
     example = (torch.zeros(2, width, dtype=torch.long), torch.ones(2, width, dtype=torch.long))
     batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", max=model.settings["context"])

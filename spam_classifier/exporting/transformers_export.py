@@ -1,6 +1,5 @@
 """A classifier as a directory that transformers opens as ``GPT2ForSequenceClassification``."""
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from spam_classifier.inference.classifier import Classifier
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.pretrained import TRANSPOSED, WEIGHTS_FILE
 from spam_classifier.models.trainable import merge_lora
+from spam_classifier.runs.check import load_network
 
 ONNX_FILE = "onnx/model.onnx"  # where optimum and transformers.js look
 TOLERANCE = 1e-6  # largest error of the folded bias, in logits
@@ -31,7 +31,7 @@ def export_to_transformers(classifier: Classifier, directory: Path) -> list[str]
     transformers has no such model, or the directory exists.
     """
     _refuse_what_transformers_lacks(classifier)
-    model = without_bias(classifier.model)
+    model = without_bias(load_network(classifier.checkpoint))
     notes = _notes(classifier)
     name = directory.resolve().name
     with complete(directory) as parent:
@@ -58,20 +58,19 @@ def export_to_transformers(classifier: Classifier, directory: Path) -> list[str]
 
 
 def without_bias(model: GPT2Classifier) -> GPT2Classifier:
-    """A copy on the CPU in float32 with the same probabilities, whose head has neither bias nor temperature.
+    """The network with the same probabilities, changed so that its head has neither bias nor temperature.
 
     Both go into the weights, as transformers has no place for them. LoRA is merged.
     """
-    copied = copy.deepcopy(model).cpu().float()
-    merge_lora(copied.backbone)
-    head, bias = copied.head.weight.detach().double(), copied.head.bias.detach().double()
-    final = copied.backbone.ln_f
+    merge_lora(model.backbone)
+    head, bias = model.head.weight.detach().double(), model.head.bias.detach().double()
+    final = model.backbone.ln_f
     with torch.no_grad():
         final.bias.copy_(final.bias.double() + bias_as_shift(head, bias))
-        copied.head.weight.copy_(head / copied.decision.temperature.double())
-        copied.head.bias.zero_()
-        copied.decision.temperature.fill_(1)
-    return copied
+        model.head.weight.copy_(head / model.decision.temperature.double())
+        model.head.bias.zero_()
+        model.decision.temperature.fill_(1)
+    return model
 
 
 def transformers_weights(model: GPT2Classifier) -> dict[str, Tensor]:

@@ -12,10 +12,9 @@ from spam_classifier.data.encoding import EncodedMessages, Keep
 from spam_classifier.data.normalise import normalise
 from spam_classifier.errors import UserError
 from spam_classifier.inference.word_influence import Part, Subsets
-from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.packed_blocks import PackedClassifier, packed_type
-from spam_classifier.runs.check import read_checkpoint
+from spam_classifier.runs.check import load_network
 from spam_classifier.runs.find import find_checkpoint
 
 FLOAT32, BFLOAT16 = PRECISIONS = ("32-true", "bf16-mixed")  # Lightning's names
@@ -45,7 +44,8 @@ class Classifier:
     """A trained network and what it needs to classify texts; several threads may use it at once.
 
     On an x86 CPU in float32, a text's probabilities have the same bits whatever it is classified with. Longer texts are
-    cut to ``max_length`` tokens, as in training. The arguments are those of ``load_classifier``.
+    cut to ``max_length`` tokens, as in training. The arguments are those of ``load_classifier``. Where weights are
+    packed for the CPU, the blocks leave ``model``, so that memory holds them once.
     """
 
     def __init__(
@@ -55,13 +55,12 @@ class Classifier:
         precision: str = FLOAT32,
         *,
         windows: int | None = None,
-        take_over: bool = False,
     ) -> None:
         self.model = model.eval()
         self.precision = precision
         with self._autocast():
             dtype = packed_type(model.backbone)
-        self._packed = PackedClassifier(model, dtype, take_over=take_over) if dtype else None
+        self._packed = PackedClassifier(model, dtype) if dtype else None
         self.checkpoint = checkpoint
         self.labels = model.label_names
         self.max_length: int = model.settings["max_length"]
@@ -235,7 +234,6 @@ def load_classifier(
     precision: str = FLOAT32,
     *,
     windows: int | None = None,
-    take_over: bool = False,
 ) -> Classifier:
     """Load a trained classifier.
 
@@ -248,8 +246,6 @@ def load_classifier(
         windows: Judge a text that is longer than the model reads by overlapping windows of so many tokens, at most as
             many as the model reads: its probabilities are those of the window in which the second of two classes is
             most probable. Default: it is cut.
-        take_over: Whether the network's own blocks may go once their weights are packed for the CPU; else memory holds
-            these weights twice.
 
     Raises:
         UserError: There is no such run or precision, or windows are asked for and there are more than two classes.
@@ -257,11 +253,7 @@ def load_classifier(
     if precision not in PRECISIONS:
         raise UserError(f"precision {precision}: give {' or '.join(PRECISIONS)}")
     path = find_checkpoint(run, Path())
-    checkpoint = read_checkpoint(path)
-    net = GPT2Classifier.from_settings(checkpoint["hyper_parameters"], to_be_restored=True)
-    put_back_frozen(checkpoint, net.backbone)
-    net.load_state_dict(checkpoint["state_dict"])
-    return Classifier(net.to(device), path, precision, windows=windows, take_over=take_over)
+    return Classifier(load_network(path).to(device), path, precision, windows=windows)
 
 
 def chosen_device(name: str) -> str:

@@ -134,17 +134,16 @@ def _twice(x: Tensor) -> Tensor:
 class PackedClassifier:
     """A network's logits without gradients: those of its ``forward``, faster.
 
-    With ``take_over``, each block is removed from the network when it is packed, so that memory holds its weights once.
+    Each block is removed from the network when it is packed, so that memory holds its weights once.
     """
 
-    def __init__(self, net: GPT2Classifier, dtype: torch.dtype, *, take_over: bool = False) -> None:
+    def __init__(self, net: GPT2Classifier, dtype: torch.dtype) -> None:
         self.net, self.dtype = net, dtype
         self.head = PackedLinear(net.head)
         self.blocks: list[PackedBlock] = []
         for block in list(net.backbone.h):
             self.blocks.append(PackedBlock(block, dtype))  # type: ignore[arg-type]
-            if take_over:
-                del net.backbone.h[0]
+            del net.backbone.h[0]
 
     @torch.no_grad()
     def logits_of(self, batches: Iterable[Batch]) -> Iterator[Tensor]:

@@ -17,9 +17,16 @@ from spam_classifier.data.encoding import Keep
 from spam_classifier.data.rows import has_surrogate
 from spam_classifier.data.tokenizer import VOCABULARY, tokenizer_of
 from spam_classifier.errors import UserError
-from spam_classifier.models.backbone_source import BACKBONE, SOURCE
+from spam_classifier.models.backbone_source import BACKBONE, SOURCE, put_back_frozen
 from spam_classifier.models.gpt2 import PUBLISHED_SHAPES
-from spam_classifier.models.gpt2_classifier import SIZES, Attention, TokenPosition, backbone_structure, shape_in
+from spam_classifier.models.gpt2_classifier import (
+    SIZES,
+    Attention,
+    GPT2Classifier,
+    TokenPosition,
+    backbone_structure,
+    shape_in,
+)
 from spam_classifier.models.refusals import refuse_bad_settings
 from spam_classifier.models.trainable import Policy
 from spam_classifier.runs.find import how_to_train
@@ -63,6 +70,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is not a checkpoint of this classifier, or is damaged: train one with {how_to_train()}"
         ) from error
     return checkpoint
+
+
+def load_network(path: Path) -> GPT2Classifier:
+    """The network of a checkpoint, on the CPU."""
+    checkpoint = read_checkpoint(path)
+    network = GPT2Classifier.from_settings(checkpoint["hyper_parameters"], to_be_restored=True)
+    put_back_frozen(checkpoint, network.backbone)
+    network.load_state_dict(checkpoint["state_dict"])
+    return network
 
 
 def refuse_unsound(checkpoint: Any) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import torch
 
 from spam_classifier.files import file_sha256
-from spam_classifier.models.backbone_source import put_back_frozen
 from spam_classifier.models.gpt2_classifier import GPT2Classifier
 from spam_classifier.models.pretrained import weights_sha256
 from spam_classifier.models.trainable import merge_lora
-from spam_classifier.runs.check import read_checkpoint
+from spam_classifier.runs.check import load_network, read_checkpoint
 from spam_classifier.runs.find import CHECKPOINTS_DIRECTORY, find_checkpoint
 
 OF_READING = ("token_position", "attention", "normalise", "keep", "max_length")  # what the head has learned to expect
@@ -39,10 +38,7 @@ def start_from(checkpoint: Path, network: GPT2Classifier) -> list[str]:
 
     Returns notes for the user: which rows of the head were kept, and which settings of reading texts have changed.
     """
-    contents = read_checkpoint(checkpoint)
-    earlier = GPT2Classifier.from_settings(contents["hyper_parameters"], to_be_restored=True)
-    put_back_frozen(contents, earlier.backbone)
-    earlier.load_state_dict(contents["state_dict"])
+    earlier = load_network(checkpoint)
     merge_lora(earlier.backbone)
     ours = {name.replace(".base.", "."): own for name, own in network.backbone.named_parameters()}  # LoRA wraps some
     kept = [name for name in network.label_names if name in earlier.label_names]
@@ -55,6 +51,6 @@ def start_from(checkpoint: Path, network: GPT2Classifier) -> list[str]:
     new = [name for name in network.label_names if name not in kept]
     of_head = f"the head keeps {', '.join(kept) or 'no class'}" + (f", new: {', '.join(new)}" if new else "")
     told = f"starts from {checkpoint}: its backbone and tokenizer; {of_head}"
-    then, now = contents["hyper_parameters"], network.settings
+    then, now = earlier.settings, network.settings
     changed = [name for name in OF_READING if then.get(name, now.get(name)) != now.get(name)]
     return [told, *(f"{name} was {then[name]} in that run and is {now[name]} in this one" for name in changed)]

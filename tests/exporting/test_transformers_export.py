@@ -271,8 +271,7 @@ def test_threshold_is_noted_but_not_applied(trained: Callable[..., Classifier], 
 
 def test_the_checkpoint_stays_as_it_was(trained: Callable[..., Classifier], tmp_path: Path) -> None:
     classifier = load_classifier(trained(trainable="lora").checkpoint)
-    before = {name: value.clone() for name, value in classifier.model.state_dict().items()}
+    expected, checkpoint = classifier.probabilities(TEXTS), classifier.checkpoint.read_bytes()
     export_to_transformers(classifier, tmp_path / "exported")
-    after = classifier.model.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert torch.equal(classifier.probabilities(TEXTS), expected)
+    assert classifier.checkpoint.read_bytes() == checkpoint
