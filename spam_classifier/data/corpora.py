@@ -49,7 +49,7 @@ class LeftOut(NamedTuple):
 class Corpus:
     """The labelled messages of a corpus."""
 
-    messages: pd.DataFrame  # frame with the string columns ``label`` and ``text`` and a RangeIndex, texts as written
+    messages: pd.DataFrame  # string columns ``label`` and ``text``, a RangeIndex, texts as written
     notes: str  # what was assumed, joined or dropped as it was read, in one line; "" if there is nothing to say
     left_out: list[LeftOut]  # the bad rows that were skipped
     first: dict[str, str]  # where each label occurs first, for messages
@@ -76,8 +76,8 @@ def read_corpus(
 ) -> Corpus:
     """Read all labelled messages of a corpus, in file order; never uses the network.
 
-    The arguments are those of SpamDataModule; ``flag`` is the one that names the corpus, for messages. Of a directory,
-    only the classes in ``labels`` are read.
+    ``layout`` is what the user says of a file's columns and encoding, ``flag`` the one that names the corpus, for
+    messages. The others are arguments of SpamDataModule. Of a directory, only the classes in ``labels`` are read.
     """
     layout = replace(layout or Layout(), labelled=True, flags="--data.")
     found, digest = _found(corpus, cache_dir, flag), hashlib.sha256()

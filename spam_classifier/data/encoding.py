@@ -90,9 +90,9 @@ class EncodedMessages:
     def batch(self, rows: Tensor, max_length: int, padded_length: int | None = None, keep: Keep = "head") -> Batch:
         """Gather messages, by their rows int64 [B], into a batch, cut to ``max_length`` tokens and padded on the right.
 
-        The batch is padded to ``padded_length`` tokens, at least ``max_length``; by default to its longest message. Of
-        a longer message are kept its first tokens (``head``), its last ones (``tail``), or half of each (``both``; the
-        head gets the odd token). Compared by Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?".
+        The batch is padded to ``padded_length`` tokens, at least ``max_length``; by default to its longest message. A
+        longer message keeps its first tokens (``head``), its last ones (``tail``), or half of each (``both``; the head
+        gets the odd token). Compared by Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?".
         """
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         lengths = (ends - starts).clamp(max=max_length)
