@@ -27,7 +27,7 @@ class DataDescription(NamedTuple):
     class_weights: list[float]  # in the loss
     max_length: int  # tokens that longer messages are cut to
     padded_length: int | None  # tokens that every row is padded to; None pads each batch to its longest message
-    keep: str = "head"  # what is kept of a longer message: ``head``, ``tail`` or ``both``
+    keep: str = "head"  # the part of a longer message that is read: ``head``, ``tail`` or ``both``
     normalise: bool = False  # whether texts are normalised before they are encoded
     tokenizer: str | None = None  # the vocabulary as JSON; None for GPT-2's
 
