@@ -1,15 +1,20 @@
 """Writing files: atomically, under a lock, with errors that name the file; and digests of files."""
 
+import csv
 import hashlib
 import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from spam_classifier.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNFINISHED = ".incomplete"
 
@@ -46,6 +51,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a file atomically, in UTF-8, with the line breaks of the text."""
     with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", newline="")
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table atomically, piece by piece, with its strings in quotes."""
+    with atomic_write(path) as unfinished:
+        table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def locked(path: Path, guarded: Path, refusal: str) -> AcquireReturnProxy:

@@ -1,8 +1,8 @@
 """Training, resuming, testing and predicting give the same numbers as ever, to the last bit.
 
 ``golden_runs.json`` keeps them for five settings: weights by their SHA-256, figures and probabilities. Another
-processor or another PyTorch adds floats in another order; there the figures have to agree to three digits. Run this
-file as a script to write the numbers anew, after a change that is meant to change them.
+processor or another PyTorch adds floats in another order; there probabilities may differ by 1e-4, and losses by 2e-4 of
+their value. Run this file as a script to write the numbers anew, after a change that is meant to change them.
 """
 
 import contextlib
@@ -127,11 +127,11 @@ def test_numbers_are_those_of_ever(train: Callable, tmp_path: Path, name: str) -
     if machine() == golden["machine"]:
         assert found == expected
         return
-    assert found["probabilities"] == pytest.approx(expected["probabilities"], abs=5e-4)
+    assert found["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
     for part in ("figures", "resumed figures"):
         for split in ("train", "validation", "test"):
             if split in expected[part]:
-                assert found[part][split]["loss"] == pytest.approx(expected[part][split]["loss"], rel=5e-4)
+                assert found[part][split]["loss"] == pytest.approx(expected[part][split]["loss"], rel=2e-4)
 
 
 def main() -> None:

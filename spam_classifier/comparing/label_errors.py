@@ -1,6 +1,5 @@
 """Labels of a run's messages that are probably wrong."""
 
-import csv
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from spam_classifier.errors import UserError
 from spam_classifier.evaluation import confident_learning
 from spam_classifier.evaluation.predictions import read_messages
 from spam_classifier.evaluation.report import LABEL_ERRORS, LABEL_ERRORS_FILE, write_report
-from spam_classifier.files import locked, write_text, writing
+from spam_classifier.files import locked, write_csv, writing
 from spam_classifier.runs.find import read_settings
 from spam_classifier.runs.metrics import read_metrics, update_metrics
 
@@ -77,7 +76,7 @@ def find_label_errors(directory: Path, folds: int, seed: int) -> tuple[dict[str,
             "folds": folds,
             "seed": seed,
         }
-        write_text(directory / LABEL_ERRORS_FILE, candidates.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+        write_csv(directory / LABEL_ERRORS_FILE, candidates)
         update_metrics(directory, {LABEL_ERRORS: figures})
         write_report(directory)
     shutil.rmtree(work, ignore_errors=True)

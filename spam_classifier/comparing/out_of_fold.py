@@ -1,6 +1,5 @@
 """Probabilities of messages by models that were not trained on them: folds, and a fit for each."""
 
-import csv
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from spam_classifier.data.near_duplicates import near_groups
 from spam_classifier.data.splits import TEST
 from spam_classifier.errors import UserError
 from spam_classifier.evaluation.predictions import PREFIX, predictions_path, read_predictions
-from spam_classifier.files import write_text, writing
+from spam_classifier.files import write_csv, writing
 from spam_classifier.runs.find import CONFIG_FILE
 
 OF_FOLDS = {  # settings of the data in every fold: the files are ours, and the groups are dealt
@@ -99,7 +98,7 @@ def _predict_fold(config: Path, seed: int, others: pd.DataFrame, fold: pd.DataFr
     flags: list[object] = []
     for name, rows in (("corpus", others), ("test_corpus", fold)):
         path = root / f"{name}.csv"
-        write_text(path, rows[["label", "text"]].to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+        write_csv(path, rows[["label", "text"]])
         flags += [f"--data.{name}", path]
     run = launch_fit(config, seed, flags, root, states=states)
     launch_test(root, states=states)

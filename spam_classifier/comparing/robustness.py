@@ -1,6 +1,5 @@
 """How much spam gets through with tricks: a run's model and the linear baselines, on its own test split."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from spam_classifier.evaluation.figures import share, split_figures
 from spam_classifier.evaluation.metrics import Predictions
 from spam_classifier.evaluation.predictions import read_messages
 from spam_classifier.evaluation.report import ROBUSTNESS, write_report
-from spam_classifier.files import write_text
+from spam_classifier.files import write_csv
 from spam_classifier.inference.classifier import Classifier
 from spam_classifier.runs.find import read_settings
 from spam_classifier.runs.metrics import update_metrics
@@ -75,7 +74,7 @@ def measure(directory: Path, classifier: Classifier, seed: int, *, of_mails: boo
     for model, of_model in predicted.items():
         labels = torch.cat([of_model[name].predicted for name in altered]).tolist()
         table[model] = [classifier.labels[label] for label in labels]
-    write_text(directory / ROBUSTNESS_FILE, table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+    write_csv(directory / ROBUSTNESS_FILE, table)
     update_metrics(directory, {ROBUSTNESS: figures})
     write_report(directory)
     return figures

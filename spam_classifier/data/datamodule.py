@@ -1,6 +1,5 @@
 """Labelled messages as batches: the LightningDataModule."""
 
-import csv
 import hashlib
 import sys
 from functools import cached_property
@@ -39,7 +38,7 @@ from spam_classifier.data.splits import (
 )
 from spam_classifier.data.tricks import with_altered
 from spam_classifier.errors import UserError, escape_control
-from spam_classifier.files import atomic_write
+from spam_classifier.files import write_csv
 
 LEFT_OUT_ROWS = "left_out_rows.csv"
 MOST_COPIES = 100  # of a training message
@@ -367,11 +366,9 @@ class SpamDataModule(pl.LightningDataModule):
         """
         directory.mkdir(parents=True, exist_ok=True)
         if self.left_out:
-            with atomic_write(directory / LEFT_OUT_ROWS) as unfinished:
-                pd.DataFrame(self.left_out).to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+            write_csv(directory / LEFT_OUT_ROWS, pd.DataFrame(self.left_out))
         for name, rows in self.splits.items():
-            with atomic_write(directory / f"{name}.csv") as unfinished:
-                rows.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)
+            write_csv(directory / f"{name}.csv", rows)
 
     @cached_property
     def _splits_sha256(self) -> str:

@@ -1,6 +1,5 @@
 """Predictions of a split, message by message, as a CSV in the run directory."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pandas as pd
 import torch
 
 from spam_classifier.evaluation.metrics import Predictions
-from spam_classifier.files import write_text, writing
+from spam_classifier.files import write_csv, writing
 
 DIRECTORY = "predictions"
 PREFIX = "probability_"
@@ -28,7 +27,7 @@ def write_predictions(path: Path, predictions: Predictions, messages: pd.DataFra
     table = pd.concat([table, pd.DataFrame(predictions.probabilities.cpu().numpy(), columns=columns)], axis=1)
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+    write_csv(path, table)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
